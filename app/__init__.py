@@ -1,0 +1,1 @@
+"""What a person touches: the `lect` command. Thin: words and widgets over `engine` and `exports`."""

@@ -1,0 +1,256 @@
+"""Runs of a project: from its clips to a training's data, the subprocess that trains, and the scores it leaves.
+
+A run's folder tells all of it: settings.json, vocabulary.json, clips.json (which clips were used how), events.jsonl,
+best.safetensors, checkpoint.safetensors, scores-<split>.json, predictions-<split>.tsv. The page and the command line
+only read events. It does not know how a step is computed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.adaptations import AdaptationSpec
+from engine.audio import load_audio
+from engine.augment import Augmentation
+from engine.backbone import Backbone, open_backbone
+from engine.clips import Clip
+from engine.decode import DecodeOptions
+from engine.device import Device, choose_device
+from engine.errors import TrainError, UsageError
+from engine.features import Example, FeatureCache
+from engine.files import read_json, write_json
+from engine.handles import NO_HANDLES, Handles
+from engine.learner import NETWORK
+from engine.model import EncoderDecoder
+from engine.recognizer import Recognizer
+from engine.scores import Scores, score, write_predictions, write_trn
+from engine.store import Project
+from engine.train import BEST, Event, TrainData, TrainSettings, train
+from engine.vocabulary import Vocabulary, build_vocabulary
+from engine.weights import load_adaptation, load_model
+
+EVENTS, SETTINGS, VOCABULARY, CLIPS, STOP = "events.jsonl", "settings.json", "vocabulary.json", "clips.json", "stop"
+POLL_SECONDS = 0.2
+LEAST_TRAIN_CLIPS = 4
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person asks for."""
+
+    backbone: str = "starter"
+    device: str = "auto"
+    precision: str = "auto"
+    settings: TrainSettings = field(default_factory=TrainSettings)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `method` is what the store lists runs by."""
+        return {**asdict(self), "method": self.settings.spec.method}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "RunRequest":
+        """From `to_json`."""
+        settings = dict(value["settings"])
+        spec, augmentation = AdaptationSpec(**settings.pop("spec")), dict(settings.pop("augmentation"))
+        augmentation["snr_db"] = tuple(augmentation["snr_db"])
+        return cls(
+            value["backbone"],
+            value["device"],
+            value["precision"],
+            TrainSettings(spec=spec, augmentation=Augmentation(**augmentation), **settings),
+        )
+
+
+def create_run(project: Project, request: RunRequest) -> str:
+    """Enters a run and fixes its data; returns its id. Raises TrainError when the set cannot be trained on."""
+    open_backbone(request.backbone)
+    data = gather(project)
+    run_id = project.add_run(request.to_json())
+    folder = project.run(run_id).folder
+    write_json(folder / SETTINGS, request.to_json())
+    write_json(folder / VOCABULARY, data.vocabulary.to_json())
+    write_json(folder / CLIPS, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
+    return run_id
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The usable clips of a project by split, and the vocabulary of its training labels."""
+
+    clips: dict[str, list[Clip]]
+    vocabulary: Vocabulary
+
+
+def gather(project: Project) -> Gathered:
+    """Splits what has no split yet and builds the vocabulary. Raises TrainError when there is too little."""
+    if any(not clip.split for clip in project.clips(usable_only=True)):
+        project.assign_splits()
+    clips = {split: project.clips(split, usable_only=True) for split in ("train", "dev", "test")}
+    rules = project.rules
+    clips = {split: [clip for clip in each if rules.apply(clip.text)] for split, each in clips.items()}
+    if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
+        raise TrainError(
+            f"There are {len(clips['train'])} usable clips to train on and {len(clips['dev'])} to check with: "
+            f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
+        )
+    return Gathered(clips, build_vocabulary([rules.apply(clip.text) for clip in clips["train"]]))
+
+
+def start_run(project: Project, run_id: str) -> subprocess.Popen[bytes]:
+    """Starts the training in a process of its own, which outlives this one."""
+    folder = project.run(run_id).folder
+    (folder / STOP).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "engine.worker", str(project.folder), run_id]
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def stop_run(project: Project, run_id: str) -> None:
+    """Asks a running training to end after its step and keep the best."""
+    (project.run(run_id).folder / STOP).touch()
+
+
+def follow(folder: Path, process: subprocess.Popen[bytes] | None = None, start: int = 0) -> Iterator[Event]:
+    """The events of a run from byte `start` of its events file, as they come, until its last one.
+
+    Raises TrainError when the training's process died without one.
+    """
+    path, position = folder / EVENTS, start
+    while True:
+        ended = process is not None and process.poll() is not None
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(position)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break  # still being written
+                    position += len(line)
+                    event = json.loads(line)
+                    yield event
+                    if event["event"] in ("done", "error"):
+                        return
+        if ended:
+            raise TrainError(
+                f"The training stopped unexpectedly: see {folder / 'log.txt'}, then `lect train --resume`."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def run_training(project: Project, run_id: str) -> Iterator[Event]:
+    """What the worker does.
+
+    Trains (from the checkpoint, if there is one), then scores dev and test, base and adapted.
+    """
+    folder = project.run(run_id).folder
+    request = RunRequest.from_json(read_json(folder / SETTINGS))
+    device = choose_device(request.device, request.precision)
+    backbone = open_backbone(request.backbone)
+    run = RunData.open(project, run_id)
+    settings = request.settings
+    data = TrainData(run.vocabulary, run.examples("train"), run.examples("dev"), run.texts("dev"))
+    cache = FeatureCache(project.folder / "cache")
+    project.update_run(run_id, status="training", device=device.name, pid=os.getpid())
+    stop = (folder / STOP).exists
+    for event in train(settings, backbone, data, folder, device, cache, resume=True, stop=stop):
+        yield event
+        if event["event"] == "end":
+            facts = {key: event[key] for key in ("best_step", "seconds", "stopped")}
+            project.update_run(run_id, status="scoring", **facts)
+    for split in ("dev", "test"):
+        if run.clips[split]:
+            yield {"event": "scoring", "split": split}
+            scores = score_run(project, run_id, split, device)
+            yield {"event": "scores", **scores.to_json(rows=False), "summary": scores.describe()}
+    project.update_run(run_id, status="done")
+    yield {"event": "done", "run": run_id}
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The clips a run was made with, which later changes to the project do not move between splits."""
+
+    project: Project
+    clips: dict[str, list[Clip]]
+    vocabulary: Vocabulary
+
+    @classmethod
+    def open(cls, project: Project, run_id: str) -> "RunData":
+        """The clips of clips.json that are still there."""
+        folder = project.run(run_id).folder
+        by_hash = {clip.sha256: clip for clip in project.clips()}
+        used = read_json(folder / CLIPS)
+        clips = {split: [by_hash[sha] for sha in hashes if sha in by_hash] for split, hashes in used.items()}
+        return cls(project, clips, Vocabulary.from_json(read_json(folder / VOCABULARY)))
+
+    def texts(self, split: str) -> list[str]:
+        """Normalised labels."""
+        rules = self.project.rules
+        return [rules.apply(clip.text) for clip in self.clips[split]]
+
+    def examples(self, split: str) -> list[Example]:
+        """As training reads them."""
+        return [
+            Example(clip.sha256, clip.path, clip.seconds, tuple(self.vocabulary.encode(text)))
+            for clip, text in zip(self.clips[split], self.texts(split), strict=True)
+        ]
+
+
+def load_run(project: Project, run_id: str) -> tuple[Backbone, EncoderDecoder, Handles, Vocabulary]:
+    """A run's best result, ready to transcribe with. Raises UsageError when it has none yet."""
+    folder = project.run(run_id).folder
+    if not (folder / BEST).exists():
+        raise UsageError(
+            f"Run {run_id} has no result yet: let it train, or resume it with `lect train --resume {run_id}`."
+        )
+    backbone = open_backbone(read_json(folder / SETTINGS)["backbone"])
+    tensors = load_adaptation(folder / BEST)
+    network = {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items() if name.startswith(NETWORK)}
+    model = load_model(backbone)
+    if network:
+        model.load_state_dict(network)
+    return backbone, model, Handles.from_tensors(tensors), Vocabulary.from_json(read_json(folder / VOCABULARY))
+
+
+def score_run(
+    project: Project, run_id: str, split: str, device: Device, options: DecodeOptions | None = None
+) -> Scores:
+    """Scores a run's best result and its bare backbone on a split; writes the figures and enters them in the project.
+
+    Raises UsageError when the run has no result yet, or the split no clips.
+    """
+    folder = project.run(run_id).folder
+    backbone, model, handles, vocabulary = load_run(project, run_id)
+    clips = RunData.open(project, run_id).clips[split]
+    waveforms = [load_audio(clip.path) for clip in clips]
+    options = options or DecodeOptions()
+    bare = Recognizer(load_model(backbone), backbone.vocabulary, NO_HANDLES, options, device).texts(waveforms)
+    texts = Recognizer(model, vocabulary, handles, options, device).texts(waveforms)
+    base = score_clips(project, clips, bare, split)
+    scores = score_clips(project, clips, texts, split).with_baseline(base)
+    write_json(folder / f"scores-{split}.json", {**scores.to_json(), "decoding": asdict(options)})
+    write_json(folder / f"base-scores-{split}.json", base.to_json())
+    write_predictions(scores, folder / f"predictions-{split}.tsv")
+    write_trn(scores, folder / f"trn-{split}")
+    project.add_score(run_id, split, {**scores.to_json(rows=False), "decoding": asdict(options)})
+    return scores
+
+
+def score_clips(project: Project, clips: Sequence[Clip], texts: Sequence[str], split: str) -> Scores:
+    """Texts against the clips' labels, both under the project's rules."""
+    rules = project.rules
+    return score(
+        [clip.text for clip in clips],
+        texts,
+        [clip.sha256[:16] for clip in clips],
+        normalise=rules.apply,
+        normalisation=rules.name,
+        split=split,
+        seconds=sum(clip.seconds for clip in clips),
+        speakers=[clip.speaker for clip in clips],
+    )

@@ -1,0 +1,230 @@
+"""Vocabularies: text to token ids and back. Grapheme clusters, unigram subwords, or phones.
+
+The runtime needs nothing but this file and `engine.text` to use any of them; the `tokenizers` library is only for
+learning subwords. It does not know the text rules (texts come normalised) nor the model's matrices.
+"""
+
+import json
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from engine.errors import TextError, UsageError
+from engine.text import RARE_CLIPS, graphemes, nfc
+
+Kind = Literal["grapheme", "unigram", "phone"]
+
+# fairseq's order. PAD is also the CTC blank; decoding starts from EOS, as fairseq does, and ends at EOS.
+BOS, PAD, EOS, UNK = 0, 1, 2, 3
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+
+WORD_START = "▁"  # U+2581, in front of a subword that begins a word
+UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the rarest piece: the last resort
+
+# Subwords pay when each is heard often enough: 200 characters a piece is about 50 occurrences of each in speech.
+UNIGRAM_PIECES = 1_000
+CHARACTERS_PER_PIECE = 200
+UNIGRAM_CHARACTERS = UNIGRAM_PIECES * CHARACTERS_PER_PIECE  # of text, about four hours of speech; below, graphemes
+UNIGRAM_GRAPHEMES = 200  # a script with more (Chinese, Hangul, much of India) stays with graphemes,
+UNIGRAM_WORD_LENGTH = 20  # and so does one whose words, at more characters on average, are not kept apart by spaces
+PHONE_LETTERS = 3  # a token with more base letters (tʃ has two) is a word, not a phone
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens by id: the four specials, then `symbols`. Raises TextError when its parts do not fit together."""
+
+    kind: Kind  # what a symbol is
+    symbols: tuple[str, ...]  # distinct, in id order from 4; a word boundary is " ", in subwords a leading "▁"
+    scores: tuple[float, ...] = ()  # natural logarithm of each subword's probability; only for "unigram"
+
+    def __post_init__(self) -> None:
+        # From strangers' packs as well as from our own code, hence errors and not asserts.
+        if self.kind not in ("grapheme", "unigram", "phone"):
+            raise TextError(f"The vocabulary is of the unknown kind {self.kind!r}: it may need a newer lect.")
+        if "" in self.symbols or len(self._ids) != len(self.symbols) or self._ids.keys() & set(SPECIALS):
+            raise TextError("The vocabulary has an empty, repeated or reserved symbol: build it again.")
+        expected = len(self.symbols) if self.kind == "unigram" else 0
+        if len(self.scores) != expected or not all(map(math.isfinite, self.scores)):
+            raise TextError("The vocabulary's scores do not fit its symbols: build it again.")
+
+    def __len__(self) -> int:
+        """Number of ids, the specials included."""
+        return len(SPECIALS) + len(self.symbols)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token by id."""
+        return SPECIALS + self.symbols
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`, NFC or NFD, without BOS or EOS; what the vocabulary lacks is UNK."""
+        return [self._ids.get(piece, UNK) for piece in self._pieces(text)]
+
+    def unknown(self, text: str) -> list[str]:
+        """What `encode` would turn into UNK, each once, in the order of the text."""
+        return list(dict.fromkeys(piece for piece in self._pieces(text) if piece not in self._ids))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids` (undoes `encode` where nothing is unknown): no specials, single spaces, none at the ends."""
+        first = len(SPECIALS)
+        text = "".join(self.symbols[token - first] for token in ids if token >= first)
+        if self.kind == "unigram":
+            text = text.replace(WORD_START, " ")
+        # Phones stay as their symbols are written, which is decomposed when these are bare marks.
+        return " ".join((text if self.kind == "phone" else nfc(text)).split())
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        value: dict[str, Any] = {"kind": self.kind, "symbols": list(self.symbols)}
+        return value | {"scores": list(self.scores)} if self.scores else value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Vocabulary":
+        """The vocabulary in a JSON object, which may come from a stranger. Raises TextError when it is none."""
+        try:
+            symbols = tuple(value["symbols"])
+            if not all(isinstance(symbol, str) for symbol in symbols):
+                raise TypeError("a symbol is not text")
+            return cls(value["kind"], symbols, tuple(map(float, value.get("scores", ()))))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise TextError("The vocabulary cannot be read: take it from the pack or backbone again.") from error
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {self._normal(symbol): index for index, symbol in enumerate(self.symbols, start=len(SPECIALS))}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._ids), default=1)
+
+    def _normal(self, text: str) -> str:
+        # Phones are matched decomposed, so that a symbol set may hold a mark by itself and still know ã.
+        return unicodedata.normalize("NFD", text) if self.kind == "phone" else nfc(text)
+
+    def _pieces(self, text: str) -> list[str]:
+        """`text` cut into symbols, in normal form, and what lies between them."""
+        text = self._normal(" ".join(text.split()))
+        if self.kind == "grapheme":
+            return [piece for cluster in graphemes(text) for piece in self._spelled(cluster)]
+        return self._best_pieces(text) if self.kind == "unigram" else self._longest_phones(text)
+
+    def _spelled(self, cluster: str) -> list[str]:
+        """A cluster; or, where only its letter and marks are symbols, these (decomposed)."""
+        parts = list(unicodedata.normalize("NFD", cluster))
+        return parts if cluster not in self._ids and all(part in self._ids for part in parts) else [cluster]
+
+    def _longest_phones(self, text: str) -> list[str]:
+        """Greedy longest match. A match that would leave a mark of its last letter over comes after any that does not.
+
+        Spaces are word boundaries when " " is a symbol; otherwise they only keep phones apart.
+        """
+        pieces: list[str] = []
+        start = 0
+        while start < len(text):
+            ends = range(start + 1, min(start + self._longest, len(text)) + 1)
+            known = [end for end in ends if text[start:end] in self._ids]
+            end = max(known, key=lambda end: (not _is_mark(text[end : end + 1]), end), default=start + 1)
+            if known or text[start] != " ":
+                pieces.append(text[start:end])
+            start = end
+        return pieces
+
+    def _best_pieces(self, text: str) -> list[str]:
+        """The most probable cutting of `text` into subwords (Viterbi); an unknown character is a piece by itself."""
+        text = (WORD_START + text.replace(" ", WORD_START)) if text else ""
+        unknown_score = min(self.scores, default=0.0) - UNKNOWN_PENALTY
+        best = [0.0] + [-math.inf] * len(text)  # of text[:end]
+        cut = [0] * (len(text) + 1)  # where the last piece of text[:end] starts
+        for end in range(1, len(text) + 1):
+            for start in range(max(0, end - self._longest), end):
+                score = self._scores.get(text[start:end], unknown_score if start == end - 1 else -math.inf)
+                if best[start] + score > best[end]:
+                    best[end], cut[end] = best[start] + score, start
+        pieces: list[str] = []
+        end = len(text)
+        while end:
+            pieces.append(text[cut[end] : end])
+            end = cut[end]
+        return pieces[::-1]
+
+    @cached_property
+    def _scores(self) -> dict[str, float]:
+        return dict(zip(self._ids, self.scores, strict=True))
+
+
+def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto"] = "auto") -> Vocabulary:
+    """The vocabulary of normalised `texts`, a label each. Raises TextError when they hold nothing.
+
+    "auto" is "unigram" from UNIGRAM_CHARACTERS of text on, in a script with spaces and few letters, and otherwise
+    "grapheme". "phone" takes IPA: phones kept apart by spaces, each of which becomes a symbol (`tʃ aː b`); or, where
+    tokens are longer than phones are, running words, whose characters and marks become the symbols, with the space.
+    """
+    labels = [" ".join(text.split()) for text in texts]
+    if not any(labels):
+        raise TextError("There is no text to build a vocabulary from: label some clips first.")
+    if kind == "phone":
+        return Vocabulary("phone", tuple(_phone_symbols(labels)))
+    clips = Counter(cluster for label in labels for cluster in set(graphemes(nfc(label))))
+    if kind == "unigram" or (kind == "auto" and _subwords_pay(labels, len(clips))):
+        return _learn_unigrams(labels)
+    return Vocabulary("grapheme", tuple(_grapheme_symbols(clips)))
+
+
+def _subwords_pay(labels: Sequence[str], symbols: int) -> bool:
+    characters = sum(map(len, labels))
+    words = sum(label.count(" ") + 1 for label in labels)
+    return (
+        characters >= UNIGRAM_CHARACTERS and symbols <= UNIGRAM_GRAPHEMES and characters <= words * UNIGRAM_WORD_LENGTH
+    )
+
+
+def _grapheme_symbols(clips: Mapping[str, int]) -> list[str]:
+    """Clusters; but a rare one is spelled with its letter and its marks, which are heard more often than it is."""
+    # Else 60 % of Hindi's symbols would be seen once or twice in 100 sentences, and many more never.
+    return sorted({s for cluster, count in clips.items() for s in _symbols_of(cluster, rare=count < RARE_CLIPS)})
+
+
+def _symbols_of(cluster: str, rare: bool) -> Iterable[str]:
+    return unicodedata.normalize("NFD", cluster) if rare else (cluster,)
+
+
+def _phone_symbols(labels: Sequence[str]) -> list[str]:
+    """Phones kept apart by spaces; or the characters, marks and space of running words."""
+    decomposed = [unicodedata.normalize("NFD", label) for label in labels]
+    tokens = sorted({token for label in decomposed for token in label.split()})
+    if all(sum(unicodedata.category(char) in ("Ll", "Lo") for char in token) <= PHONE_LETTERS for token in tokens):
+        return [nfc(token) for token in tokens]
+    return sorted(set("".join(decomposed)))
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character or " ").startswith("M")
+
+
+def _learn_unigrams(labels: Sequence[str]) -> Vocabulary:
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    except ImportError as error:
+        raise UsageError(
+            "Subwords need the training extra: run pip install 'lect[train]', or use graphemes."
+        ) from error
+    alphabet = len(set("".join(labels)))
+    size = max(2 * alphabet, min(UNIGRAM_PIECES, sum(map(len, labels)) // CHARACTERS_PER_PIECE))
+    if size > UNIGRAM_PIECES:
+        raise TextError(f"The text has {alphabet} different characters, too many for subwords: use graphemes.")
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always")
+    trainer = trainers.UnigramTrainer(vocab_size=size, show_progress=False, special_tokens=[], unk_token=None)
+    tokenizer.train_from_iterator(map(nfc, labels), trainer)
+    # The library adds in no fixed order: scores, and with them the order of pieces, would change from run to run.
+    learnt = dict(sorted(json.loads(tokenizer.to_str())["model"]["vocab"]))
+    draft = Vocabulary("unigram", tuple(learnt), tuple(learnt.values()))
+    counts = Counter(token for label in labels for token in draft.encode(label))
+    total = counts.total() + len(learnt)
+    scores = (math.log((counts[token] + 1) / total) for token in range(len(SPECIALS), len(draft)))
+    return Vocabulary("unigram", draft.symbols, tuple(round(score, 6) for score in scores))

@@ -1,0 +1,40 @@
+"""The process that trains: `python -m engine.worker PROJECT RUN`. Writes one JSON event a line.
+
+Nothing else talks to it.
+"""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from engine.errors import LectError
+from engine.runs import EVENTS, run_training, stop_run
+from engine.store import Project
+
+
+def main(project_folder: str, run_id: str) -> int:
+    """Trains one run; the exit code is 0 when it ended well."""
+    project = Project.open(Path(project_folder))
+    folder = project.run(run_id).folder
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stop_run(project, run_id)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with (folder / EVENTS).open("a", encoding="utf-8") as events:
+        try:
+            for event in run_training(project, run_id):
+                events.write(json.dumps(event, ensure_ascii=False) + "\n")
+                events.flush()
+        except LectError as error:
+            project.update_run(run_id, status="failed")
+            events.write(json.dumps({"event": "error", "message": str(error)}, ensure_ascii=False) + "\n")
+            return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,127 @@
+"""Adaptations: placements, the folding of prompts, parameter counts, and what starts as nothing."""
+
+import pytest
+import torch
+
+from engine.adaptations import AdaptationSpec, attention_at, make_adaptation, parse_placement
+from engine.backbone import Backbone
+from engine.errors import UsageError
+from engine.handles import NO_HANDLES, Handles
+from engine.model import EncoderDecoder, ModelConfig
+from engine.vocabulary import Vocabulary
+from engine.weights import load_model, load_shared_prompt
+from tests.conftest import PHONES
+
+NEW = Vocabulary("grapheme", tuple(" abeé"))
+BASE = ModelConfig(1000, 768, 12, 3072, 12, 6, "waveform", encoder_positions="convolutional", ctc=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoder", "decoder", "cross"),
+    [
+        ("e:last3,d:all", (9, 10, 11), tuple(range(6)), ()),
+        ("e:first2", (0, 1), (), ()),
+        ("d:0+2,c:last1", (), (0, 2), (5,)),
+        ("e:none, d:all", (), tuple(range(6)), ()),
+    ],
+)
+def test_placement(text: str, encoder: tuple[int, ...], decoder: tuple[int, ...], cross: tuple[int, ...]) -> None:
+    placement = parse_placement(text, BASE)
+    assert (placement.encoder, placement.decoder, placement.cross) == (encoder, decoder, cross)
+
+
+@pytest.mark.parametrize("text", ["", "e", "e:last13", "x:all", "e:last0", "d:6", "e:-1", "e:0+", "e:all;d:all"])
+def test_a_placement_that_makes_no_sense_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UsageError, match=r"e:last3,d:all"):
+        parse_placement(text, BASE)
+
+
+def make(backbone: Backbone, **spec: object) -> tuple[EncoderDecoder, Handles, dict[str, torch.Tensor]]:
+    model = load_model(backbone)
+    torch.manual_seed(0)
+    adaptation = make_adaptation(AdaptationSpec(**spec), model, PHONES, NEW, load_shared_prompt(backbone))  # type: ignore[arg-type]
+    tensors = adaptation.tensors(model)
+    return model, Handles.from_tensors(tensors), tensors
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("reparameterise", [False, True])
+def test_folded_prompts_equal_prompts_before_the_projections(
+    tiny_backbone: Backbone, shared: bool, reparameterise: bool
+) -> None:
+    """What SpeechPrompt does: prompt vectors in front of the layer's inputs, before the frozen projections."""
+    model = load_model(tiny_backbone)
+    spec = AdaptationSpec(
+        num_virtual_tokens=3, placement="e:0,d:1,c:1", shared_key_value=shared, reparameterise=reparameterise
+    )
+    adaptation = make_adaptation(spec, model, PHONES, NEW, {})
+    tensors = adaptation.tensors(model)
+    prompts = adaptation.parts[1]
+    keys, values = prompts._before_projection()
+    for index, (stack, layer) in enumerate(prompts.places):
+        attention = attention_at(model, stack, layer)
+        memory = torch.randn(1, 5, 32)
+        expected = attention.split(attention.key(torch.cat([keys[index][None], memory], 1)))
+        folded = tensors[f"{stack}.{layer}.prompt.key"].transpose(0, 1)[None]
+        torch.testing.assert_close(torch.cat([folded, attention.split(attention.key(memory))], 2), expected)
+        torch.testing.assert_close(
+            tensors[f"{stack}.{layer}.prompt.value"], attention.value(values[index]).unflatten(-1, (2, 16))
+        )
+
+
+def test_adapters_and_zero_value_gates_start_as_they_promise(tiny_backbone: Backbone) -> None:
+    model, handles, tensors = make(tiny_backbone, method="adapter", rank=4, placement="e:all,d:all")
+    waveform, lengths, tokens = torch.randn(1, 8000) * 0.1, torch.tensor([8000]), torch.tensor([[2, 5]])
+    adapted = model(waveform, lengths, tokens, Handles(encoder_adapters=handles.encoder_adapters))[0]
+    torch.testing.assert_close(adapted, model(waveform, lengths, tokens, NO_HANDLES)[0], atol=0, rtol=0)
+    _, _, tensors = make(tiny_backbone, method="prompt", initialisation="zero-value")
+    assert all(tensor.abs().max() == 0 for name, tensor in tensors.items() if name.endswith("prompt.value"))
+
+
+def test_prompts_start_from_the_backbones_shared_prompt_at_any_length(tiny_backbone: Backbone) -> None:
+    shared = load_shared_prompt(tiny_backbone)["encoder.1.prompt.key"]
+    for length in (2, 4, 7):
+        model, _, tensors = make(tiny_backbone, num_virtual_tokens=length, placement="e:1,d:none")
+        key = attention_at(model, "encoder", 1).key(shared).unflatten(-1, (2, 16))
+        kept = min(length, 4)
+        torch.testing.assert_close(tensors["encoder.1.prompt.key"][:kept], key[:kept])
+        assert tensors["encoder.1.prompt.key"].shape == (length, 2, 16)
+
+
+def test_new_symbols_start_from_the_backbones_same_symbols(tiny_backbone: Backbone) -> None:
+    model, _, tensors = make(tiny_backbone, method="vocabulary")
+    old, new = PHONES.tokens.index, NEW.tokens.index
+    embedding = model.decoder.embedding
+    torch.testing.assert_close(tensors["vocabulary.embedding"][new("a")], embedding[old("a")])
+    torch.testing.assert_close(
+        tensors["vocabulary.embedding"][new("é")], embedding[old("e")]
+    )  # e and a mark unknown here
+    torch.testing.assert_close(tensors["vocabulary.embedding"][:4], embedding[:4])
+    torch.testing.assert_close(tensors["vocabulary.ctc.bias"][new("b")], model.ctc.bias[old("b")])
+    assert tensors["vocabulary.embedding"].shape == (len(NEW), 32)
+
+
+def counts(backbone: Backbone, **spec: object) -> int:
+    model = load_model(backbone)
+    return make_adaptation(AdaptationSpec(**spec), model, PHONES, NEW, {}).trained_parameters()  # type: ignore[arg-type]
+
+
+def test_parameter_counts(tiny_backbone: Backbone) -> None:
+    vocabulary = len(NEW) * (32 + 32 + 1)
+    assert counts(tiny_backbone, method="vocabulary") == vocabulary
+    assert counts(tiny_backbone, num_virtual_tokens=5, placement="e:all,d:all") == vocabulary + 4 * 2 * 5 * 32
+    assert counts(tiny_backbone, num_virtual_tokens=5, placement="e:0", shared_key_value=True) == vocabulary + 5 * 32
+    assert counts(tiny_backbone, method="adapter", rank=3, placement="e:all,d:all") == vocabulary + 4 * 2 * 3 * 32
+    model = load_model(tiny_backbone)
+    whole = sum(parameter.numel() for parameter in model.parameters())
+    assert counts(tiny_backbone, method="finetune") == vocabulary + whole
+    layer = sum(parameter.numel() for parameter in model.decoder.layers[-1].parameters())
+    assert counts(tiny_backbone, method="finetune", finetune_layers=1) == vocabulary + layer
+
+
+def test_from_scratch_keeps_nothing_of_the_backbone(tiny_backbone: Backbone) -> None:
+    model, _, tensors = make(tiny_backbone, method="scratch")
+    trained = load_model(tiny_backbone)
+    assert not torch.equal(model.encoder.layers[0].attention.key.weight, trained.encoder.layers[0].attention.key.weight)
+    row = tensors["vocabulary.embedding"][NEW.tokens.index("a")]
+    assert not torch.equal(row, trained.decoder.embedding[PHONES.tokens.index("a")])
