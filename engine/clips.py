@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.errors import AudioError, TextError
 from engine.quality import Quality, measure
+from engine.text import TextRules
 
 SPLITS = ("train", "dev", "test")
 UNSPLIT = ""  # the split of a clip that no training and no score uses
@@ -146,6 +147,12 @@ def _safe_extension(extension: str) -> str:
     return re.sub(r"[^a-z0-9]", "", extension.lower())[:8] or "audio"
 
 
+def project_row(name: str, language: str, rules: TextRules) -> dict[str, Any]:
+    """A new project's settings as the one row of their table."""
+    settings = {"id": 1, "name": name, "language": language, "rules": to_json(rules.to_json())}
+    return {**settings, "created": now(), "split_rule": "", "split_seed": 0}
+
+
 def clip_row(take: Take, sha256: str, language: str) -> dict[str, Any]:
     """A take as a new row of the table of clips, all but its number; sha256: of the original's bytes."""
     return {
@@ -167,6 +174,12 @@ def clip_of(row: dict[str, Any], path: Path) -> Clip:
     """The clip of a row; path: where its original lies."""
     same = ("id", "sha256", "seconds", "text", "speaker", "language", "split")
     return Clip(**{name: row[name] for name in same}, path=path, quality=Quality(**json.loads(row["quality"])))
+
+
+def run_row(settings: dict[str, Any]) -> dict[str, Any]:
+    """A new run as a row, all but its number."""
+    start = {"created": now(), "method": str(settings.get("method", "")), "status": "created"}
+    return {**start, "settings": to_json(settings), "facts": "{}"}
 
 
 def run_of(row: dict[str, Any], folder: Path) -> Run:

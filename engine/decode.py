@@ -311,9 +311,10 @@ class _Beams:
                 self.best[utterance] = Hypothesis(tuple(tokens.tolist()), score, tuple(confidences.tolist()))
 
     def _winnable(self, scores: Floats) -> npt.NDArray[np.bool_]:
-        # Joint scores only fall as a hypothesis grows, so a live one worse than a finished one cannot win. Stopping
-        # at a number of finished ones instead would let a sure model end on the first, poor ends in its beam.
-        divisor = ((5 + self._caps[self._utterances]) / 6) ** self._penalty
+        # Joint scores only fall as a hypothesis grows, so a live one worse than a finished one cannot win; with a
+        # length penalty this is judged at the present length, or sure babble after the end could win by being long.
+        # Stopping at a number of finished ones instead would let a sure model end on the first, poor ends.
+        divisor = ((6 + self._tokens.shape[2]) / 6) ** self._penalty
         best = np.array([self.best[utterance].score for utterance in self._utterances])
         winnable: npt.NDArray[np.bool_] = scores[:, 0] / divisor > best
         return winnable if self._options.beam_size > 1 else winnable & (best == -np.inf)

@@ -55,10 +55,8 @@ class Project:
                 migrate(db)
                 if db.table("project").count:
                     raise StoreError(f"{project.folder} already holds a project: open it, or name another folder.")
-                settings = {"name": name.strip() or project.folder.name, "language": language.strip()}
-                settings["rules"] = records.to_json((rules or TextRules()).to_json())
-                history = {"created": records.now(), "split_rule": "", "split_seed": 0}
-                db.table("project").insert({"id": 1, **settings, **history})
+                shown = name.strip() or project.folder.name
+                db.table("project").insert(records.project_row(shown, language.strip(), rules or TextRules()))
         return project
 
     @classmethod
@@ -200,8 +198,12 @@ class Project:
         with self._write() as db:
             clips = [self._clip(row) for row in db.table("clips").rows_where("trashed is null", order_by="id")]
             report = assign(clips, seed, reassign)
-            db.conn.executemany("update clips set split = ?2 where id = ?1", list(report.assignment.items()))
-            db.table("project").update(1, {"split_rule": report.rule, "split_seed": seed})
+            changes = [
+                (report.assignment[each.id], each.id) for each in clips if report.assignment[each.id] != each.split
+            ]
+            if changes:  # else the rule that is saved still tells how the clips were split
+                db.conn.executemany("update clips set split = ? where id = ?", changes)
+                db.table("project").update(1, {"split_rule": report.rule, "split_seed": seed})
         return report
 
     def speakers(self) -> list[Speaker]:
@@ -217,9 +219,7 @@ class Project:
     def add_run(self, settings: dict[str, Any]) -> str:
         """Enters a new run and makes its folder; its id. `settings["method"]` names its method."""
         with self._write() as db:
-            row = {"created": records.now(), "method": str(settings.get("method", "")), "status": "created"}
-            row |= {"settings": records.to_json(settings), "facts": "{}"}
-            run_id = records.run_name(_insert(db, "runs", row))
+            run_id = records.run_name(_insert(db, "runs", records.run_row(settings)))
             (self.folder / "runs" / run_id).mkdir(parents=True, exist_ok=True)
         return run_id
 

@@ -306,7 +306,7 @@ def test_poor_ends_on_the_way_do_not_stop_the_search() -> None:
 
 
 def test_greedy_ends_at_the_first_end_whatever_the_length_penalty() -> None:
-    decoder = Constant([one_hot([EOS], sure=0.6)[0]])
+    decoder = Constant([np.log(np.array([0.01, 0.01, 0.50, 0.01, 0.45, 0.01, 0.01], np.float32))])
     [found] = search(decoder, None, lengths(20), DecodeOptions(1, 0.0, length_penalty=5.0))
     assert found.tokens == () and decoder.rows_seen == [1]
 

@@ -5,8 +5,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +20,7 @@ from engine.clips import Speaker
 from engine.errors import StoreError, TextError, UsageError
 from engine.importers import ImportReport, Item, Progress, import_into, read
 from engine.store import Project
-from tests.engine.test_store import ROOT, intact, speech
+from tests.engine.test_store import intact, python, speech
 
 NOBODY = 65534
 
@@ -64,7 +62,7 @@ def test_audiofolder_with_every_column(tmp_path: Path, project: Project) -> None
     table(source / "data/train/metadata.csv", [header, ["a.wav", "á, b", "anna", "yy", "1.0", "CC0", "yes", "gay"]])
     table(source / "data/validation/metadata.csv", [["file_name", "text"], ["b.wav", "b"]])
     table(source / "data/test/metadata.csv", [["file_name", "Sentence", "client_id"], ["sub\\c.wav", "c", "bela"]])
-    (first, *_) = items = list(read(source))
+    *_, first, _ = items = list(read(source))  # test, train, validation
     assert first == Item(
         path=source / "data/train/a.wav",
         text="á, b",
@@ -153,9 +151,8 @@ def test_pairs_of_files(tmp_path: Path, project: Project) -> None:
 
 
 def test_every_kind_of_bad_file_among_good_ones(tmp_path: Path, project: Project) -> None:
-    source = sounds(
-        tmp_path / "set", "good.wav", "unlabelled.wav", "unlisted.wav", "last.wav", "cells.wav", "quote.wav"
-    )
+    source = sounds(tmp_path / "set", "good.wav", "last.wav", "unlabelled.wav", "unlisted.wav")
+    sounds(source, "cells.wav", "quote.wav", "swallowed.wav")
     (source / "empty.wav").touch()
     (source / "text.wav").write_text("this is text\n" * 20)
     (source / "cut.flac").write_bytes(b"")
@@ -163,7 +160,7 @@ def test_every_kind_of_bad_file_among_good_ones(tmp_path: Path, project: Project
     (source / "cut.flac").write_bytes((source / "cut.flac").read_bytes()[:8000])
     soundfile.write(source / "nan.wav", np.full(SAMPLE_RATE, np.nan), SAMPLE_RATE, subtype="FLOAT")
     write_wav(source / "short.wav", speech(6, 0.05))
-    soundfile.write(source / "wide.wav", np.tile(speech(7, 4.0)[:, None], (1, 8)), 192_000)
+    soundfile.write(source / "wide.wav", np.repeat(speech(7), 12)[:, None].repeat(8, axis=1), 192_000)
     soundfile.write(source / "hours.flac", np.zeros(2 * 3600 * 4000, np.int16), 4000)
     write_wav(tmp_path / "private.wav", speech(8))
     names = "good empty text nan short wide gone last cut hours".split()
@@ -172,7 +169,7 @@ def test_every_kind_of_bad_file_among_good_ones(tmp_path: Path, project: Project
     rows += [["unlabelled.wav", " "], ["../private.wav", "p"], ["/etc/hosts", "h"], ["", "no file"], ["\0.wav", "z"]]
     table(source / "metadata.csv", rows)
     with (source / "metadata.csv").open("a") as file:
-        file.write('cells.wav,well, then\nquote.wav,"never closed\n')
+        file.write('cells.wav,well, then\nquote.wav,"never closed\nswallowed.wav,s\n')
     report = import_into(project, source)
     assert texts(project) == ["good", "short", "wide", "last"]
     assert reasons(report) == {
@@ -189,6 +186,7 @@ def test_every_kind_of_bad_file_among_good_ones(tmp_path: Path, project: Project
         "metadata.csv": "A row of metadata.csv names no file: fill in its file_name.",
         "\0.wav": "metadata.csv names \0.wav, which is not there: put it there, or take out its row.",
         "cells.wav": "Its row has more cells than there are columns: put quotes around a text with a separator in it.",
+        "swallowed.wav": "swallowed.wav has no label: add its row to metadata.csv.",
         "quote.wav": "Its row runs over several lines: check the quotes.",
     }
     assert report.warnings == [(source / "short.wav", "The recording is too short, so no training uses it.")]
@@ -363,16 +361,14 @@ importers.import_into(Project.open(Path(sys.argv[1])), Path(sys.argv[2]), progre
 """
     told = 0
     for kill_at in (20, 60):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, project.folder, source], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout
         before = len(project.clips())
-        while told < kill_at:
-            told = before + int(process.stdout.readline())
-        process.send_signal(signal.SIGKILL)
-        told = before + max([told - before, *map(int, process.stdout.read().split())])
-        assert process.wait() == -signal.SIGKILL
+        with python(code, project.folder, source) as process:
+            assert process.stdout
+            while told < kill_at:
+                told = before + int(process.stdout.readline())
+            process.kill()
+            told = max([told, *(before + int(line) for line in process.stdout)])
+        assert process.returncode == -signal.SIGKILL
         saved = Project.open(project.folder).clips()
         assert told <= len(saved) < total
         assert [clip.text for clip in saved] == [str(n) for n in range(len(saved))]

@@ -240,7 +240,8 @@ def test_splits_are_saved_with_their_rule(project: Project) -> None:
     report = project.assign_splits(seed=5)
     assert {clip.id: clip.split for clip in project.clips()} == report.assignment
     assert (project.split_rule, project.split_seed) == (report.rule, 5)
-    assert project.assign_splits().assignment == report.assignment
+    assert project.assign_splits(seed=6).assignment == report.assignment
+    assert (project.split_rule, project.split_seed) == (report.rule, 5)
 
 
 def test_runs_scores_and_packs(project: Project, tmp_path: Path) -> None:
@@ -290,7 +291,8 @@ db = sqlite3.connect(sys.argv[1], isolation_level=None)
 db.execute("update project set name = 'written'")
 os._exit(9)
 """
-    assert python(code, project.folder / "lect.db").wait() == 9
+    with python(code, project.folder / "lect.db") as other:
+        assert other.wait(timeout=20) == 9
     assert (project.folder / "lect.db-wal").stat().st_size
     shutil.copytree(project.folder, tmp_path / "copy")
     assert Project.open(tmp_path / "copy").name == Project.open(project.folder).name == "written"
@@ -306,14 +308,14 @@ print("locked", flush=True)
 sys.stdin.readline()
 db.execute("rollback")
 """
-    other = python(code, project.folder / "lect.db")
-    assert other.stdout and other.stdout.readline() == "locked\n"
     monkeypatch.setattr(migrations, "BUSY_TIMEOUT_S", 0.2)
-    with pytest.raises(StoreError) as error:
-        keep(project, 2)
-    assert "in use by another program" in sentence(error)
-    assert Project.open(project.folder).clips() == [clip]
-    other.communicate("go on\n", timeout=20)
+    with python(code, project.folder / "lect.db") as other:
+        assert other.stdout and other.stdout.readline() == "locked\n"
+        with pytest.raises(StoreError) as error:
+            keep(project, 2)
+        assert "in use by another program" in sentence(error)
+        assert Project.open(project.folder).clips() == [clip]
+        other.communicate("go on\n", timeout=20)
     assert keep(project, 2).id == 2
 
 
@@ -418,8 +420,8 @@ project, first = Project.open(Path(sys.argv[1])), int(sys.argv[2])
 for seed in [*range(first, first + 15), *range(1000, 1005)]:
     keep(project, seed)
 """
-    both = [python(code, project.folder, first) for first in (0, 500)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    with python(code, project.folder, 0) as one, python(code, project.folder, 500) as other:
+        assert (one.wait(timeout=60), other.wait(timeout=60)) == (0, 0)
     clips = project.clips()
     assert {clip.text for clip in clips} == {f"text {s}" for s in [*range(15), *range(500, 515), *range(1000, 1005)]}
     assert len(clips) == 35 and all(map(intact, clips))
