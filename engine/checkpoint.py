@@ -31,9 +31,10 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         progress: dict[str, Any] = json.loads(file.metadata()["progress"])
+    weights = _weights(tensors)
     with torch.no_grad():
         for name, parameter in _learning(module):
-            parameter.copy_(tensors[f"weight.{name}"])
+            parameter.copy_(weights[name])
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -41,6 +42,16 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return progress
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The weights alone, by parameter name."""
+    with safe_open(path, framework="pt") as file:
+        return _weights({name: file.get_tensor(name) for name in file.keys()})
+
+
+def _weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("weight."): tensor for name, tensor in tensors.items() if name.startswith("weight.")}
 
 
 def _learning(module: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -1,7 +1,10 @@
 """The errors a person can cause and fix. Each carries one sentence that says what to do.
 
-They are caught at two edges only: the command line and the page. Our own mistakes are `assert`s.
+They are caught at the edges only: the command line, the page and the training's process. Our own mistakes are
+`assert`s.
 """
+
+import errno
 
 
 class LectError(Exception):
@@ -38,3 +41,15 @@ class PackError(LectError):
 
 class TrainError(LectError):
     """A training that cannot start or go on."""
+
+
+def os_sentence(error: OSError) -> str:
+    """What the system refused, in a sentence that says what to do."""
+    where = str(error.filename) if error.filename is not None else "A file or folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full: free some space and do it again; what was reported saved is safe."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where} may not be read or written: check its permissions, or name another place."
+    if error.errno == errno.ENOENT:
+        return f"{where} is not there: check the path."
+    return f"{where} cannot be used ({error.strerror or error}): check the path and the disk."

@@ -75,7 +75,7 @@ def _recognise(source: Path) -> str:
         return "common-voice"
     if _metadata_folders(source):
         return "audiofolder"
-    if any(_labels(found.path) for found in _walk(source)):
+    if any(_labels(found.path) for found in sounds_in(source)):
         return "pairs"
     raise UsageError(
         f"{source} holds no labelled recordings: it needs a metadata.csv, the tables of Common Voice, or a .txt beside "
@@ -95,7 +95,7 @@ def _audiofolder(source: Path) -> Iterator[Item]:
             item = _item(row, problem, source, folder, table, SPLIT_NAMES.get(folder.name.lower(), ""))
             listed.add(_same_name(item.path))
             yield item
-    for found in _walk(source):
+    for found in sounds_in(source):
         if _same_name(found.path) not in listed:
             why = found.problem or f"{found.path.name} has no label: add its row to {METADATA[0]}."
             yield Item(found.path, None, problem=why)
@@ -121,7 +121,7 @@ def _common_voice(source: Path) -> Iterator[Item]:
 
 def _pairs(source: Path) -> Iterator[Item]:
     """Recordings at any depth, each with its label in a text file of the same name."""
-    for found in _walk(source):
+    for found in sounds_in(source):
         labels = _labels(found.path)
         if found.problem or not labels:
             lacking = f"{found.path.name} has no label: write it in {found.path.stem}.txt beside it."
@@ -266,7 +266,7 @@ def _decode(path: Path) -> str:
         raise TextError(f"{path.name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
 
 
-def _walk(source: Path) -> Iterator[Item]:
+def sounds_in(source: Path) -> Iterator[Item]:
     """The recordings below a folder, hidden ones left out; and the folders that cannot be read, as problems."""
     closed: list[OSError] = []
     for folder, below, names in os.walk(source, onerror=closed.append):

@@ -1,44 +1,43 @@
-"""Pretraining a backbone: labelled speech in many languages to phones, by joint CTC + attention.
+"""Pretraining a backbone: speech in many languages to phones or pseudo-units, by joint CTC + attention.
 
 The backbone learns to be steered while it learns to write: each language has its own key/value prompts, trained along
 with the network; some batches go without, and some clips get a prompt that all languages share. So a new language's
 prompt meets attention layers that know how to use one, and starts from the shared prompt.
 
-A batch is a function of (seed, step) alone: nothing is kept between steps, and a resumed run sees what an unbroken
-one would. It does not know where the corpus came from.
+A step's randomness is a function of (seed, step) alone, so a resumed run repeats an unbroken one, and processes under
+torchrun repeat a single one that does their batches in turn. It does not know where the corpus came from.
 """
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from engine.audio import SAMPLE_RATE
-from engine.augment import Augmentation, SpecAugment, augment
-from engine.checkpoint import load_checkpoint, save_checkpoint
+from engine.augment import SpecAugment
+from engine.backbone import Backbone
+from engine.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from engine.corpus import Corpus, Utterance
 from engine.device import Device
+from engine.errors import UsageError
 from engine.handles import NO_HANDLES, Handles, KeyValue, tensor_name
-from engine.losses import Labels, joint_loss
+from engine.losses import Losses, joint_loss
 from engine.model import Attention, EncoderDecoder, ModelConfig
+from engine.processes import Processes
+from engine.sampling import SHARED, Batch, Batches, Sampling, collate
 from engine.vocabulary import PAD, Vocabulary
-from engine.weights import save_backbone
+from engine.weights import load_model, load_shared_prompt, save_backbone
 
-POOL_BATCHES = 16  # batches drawn together and cut by length
-# Batches come in few shapes: oneDNN compiles its kernels for each new shape, which can cost more than the step itself.
-BUCKET_SECONDS = 2.0
-BUCKET_TOKENS = 48
-SHARED = 0  # row of the prompt that all languages share
+EVENT_STEPS = 20
+FARTHEST_START = 500  # frame positions: clips may start there, so that long ones do not meet untrained positions
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class PretrainSettings:
     """One pretraining."""
 
     steps: int
-    batch_seconds: float = 80.0
+    batches_per_step: int = 1  # divided among the processes
     learning_rate: float = 1e-3
     warmup_steps: int = 1000
     decay_steps: int = 3000  # the last steps, down to nothing; constant in between
@@ -55,118 +54,12 @@ class PretrainSettings:
     dropout: float = 0.1
     ctc_weight: float = 0.5
     smoothing: float = 0.1
-    synthetic_share: float = 0.25  # of the clips drawn
-    temperature: float = 0.5  # a language is drawn in proportion to its hours to this power
-    join_share: float = 0.2  # clips lengthened by another of the same language
-    longest_seconds: float = 24.0
     prompt_length: int = 16
     bare_share: float = 0.25  # batches without prompts
     shared_share: float = 0.3  # clips with the shared prompt in place of their language's
     evaluate_every: int = 1000
     seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-class Batch(NamedTuple):
-    """What one step sees."""
-
-    waveform: Tensor  # (batch, samples)
-    lengths: Tensor  # (batch,) samples
-    labels: Labels
-    languages: Tensor  # (batch,) rows of LanguagePrompts
-
-
-class Batches(Dataset[Batch]):
-    """Batch number `step`, for any step."""
-
-    def __init__(
-        self,
-        corpus: Corpus,
-        vocabulary: Vocabulary,
-        settings: PretrainSettings,
-        noises: Sequence[np.ndarray],
-        languages: Sequence[str],
-    ):
-        self.corpus, self.vocabulary, self.settings, self.noises = corpus, vocabulary, settings, noises
-        self.languages = {language: row for row, language in enumerate(languages, start=SHARED + 1)}
-        self.training = [utterance for utterance in corpus.utterances if not utterance.held_out]
-
-    def __getitem__(self, step: int) -> Batch:
-        group, place = divmod(step, POOL_BATCHES)
-        clips = self._pool(np.random.default_rng([self.settings.seed, group]))[place]
-        rng = np.random.default_rng([self.settings.seed, group, place])
-        waveforms = [self._waveform(pieces, rng) for pieces in clips]
-        return collate(
-            waveforms,
-            [" ".join(piece.phones for piece in pieces) for pieces in clips],
-            [self.languages[pieces[0].language] for pieces in clips],
-            self.vocabulary,
-        )
-
-    def _waveform(self, pieces: Sequence[Utterance], rng: np.random.Generator) -> np.ndarray:
-        joined = np.concatenate([self.corpus.waveform(piece) for piece in pieces])
-        return augment(joined, self.settings.augmentation, self.noises, rng)
-
-    def _pool(self, rng: np.random.Generator) -> list[list[list[Utterance]]]:
-        """POOL_BATCHES batches of (joined) clips of one length bucket each, in random order."""
-        waiting: dict[int, list[list[Utterance]]] = {}
-        batches: list[list[list[Utterance]]] = []
-        while len(batches) < POOL_BATCHES:
-            pieces = self._draw(rng)
-            bucket = math.ceil(length(pieces) / BUCKET_SECONDS)
-            batch = waiting.setdefault(bucket, [])
-            batch.append(pieces)
-            if len(batch) == max(1, int(self.settings.batch_seconds / (bucket * BUCKET_SECONDS))):
-                batches.append(waiting.pop(bucket))
-        return [batches[index] for index in rng.permutation(POOL_BATCHES)]
-
-    def _draw(self, rng: np.random.Generator) -> list[Utterance]:
-        synthetic = bool(rng.random() < self.settings.synthetic_share)
-        names, weights, members = self._groups.get(synthetic) or self._groups[not synthetic]
-        clips = members[names[rng.choice(len(names), p=weights)]]
-        pieces = [clips[rng.integers(len(clips))]]
-        if rng.random() < self.settings.join_share:
-            other = clips[rng.integers(len(clips))]
-            if pieces[0].seconds + other.seconds <= self.settings.longest_seconds:
-                pieces.append(other)
-        return pieces
-
-    @cached_property
-    def _groups(self) -> dict[bool, tuple[list[str], np.ndarray, dict[str, list[Utterance]]]]:
-        groups = {}
-        for synthetic in {utterance.source == "espeak-ng" for utterance in self.training}:
-            members: dict[str, list[Utterance]] = {}
-            for utterance in self.training:
-                if (utterance.source == "espeak-ng") == synthetic:
-                    members.setdefault(utterance.language, []).append(utterance)
-            hours = np.array([length(clips) for clips in members.values()])
-            weights = hours**self.settings.temperature
-            groups[synthetic] = (list(members), weights / weights.sum(), members)
-        return groups
-
-
-def length(pieces: Sequence[Utterance]) -> float:
-    """Seconds in all."""
-    return sum(piece.seconds for piece in pieces)
-
-
-def collate(
-    waveforms: Sequence[np.ndarray], phones: Sequence[str], languages: Sequence[int], vocabulary: Vocabulary
-) -> Batch:
-    """Pads clips with zeros and labels with PAD."""
-    lengths = torch.tensor([len(waveform) for waveform in waveforms])
-    bucket = int(BUCKET_SECONDS * SAMPLE_RATE)
-    padded = torch.zeros(len(waveforms), _round_up(int(lengths.max()), bucket))
-    for row, waveform in zip(padded, waveforms, strict=True):
-        row[: len(waveform)] = torch.from_numpy(waveform)
-    labels = Labels.of([vocabulary.encode(text) for text in phones])
-    missing = _round_up(labels.tokens.shape[1], BUCKET_TOKENS) - labels.tokens.shape[1]
-    labels = Labels(F.pad(labels.tokens, (0, missing), value=PAD), labels.lengths)
-    return Batch(padded, lengths, labels, torch.tensor(languages))
-
-
-def _round_up(value: int, multiple: int) -> int:
-    return -(-value // multiple) * multiple
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 class LanguagePrompts(nn.Module):
@@ -192,6 +85,12 @@ class LanguagePrompts(nn.Module):
         )
 
 
+def places(config: ModelConfig) -> list[tuple[str, int]]:
+    """The layers that have a prompt, in their order."""
+    encoder = [("encoder", layer) for layer in range(config.encoder_layers)]
+    return encoder + [("decoder", layer) for layer in range(config.decoder_layers)]
+
+
 def project(attention: Attention, keys: Tensor, values: Tensor) -> KeyValue:
     """(..., length, dim) before the projections -> keys and values (..., length, heads, head_dim) behind them."""
     heads = (attention.heads, -1)
@@ -205,6 +104,15 @@ class Pretraining(nn.Module):
         super().__init__()
         self.model = EncoderDecoder(config, settings.dropout)
         self.prompts = LanguagePrompts(config, languages, settings.prompt_length)
+
+    @torch.no_grad()
+    def start_from(self, backbone: Backbone) -> None:
+        """Takes the weights of a backbone of this shape, and its shared prompt for every language."""
+        self.model.load_state_dict(load_model(backbone).state_dict())
+        shared = load_shared_prompt(backbone)
+        for index, (stack, layer) in enumerate(places(self.model.config)):
+            self.prompts.keys[:, index] = shared[tensor_name(stack, layer, "prompt", "key")]
+            self.prompts.values[:, index] = shared[tensor_name(stack, layer, "prompt", "value")]
 
 
 def learning_rate(step: int, settings: PretrainSettings) -> float:
@@ -222,69 +130,92 @@ def pretrain(
     noises: Sequence[np.ndarray],
     folder: Path,
     device: Device,
+    start: Backbone | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Trains, resuming from `folder/checkpoint.safetensors` where there is one.
+    """Trains, resuming from `folder/checkpoint.safetensors` where there is one, else from `start` or from nothing.
 
-    Yields an event every 20 steps and evaluation.
+    Yields an event every 20 steps and evaluation, in the first process only. Raises UsageError for batches that the
+    processes cannot share.
     """
+    processes = Processes.join()
+    numbers = processes.share(settings.batches_per_step)
     languages = sorted({utterance.language for utterance in corpus.utterances})
     torch.manual_seed(settings.seed)
-    task = Pretraining(config, settings, len(languages)).to(device.torch_device)
+    task = Pretraining(config, settings, len(languages))
+    if start is not None:
+        task.start_from(start)
+    task.to(device.torch_device)
     optimizer = torch.optim.AdamW(
-        task.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay
+        task.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=settings.weight_decay, fused=True
     )
-    checkpoint = folder / "checkpoint.safetensors"
     progress = {"step": 0, "audio_seconds": 0.0, "seconds": 0.0}
-    if checkpoint.exists():
-        progress = load_checkpoint(checkpoint, task, optimizer)
-    batches = Batches(corpus, vocabulary, settings, noises, languages)
-    held_out = [utterance for utterance in corpus.utterances if utterance.held_out]
+    if (folder / CHECKPOINT).exists():
+        progress = load_checkpoint(folder / CHECKPOINT, task, optimizer)
+    batches = Batches(corpus, vocabulary, settings.sampling, noises, languages, settings.seed)
+    held_out = [clip for clip in corpus.utterances if clip.label and clip.held_out]
     started = time.monotonic() - progress["seconds"]
     waited = 0.0
     steps = range(int(progress["step"]), settings.steps)
-    loader = iter(DataLoader(batches, batch_size=None, sampler=steps, num_workers=1, prefetch_factor=8))
+    sampler = [step * settings.batches_per_step + number for step in steps for number in numbers]
+    loader = iter(DataLoader(batches, batch_size=None, sampler=sampler, num_workers=1, prefetch_factor=8))
     for step in steps:
         before = time.monotonic()
-        batch = next(loader)
+        mine = [(step * settings.batches_per_step + number, next(loader)) for number in numbers]
         waited += time.monotonic() - before
-        losses = _step(task, optimizer, batch, settings, step, device)
-        progress["audio_seconds"] += float(batch.lengths.sum()) / SAMPLE_RATE
+        losses, seconds = _step(task, optimizer, mine, settings, step, device, processes)
+        progress["audio_seconds"] += seconds
         progress |= {"step": step + 1, "seconds": time.monotonic() - started}
-        if (step + 1) % 20 == 0:
+        if not processes.first:
+            continue
+        if (step + 1) % EVENT_STEPS == 0:
             yield {"event": "step", **progress, **losses, "waited_seconds": waited}
         if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
-            save_checkpoint(checkpoint, task, optimizer, progress)
+            save_checkpoint(folder / CHECKPOINT, task, optimizer, progress)
             yield {"event": "evaluation", **progress, **evaluate(task, held_out, batches, device)}
 
 
 def _step(
     task: Pretraining,
     optimizer: torch.optim.Optimizer,
-    batch: Batch,
+    batches: Sequence[tuple[int, Batch]],
     settings: PretrainSettings,
     step: int,
     device: Device,
-) -> dict[str, float]:
-    torch.manual_seed(settings.seed * 1_000_003 + step)
+    processes: Processes,
+) -> tuple[dict[str, float], float]:
+    """One optimiser step over this process's numbered batches and those of the others; losses and seconds of all."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, settings)
     task.train()
+    torch.manual_seed(settings.seed * 1_000_003 + step)
+    bare = bool(torch.rand(()) < settings.bare_share)  # of the whole step: all processes must agree
+    optimizer.zero_grad(set_to_none=True)
+    sums = torch.zeros(3, dtype=torch.float64)
+    for number, batch in batches:
+        torch.manual_seed(settings.seed * 1_000_003 + number + 1)
+        losses = _losses(task, batch, settings, device, bare)
+        (losses.total / settings.batches_per_step).backward()  # type: ignore[no-untyped-call]
+        seconds = float(batch.lengths.sum()) / SAMPLE_RATE
+        sums += torch.tensor([losses.ctc.item(), losses.attention.item(), seconds], dtype=torch.float64)
+    processes.add_up([parameter.grad for parameter in task.parameters() if parameter.grad is not None], sums)
+    norm = nn.utils.clip_grad_norm_(task.parameters(), settings.clip_norm)
+    if torch.isfinite(norm):
+        optimizer.step()
+    ctc, attention, seconds = sums.tolist()
+    count = settings.batches_per_step
+    return {"ctc": ctc / count, "attention": attention / count, "gradient_norm": norm.item()}, seconds
+
+
+def _losses(task: Pretraining, batch: Batch, settings: PretrainSettings, device: Device, bare: bool) -> Losses:
     target = device.torch_device
     rows = torch.where(torch.rand(len(batch.languages)) < settings.shared_share, SHARED, batch.languages).to(target)
-    bare = bool(torch.rand(()) < settings.bare_share)
-    first = int(torch.randint(0, 500, ()))
+    first = int(torch.randint(0, FARTHEST_START, ()))
     with device.autocast():
         handles = NO_HANDLES if bare else task.prompts(task.model, rows)
         waveform, lengths, labels = batch.waveform.to(target), batch.lengths.to(target), batch.labels.to(target)
         frames = task.model.encoder.embed(waveform, lengths, first, SpecAugment())
         encoded = task.model.encoder(frames, handles)
-        losses = joint_loss(task.model, encoded, labels, handles, settings.ctc_weight, settings.smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    losses.total.backward()  # type: ignore[no-untyped-call]
-    norm = nn.utils.clip_grad_norm_(task.parameters(), settings.clip_norm)
-    if torch.isfinite(norm):
-        optimizer.step()
-    return {"ctc": losses.ctc.item(), "attention": losses.attention.item(), "gradient_norm": norm.item()}
+        return joint_loss(task.model, encoded, labels, handles, settings.ctc_weight, settings.smoothing)
 
 
 @torch.no_grad()
@@ -298,7 +229,7 @@ def evaluate(
     for start in range(0, len(chosen), 8):
         clips = chosen[start : start + 8]
         waveforms = [batches.corpus.waveform(clip) for clip in clips]
-        batch = collate(waveforms, [clip.phones for clip in clips], [SHARED] * len(clips), batches.vocabulary)
+        batch = collate(waveforms, [clip.label for clip in clips], [SHARED] * len(clips), batches.vocabulary)
         with device.autocast():
             handles = task.prompts(task.model, batch.languages.to(device.torch_device))
             frames = task.model.encoder.embed(
@@ -323,15 +254,28 @@ def best_path(logits: Tensor) -> list[int]:
     return [token for token in path if token != PAD]
 
 
-def save_pretrained(
-    folder: Path, task: Pretraining, vocabulary: Vocabulary, *, name: str, languages: tuple[str, ...], licence: str
+def finish(
+    folder: Path,
+    backbone: Path,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    *,
+    name: str,
+    languages: tuple[str, ...],
+    licence: str,
 ) -> None:
-    """Writes the network and the prompt that all languages share as a backbone folder, in float16."""
-    config = task.model.config
-    places = [("encoder", layer) for layer in range(config.encoder_layers)]
-    places += [("decoder", layer) for layer in range(config.decoder_layers)]
+    """Writes the checkpoint's network and the prompt that all languages share as a backbone folder, in float16.
+
+    Raises UsageError where `folder` holds no checkpoint.
+    """
+    if not (folder / CHECKPOINT).exists():
+        raise UsageError(f"{folder} holds no checkpoint yet: train with `lect pretrain run` first.")
+    weights = load_weights(folder / CHECKPOINT)
+    rows, _, length, _ = weights["prompts.keys"].shape
+    task = Pretraining(config, PretrainSettings(steps=0, prompt_length=length), rows - 1)
+    task.load_state_dict(weights)
     shared = {}
-    for index, (stack, layer) in enumerate(places):
+    for index, (stack, layer) in enumerate(places(config)):
         shared[tensor_name(stack, layer, "prompt", "key")] = task.prompts.keys[SHARED, index]
         shared[tensor_name(stack, layer, "prompt", "value")] = task.prompts.values[SHARED, index]
-    save_backbone(folder, name, task.model, vocabulary, languages=languages, licence=licence, shared_prompt=shared)
+    save_backbone(backbone, name, task.model, vocabulary, languages=languages, licence=licence, shared_prompt=shared)

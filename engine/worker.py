@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from engine.errors import LectError
+from engine.errors import LectError, os_sentence
 from engine.runs import EVENTS, run_training, stop_run
 from engine.store import Project
 
@@ -29,10 +29,11 @@ def main(project_folder: str, run_id: str) -> int:
             for event in run_training(project, run_id):
                 events.write(json.dumps(event, ensure_ascii=False) + "\n")
                 events.flush()
-        except LectError as error:
+        except (LectError, OSError) as error:
+            message = os_sentence(error) if isinstance(error, OSError) else str(error)
             project.update_run(run_id, status="failed")
-            events.write(json.dumps({"event": "error", "message": str(error)}, ensure_ascii=False) + "\n")
-            return error.exit_code
+            events.write(json.dumps({"event": "error", "message": message}, ensure_ascii=False) + "\n")
+            return 1
     return 0
 
 

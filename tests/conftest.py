@@ -1,7 +1,6 @@
 """What many tests need: a tiny random backbone on disk, and short clips that sound like something."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest

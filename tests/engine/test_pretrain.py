@@ -1,6 +1,9 @@
 """Pretraining on a corpus made here: stateless batches, resuming, language prompts, and that it learns."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,28 +14,37 @@ import torch
 
 from engine.audio import SAMPLE_RATE
 from engine.augment import Augmentation
-from engine.corpus import Corpus, CorpusWriter
+from engine.backbone import open_backbone
+from engine.checkpoint import load_weights
+from engine.corpus import SYNTHETIC, Corpus, CorpusWriter
 from engine.device import Device
-from engine.pretrain import BUCKET_SECONDS, Batches, LanguagePrompts, PretrainSettings, learning_rate, pretrain
+from engine.errors import UsageError
+from engine.pretrain import CHECKPOINT, LanguagePrompts, Pretraining, PretrainSettings, finish, learning_rate, pretrain
+from engine.processes import Processes
+from engine.sampling import BUCKET_SECONDS, Batches, Sampling
 from tests.conftest import PHONES, TINY, WORDS, tones
 
+AUGMENTATION = Augmentation(speed_share=0, noise_share=0.5, room_share=0, band_share=0, clip_share=0)
 SETTINGS = PretrainSettings(
-    steps=40, batch_seconds=8.0, learning_rate=3e-3, warmup_steps=5, decay_steps=10, evaluate_every=20,
-    longest_seconds=4.0, prompt_length=3, dropout=0.0,
-    augmentation=Augmentation(speed_share=0, noise_share=0.5, room_share=0, band_share=0, clip_share=0),
+    steps=40, learning_rate=3e-3, warmup_steps=5, decay_steps=10, evaluate_every=20, prompt_length=3, dropout=0.0,
+    sampling=Sampling(batch_seconds=8.0, longest_seconds=4.0, augmentation=AUGMENTATION),
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpus")
-    with CorpusWriter(folder) as writer:
+    with CorpusWriter(folder, "part") as writer:
         for number in range(30):
             text = WORDS[number % len(WORDS)]
             writer.add(
-                tones(text, 0.7 + 0.02 * number, number), text, language=("xx", "yy")[number % 2], speaker=str(number % 3),
-                source="espeak-ng" if number % 5 == 0 else "real", held_out=number >= 26,
-            )  # fmt: skip
+                tones(text, 0.7 + 0.02 * number, number),
+                text,
+                language=("xx", "yy")[number % 2],
+                speaker=str(number % 3),
+                source=SYNTHETIC if number % 5 == 0 else "real",
+                held_out=number >= 26,
+            )
     return Corpus(folder)
 
 
@@ -45,19 +57,20 @@ def test_a_corpus_gives_back_what_was_written(corpus: Corpus) -> None:
     assert len(corpus.utterances) == 30 and sum(utterance.held_out for utterance in corpus.utterances) == 4
     utterance = corpus.utterances[7]
     np.testing.assert_allclose(corpus.waveform(utterance), tones(WORDS[7], 0.84, 7), atol=1e-4)
-    assert utterance.phones == WORDS[7] and utterance.seconds == pytest.approx(0.84)
+    assert utterance.label == WORDS[7] and utterance.seconds == pytest.approx(0.84)
 
 
 def test_a_corpus_whose_building_broke_off_is_no_corpus(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), CorpusWriter(tmp_path) as writer:
+    with pytest.raises(RuntimeError), CorpusWriter(tmp_path, "part") as writer:
         writer.add(tones("ba"), "ba", language="xx", speaker="", source="real")
         raise RuntimeError("broken off")
-    assert not (tmp_path / "index.jsonl").exists()
+    with pytest.raises(UsageError, match="no corpus"):
+        Corpus(tmp_path)
 
 
-def test_a_batch_depends_on_seed_and_step_alone(corpus: Corpus) -> None:
+def test_a_batch_depends_on_seed_and_number_alone(corpus: Corpus) -> None:
     def batches(seed: int = 0) -> Batches:
-        return Batches(corpus, PHONES, replace(SETTINGS, seed=seed), [], ["xx", "yy"])
+        return Batches(corpus, PHONES, SETTINGS.sampling, [], ["xx", "yy"], seed)
 
     first, second = batches()[21], batches()[21]
     assert torch.equal(first.waveform, second.waveform) and torch.equal(first.labels.tokens, second.labels.tokens)
@@ -104,3 +117,55 @@ def test_each_language_has_its_own_prompts_in_every_self_attention() -> None:
 def test_learning_rate_rises_stays_and_falls() -> None:
     rates = [learning_rate(step, SETTINGS) for step in range(40)]
     assert rates[0] == pytest.approx(3e-3 / 5) and rates[5:30] == [3e-3] * 25 and rates[-1] == pytest.approx(3e-4)
+
+
+def test_a_pretraining_starts_from_a_backbone(corpus: Corpus, tmp_path: Path, cpu: Device) -> None:
+    events_of(corpus, tmp_path / "first", cpu, replace(SETTINGS, steps=20))
+    finish(tmp_path / "first", tmp_path / "made", TINY, PHONES, name="made", languages=("xx",), licence="CC0-1.0")
+    task = Pretraining(TINY, SETTINGS, 5)
+    task.start_from(open_backbone(str(tmp_path / "made")))
+    weights = load_weights(tmp_path / "first" / CHECKPOINT)
+    learnt, kept = task.model.encoder.layers[1].state_dict(), "model.encoder.layers.1."
+    for name, weight in learnt.items():  # float16 lies between
+        torch.testing.assert_close(weight, weights[kept + name], atol=1e-3, rtol=1e-2)
+    torch.testing.assert_close(task.prompts.keys[4], weights["prompts.keys"][0], atol=1e-2, rtol=1e-2)
+
+
+TOGETHER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+from engine.corpus import Corpus
+from engine.device import Device
+from engine.pretrain import pretrain
+from engine.processes import Processes
+from tests.conftest import PHONES, TINY
+from tests.engine.test_pretrain import SETTINGS
+torch.set_num_threads(1)
+settings = replace(SETTINGS, steps=6, batches_per_step=2, evaluate_every=6)
+corpus, folder = Corpus(Path(sys.argv[1])), Path(sys.argv[2])
+for event in pretrain(TINY, corpus, PHONES, settings, [], folder, Device(torch.device("cpu"), False, "CPU")):
+    pass
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_with_the_same_batches(corpus: Corpus, tmp_path: Path) -> None:
+    (script := tmp_path / "together.py").write_text(TOGETHER)
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    runs = {"one": [], "two": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]}
+    for name, launcher in runs.items():
+        (tmp_path / name).mkdir()
+        command = [sys.executable, *launcher, str(script), str(corpus.folder), str(tmp_path / name)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    one, two = (load_weights(tmp_path / name / CHECKPOINT) for name in runs)
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
+
+
+def test_batches_that_processes_cannot_share_are_refused() -> None:
+    assert [list(Processes(rank, 2).share(4)) for rank in (0, 1)] == [[0, 2], [1, 3]]
+    with pytest.raises(UsageError, match="3 batches a step cannot be shared by 2 processes"):
+        Processes(0, 2).share(3)

@@ -54,7 +54,7 @@ def test_a_resumed_run_equals_an_unbroken_one(run: Any, tmp_path: Path) -> None:
     resumed = run("broken", resume=True)
     assert difference(tmp_path / "unbroken", tmp_path / "broken") == 0
     assert resumed[-1]["best_cer"] == unbroken[-1]["best_cer"]
-    assert [event["step"] for event in resumed if event["event"] == "step"][0] == 11
+    assert next(event["step"] for event in resumed if event["event"] == "step") == 11
 
 
 def test_with_and_without_the_feature_cache_the_result_is_the_same(run: Any, tmp_path: Path) -> None:

@@ -1,0 +1,192 @@
+"""Reports on a project's clips and labels: what a training would use, what it could not, and what would help.
+
+Fails when a clip cannot be used as it is: no usable sound, no label under the text rules, or a label of dev or test
+with characters that no training clip has.
+"""
+
+import argparse
+from collections import Counter
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from app.options import add_project, open_project
+from app.output import counted, duration, lines, print_result, table
+
+if TYPE_CHECKING:
+    from engine.clips import Clip
+    from engine.text import SymbolCount, TextRules
+
+SHOWN = 12
+SHORT_LABEL = 40  # characters of a label that are shown
+MANY = 0.1  # a verdict on a larger share of the clips is worth a word
+RATE_FACTOR = 3.0  # a label this much faster or slower than the others is likely another clip's
+ADVICE = {
+    "noisy": "record in a quieter place, or nearer to the microphone",
+    "too quiet": "go nearer to the microphone, or turn its level up",
+    "clipped": "turn the microphone's level down",
+    "cut off": "wait a moment before and after speaking",
+    "empty": "check that the right microphone records",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A clip that cannot be used as it is."""
+
+    clip: int
+    label: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is said about a project."""
+
+    clips: "list[Clip]"
+    inventory: "list[SymbolCount]"
+    problems: list[Problem]
+    advice: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "clips": len(self.clips),
+            "seconds": round(sum(clip.seconds for clip in self.clips), 2),
+            "splits": {name: {"clips": len(part), "seconds": _seconds(part)} for name, part in self.splits().items()},
+            "speakers": {
+                name: {"clips": len(part), "seconds": _seconds(part)} for name, part in self.speakers().items()
+            },
+            "verdicts": self.verdicts(),
+            "problems": [asdict(problem) for problem in self.problems],
+            "inventory": [asdict(symbol) | {"script": symbol.script} for symbol in self.inventory],
+            "advice": self.advice,
+        }
+
+    def splits(self) -> "dict[str, list[Clip]]":
+        """Clips by split, "" last."""
+        return {
+            name: part for name in ("train", "dev", "test", "") if (part := [c for c in self.clips if c.split == name])
+        }
+
+    def speakers(self) -> "dict[str, list[Clip]]":
+        """Clips by speaker."""
+        names = sorted({clip.speaker for clip in self.clips})
+        return {name: [clip for clip in self.clips if clip.speaker == name] for name in names}
+
+    def verdicts(self) -> dict[str, int]:
+        """Clips by verdict, the most frequent first."""
+        return dict(Counter(clip.quality.verdict for clip in self.clips).most_common())
+
+    def describe(self) -> str:
+        """For people."""
+        speakers = self.speakers()
+        named = len(speakers.keys() - {""})
+        text = [f"{counted(len(self.clips), 'clip')}, {_length(self.clips)}, {counted(named, 'named speaker')}."]
+        rows = [(name or "none", len(part), _length(part)) for name, part in self.splits().items()]
+        text += ["", table(("split", "clips", "length"), rows, right=(1, 2))]
+        text += [
+            "",
+            "Recordings: " + ", ".join(f"{number} {verdict}" for verdict, number in self.verdicts().items()) + ".",
+        ]
+        if self.problems:
+            text += ["", f"{counted(len(self.problems), 'clip')} cannot be used as they are:"]
+            text += lines([f"  clip {p.clip} “{p.label}”: {p.why}" for p in self.problems], SHOWN)
+        text += ["", *self._symbols()]
+        return "\n".join([*text, *(["", *(f"- {advice}" for advice in self.advice)] if self.advice else [])])
+
+    def _symbols(self) -> list[str]:
+        often = " ".join(symbol.symbol for symbol in self.inventory if not symbol.rare)
+        rare = [(s.symbol, s.clips, " + ".join(s.names)) for s in self.inventory if s.rare]
+        shown = [f"{counted(len(self.inventory), 'symbol')}: {often}"]
+        if rare:
+            shown += [f"{len(rare)} of them rare:", table(("symbol", "clips", "name"), rare[:SHOWN], right=(1,))]
+            shown += [f"… and {len(rare) - SHOWN} more (--json lists all)"] if len(rare) > SHOWN else []
+        return shown
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only the project."""
+    add_project(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Looks, and changes nothing."""
+    from engine.text import inventory
+
+    project = open_project(args)
+    clips, rules = project.clips(), project.rules
+    problems = _problems(clips, rules)
+    report = Report(clips, inventory([clip.text for clip in clips], rules), problems, _advice(clips, rules, args))
+    print_result(args, report.to_json(), report.describe())
+    return int(bool(problems))
+
+
+def _problems(clips: "list[Clip]", rules: "TextRules") -> list[Problem]:
+    from engine.quality import usable
+    from engine.vocabulary import build_vocabulary
+
+    taught = [text for clip in clips if clip.split == "train" and (text := rules.apply(clip.text))]
+    vocabulary = build_vocabulary(taught) if taught else None
+    found = []
+    for clip in clips:
+        text = rules.apply(clip.text)
+        lacking = vocabulary.unknown(text) if vocabulary and clip.split in ("dev", "test") else []
+        if not usable(clip.quality):
+            found.append(_problem(clip, f"The recording is {clip.quality.verdict}."))
+        elif not text:
+            found.append(_problem(clip, "Nothing is left of its label under the project's text rules."))
+        elif lacking:
+            symbols = ", ".join(lacking)
+            found.append(_problem(clip, f"No training clip has {symbols}, which this {clip.split} label has."))
+    return found
+
+
+def _problem(clip: "Clip", why: str) -> Problem:
+    return Problem(clip.id, clip.text if len(clip.text) <= SHORT_LABEL else clip.text[: SHORT_LABEL - 1] + "…", why)
+
+
+def _advice(clips: "list[Clip]", rules: "TextRules", args: argparse.Namespace) -> list[str]:
+    if not clips:
+        return [f"There is no clip yet: lect import SOURCE --project {args.project}"]
+    verdicts = Counter(clip.quality.verdict for clip in clips)
+    advice = [
+        f"{counted(number, 'clip')} {verdict}: {ADVICE[verdict]}."
+        for verdict, number in verdicts.items()
+        if verdict in ADVICE and number > MANY * len(clips)
+    ]
+    return [*advice, *_voices(clips), *_misfits(clips, rules), *_splits(clips, args)]
+
+
+def _voices(clips: "list[Clip]") -> list[str]:
+    voices = Counter(clip.speaker for clip in clips)
+    if voices.pop("", 0):
+        return ["Some clips do not say who speaks: then nothing tells whether the test hears a new voice."]
+    return ["There is one speaker: others may be understood worse than the scores say."] if len(voices) == 1 else []
+
+
+def _misfits(clips: "list[Clip]", rules: "TextRules") -> list[str]:
+    """Labels whose length does not suit their recording's."""
+    rates = {clip.id: len(rules.apply(clip.text)) / clip.seconds for clip in clips if clip.seconds > 0}
+    usual = median(rates.values()) if rates else 0
+    odd = [name for name, rate in rates.items() if not usual / RATE_FACTOR <= rate <= usual * RATE_FACTOR]
+    if not odd:
+        return []
+    named = ", ".join(map(str, odd[:SHOWN])) + (", …" if len(odd) > SHOWN else "")
+    return [f"Listen to clip {named}: the label is far too long or too short for the recording."]
+
+
+def _splits(clips: "list[Clip]", args: argparse.Namespace) -> list[str]:
+    from engine.splits import assign
+
+    if not any(clip.split for clip in clips):
+        return [f"Next: lect split --project {args.project}"]
+    return [*assign(clips).leaks, f"Next: lect train --project {args.project}"]
+
+
+def _seconds(clips: "list[Clip]") -> float:
+    return round(sum(clip.seconds for clip in clips), 2)
+
+
+def _length(clips: "list[Clip]") -> str:
+    return duration(_seconds(clips))

@@ -1,0 +1,189 @@
+"""The whole way on a small sample set: a project, its clips, a training, a pack, and texts without PyTorch.
+
+The sample is synthetic speech, made with espeak-ng in a language that the starter never heard.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.output import counted, duration, percent, print_json, size
+from engine.errors import LectError
+from engine.files import ASSETS
+
+if TYPE_CHECKING:
+    from engine.clips import Clip
+    from engine.store import Project
+
+ROOT = ASSETS.parent
+# An interpreter in which PyTorch cannot be imported, as on an offline machine.
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from app.cli import main; sys.exit(main(sys.argv[1:]))"
+SHOWN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where, how long, and on what."""
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep the project here (a temporary folder, removed)")
+    parser.add_argument("--steps", type=int, default=0, metavar="N", help="training steps (by the size of the set)")
+    parser.add_argument("--sample", type=Path, default=ASSETS / "sample", metavar="DIR", help="another labelled set")
+    parser.add_argument("--backbone", default="starter", metavar="NAME", help="another backbone, with its graphs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tells the story, or gives its figures."""
+    with _folder(args.work) as folder:
+        story = Story(args, folder)
+        figures = story.tell()
+    if args.json:
+        print_json(figures)
+    return 0 if figures["onnx_matches_torch"] else 1
+
+
+@contextmanager
+def _folder(work: Path | None) -> Iterator[Path]:
+    if work is not None:
+        yield work
+        return
+    with tempfile.TemporaryDirectory(prefix="lect-demo-") as folder:
+        yield Path(folder) / "demo"
+
+
+class Story:
+    """One demo, chapter by chapter."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path):
+        self.args, self.folder = args, folder
+        self.began = time.monotonic()
+
+    def tell(self) -> dict[str, Any]:
+        """All chapters; the figures."""
+        project = self.collect()
+        run_id = self.train(project)
+        figures = self.scores(project, run_id)
+        pack = self.pack(project, run_id)
+        figures |= {"pack_bytes": pack.stat().st_size, "pack_sha256": project.packs()[-1].sha256}
+        figures |= self.offline(project, run_id, pack)
+        figures["seconds"] = round(time.monotonic() - self.began, 1)
+        self.say(f"All in {duration(figures['seconds'])}, on {figures['device']}.")
+        return figures
+
+    def say(self, text: str) -> None:
+        """A line of the story."""
+        if not self.args.json:
+            print(text, flush=True)
+
+    def collect(self) -> "Project":
+        """A project with the sample's clips, checked and split."""
+        from app.commands.split import describe
+        from engine.importers import import_into
+        from engine.quality import usable
+        from engine.store import Project
+
+        project = Project.create(self.folder, "demo", "und")
+        report = import_into(project, self.args.sample)
+        clips = project.clips()
+        good = sum(usable(clip.quality) for clip in clips)
+        seconds = sum(clip.seconds for clip in clips)
+        if len(languages := {clip.language for clip in clips}) == 1:
+            project.set_language(languages.pop())
+        self.say(f"1. {counted(len(report.taken), 'clip')} taken, {duration(seconds)}; {good} of them usable.")
+        self.say(f"2. Split, seeded:\n{_indented(describe(project.assign_splits()))}")
+        return project
+
+    def train(self, project: "Project") -> str:
+        """A run with the default settings."""
+        from dataclasses import replace
+
+        from app.commands.train import Watch
+        from engine.runs import RunRequest, create_run
+        from engine.train import TrainSettings
+
+        settings = replace(TrainSettings(), max_steps=self.args.steps)
+        run_id = create_run(project, RunRequest(self.args.backbone, settings=settings))
+        self.say(
+            f"3. Training a {settings.spec.method} on the frozen backbone {self.args.backbone}; Ctrl-C ends it early."
+        )
+        if Watch(self.args, project, run_id).follow():
+            self.say("   Ended early; the best so far is kept.")
+        return run_id
+
+    def scores(self, project: "Project", run_id: str) -> dict[str, Any]:
+        """Before and after, on the test split."""
+        from app.scores import before_after, figures, judged, stored
+
+        run = project.run(run_id)
+        base, adapted = stored(run.folder, run_id, "test")
+        comparison, sentence = judged(base, adapted)
+        self.say(f"4. The test clips, before and after:\n{_indented(before_after({'test': (base, adapted)}))}")
+        self.say(_indented(sentence))
+        return {
+            **figures(base, adapted, comparison),
+            "device": run.facts["device"],
+            "train_seconds": run.facts["seconds"],
+        }
+
+    def pack(self, project: "Project", run_id: str) -> Path:
+        """The run as a verified file."""
+        from app.commands.pack import contents, default_path, write
+
+        run = project.run(run_id)
+        path = default_path(project, run)
+        report = write(project, run, path, contents(project, run))
+        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} numbers, verified.")
+        return path
+
+    def offline(self, project: "Project", run_id: str, pack: Path) -> dict[str, Any]:
+        """The test clips once more, by a process that cannot import PyTorch, against PyTorch's own texts."""
+        from engine.runs import RunData, score_clips
+
+        clips = RunData.open(project, run_id).clips["test"]
+        expected = torch_texts(project, run_id, clips)
+        results, seconds = transcribe_without_torch([clip.path for clip in clips], pack, self.args.backbone)
+        texts = [result["text"] for result in results]
+        same = sum(one == other for one, other in zip(texts, expected, strict=True))
+        audio = sum(clip.seconds for clip in clips)
+        spent = f"{duration(audio)} of speech in {duration(seconds)}"
+        self.say(f"6. Offline, without PyTorch: {spent}; {same} of {len(texts)} texts are the same as PyTorch's.")
+        for clip, text in list(zip(clips, texts, strict=True))[:SHOWN]:
+            self.say(f"   {clip.text}\n   → {text}")
+        cer = score_clips(project, clips, texts, "test").cer
+        self.say(f"   CER {percent(cer)}.")
+        found = {"onnx_matches_torch": same == len(texts), "onnx_same_texts": same, "onnx_cer": cer}
+        return found | {"onnx_seconds": round(seconds, 2), "test_clips": len(texts)}
+
+
+def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
+    """What PyTorch hears, as it comes from the decoder."""
+    from engine.audio import load_audio
+    from engine.decode import DecodeOptions
+    from engine.device import choose_device
+    from engine.recognizer import Recognizer
+    from engine.runs import load_run
+
+    _, model, handles, vocabulary = load_run(project, run_id)
+    recognizer = Recognizer(model, vocabulary, handles, DecodeOptions(), choose_device())
+    return recognizer.texts([load_audio(clip.path) for clip in clips])
+
+
+def transcribe_without_torch(files: list[Path], pack: Path, backbone: str) -> tuple[list[dict[str, Any]], float]:
+    """Results of `lect transcribe` and its wall time, in seconds. Raises LectError when it fails."""
+    began = time.monotonic()
+    command = [sys.executable, "-c", WITHOUT_TORCH, "transcribe", *map(str, files), "--pack", str(pack), "--json"]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([*command, "--backbone", backbone], capture_output=True, encoding="utf-8", env=environment)
+    if done.returncode:
+        raise LectError(f"Transcribing without PyTorch failed: {done.stderr.strip() or 'see `lect doctor`.'}")
+    return json.loads(done.stdout)["files"], time.monotonic() - began
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"   {line}" for line in text.splitlines())

@@ -1,0 +1,56 @@
+"""Scores a run on a split, the bare backbone beside it, and says whether the difference may be chance."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
+from app.output import print_result, remark
+
+if TYPE_CHECKING:
+    from engine.scores import Scores
+
+SHOWN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Run, split and decoding."""
+    add_run(parser)
+    parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="which clips (test)")
+    parser.add_argument("--beam-size", type=positive, metavar="N", help="hypotheses kept; 1 is greedy")
+    parser.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of CTC in the joint score")
+    add_device(parser)
+    add_project(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores anew; the run keeps the figures."""
+    from dataclasses import replace
+
+    from app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
+    from engine.decode import DecodeOptions
+    from engine.device import choose_device
+    from engine.runs import score_run
+
+    project = open_project(args)
+    found = find_run(project, args.run_id)
+    device = choose_device(args.device)
+    given = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
+    options = replace(DecodeOptions(), **{name: value for name, value in given.items() if value is not None})
+    warn_of_unknown_symbols(args, project, found.id, args.split)
+    remark(args, f"Scoring run {found.id} and its backbone on {args.split}, on {device.name}.")
+    score_run(project, found.id, args.split, device, options)
+    base, adapted = stored(found.folder, found.id, args.split)
+    comparison, sentence = judged(base, adapted)
+    predictions = found.folder / f"predictions-{args.split}.tsv"
+    value = {"run": found.id, "split": args.split, **figures(base, adapted, comparison), "predictions": predictions}
+    value |= {"beam_size": options.beam_size, "ctc_weight": options.ctc_weight, "device": device.name}
+    text = [before_after({args.split: (base, adapted)}), adapted.describe(), sentence, *_worst(adapted)]
+    print_result(args, value, "\n".join([*text, f"All of them: {predictions}"]))
+    return 0
+
+
+def _worst(scores: "Scores") -> list[str]:
+    from engine.scores import alignment
+
+    wrong = sorted((row for row in scores.rows if row.cer > 0), key=lambda row: -row.cer)[:SHOWN]
+    return ["The worst:", *(alignment(row) for row in wrong)] if wrong else ["Every text is right."]

@@ -1,0 +1,129 @@
+"""Writes what ONNX Runtime needs: a backbone's graphs, or a run as a folder for a machine that has nothing else.
+
+lect export --backbone NAME         float32 and int8 graphs into the backbone's folder; all of its packs share them
+lect export --run RUN --portable    graphs with the adaptation inside, for any ONNX runtime
+lect export --run RUN --bundle      the run's pack beside its backbone
+
+Every export is a gate: it fails, and leaves nothing, where the graphs do not write the same text as PyTorch.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.options import add_project, find_run, open_project
+from app.output import counted, duration, percent, print_result, remark, size
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from engine.clips import Run
+    from engine.store import Project
+    from exports.parity import Clips, ParityReport
+
+BUILDS = ("float32", "int8")
+GATE_SPLIT = "dev"  # whose clips the graphs and PyTorch must hear alike
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A backbone, or a run and its form."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--backbone", metavar="NAME", help="whose graphs to write (starter)")
+    what.add_argument("--run", dest="run_id", metavar="RUN", help="a run's number, or latest")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--portable", action="store_true", help="one pair of graphs with everything inside")
+    form.add_argument("--bundle", action="store_true", help="the pack and its backbone")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
+    parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32)")
+    add_project(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports, and reports how near the graphs are to PyTorch."""
+    check(args)
+    remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
+    form = "portable" if args.portable else "bundle" if args.bundle else "backbone"
+    folder, report = {"portable": _portable, "bundle": _bundle, "backbone": _backbone}[form](args)
+    written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    value = {"folder": folder, "form": form, "bytes": written, "parity": report.to_json()}
+    text = [f"{folder}: {size(written)}.", describe(report)]
+    if form != "backbone":
+        value["next"] = f"lect transcribe FILE --pack {folder}"
+        text.append(f"Next, on any machine: {value['next']}")
+    print_result(args, value, "\n".join(text))
+    return 0
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises UsageError for options that do not go together."""
+    if args.run_id and not (args.portable or args.bundle):
+        raise UsageError(
+            "Say how the run is to leave: --portable (any ONNX runtime) or --bundle (its pack and backbone)."
+        )
+    if not args.run_id and (args.portable or args.bundle or args.out):
+        raise UsageError("Name the run, as in --run latest: a backbone's graphs always go into its own folder.")
+    if args.build and not args.portable:
+        raise UsageError("--build is for --portable: a backbone and a bundle have both builds.")
+
+
+def describe(report: "ParityReport") -> str:
+    """The gate's figures for people."""
+    text = f"The graphs write the same text as PyTorch on {counted(report.clips, 'clip')} ({duration(report.seconds)})"
+    text += f"; encoder within {report.encoder_difference:.0e}, decoder within {report.decoder_difference:.0e}."
+    for build, rates in (("float32", report.float32), ("int8", report.int8)):
+        text += f"\n{build}: CER {percent(rates.cer)}, WER {percent(rates.wer)}." if rates else ""
+    if report.int8_agreement is not None:
+        text += f"\nint8 writes the float32 text for {percent(report.int8_agreement)} of them."
+    return text
+
+
+def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
+    from engine.backbone import STARTER, open_backbone
+    from engine.weights import load_model
+    from exports.build import build_backbone
+
+    backbone = open_backbone(args.backbone or STARTER)
+    return backbone.folder, build_backbone(backbone, load_model(backbone))
+
+
+def _portable(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
+    from app.commands.pack import contents
+    from engine.runs import load_run
+    from exports.portable import write_portable
+
+    project = open_project(args)
+    found = find_run(project, args.run_id)
+    folder = args.out or _default_folder(project, found, "portable")
+    _, model, _, _ = load_run(project, found.id)
+    clips = _gate_clips(project, found)
+    return folder, write_portable(folder, contents(project, found), model, clips, args.build or BUILDS[0])
+
+
+def _bundle(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
+    from app.commands.pack import check_packable, contents
+    from exports.bundle import write_bundle
+    from exports.pack import write_pack
+
+    project = open_project(args)
+    found = find_run(project, args.run_id)
+    check_packable(found)
+    what = contents(project, found)
+    folder = args.out or _default_folder(project, found, "bundle")
+    with tempfile.TemporaryDirectory() as temporary:
+        pack = Path(temporary) / "pack.lect"
+        write_pack(pack, what)
+        return folder, write_bundle(folder, pack, what.backbone, _gate_clips(project, found))
+
+
+def _default_folder(project: "Project", found: "Run", form: str) -> Path:
+    return project.folder / "packs" / f"{found.id}-{form}"
+
+
+def _gate_clips(project: "Project", found: "Run") -> "Clips":
+    from engine.audio import load_audio
+    from engine.runs import RunData
+    from exports.parity import Clips
+
+    clips = RunData.open(project, found.id).clips[GATE_SPLIT]
+    waveforms, labels = [load_audio(clip.path) for clip in clips], [clip.text for clip in clips]
+    return Clips(waveforms, labels, project.rules.apply, project.rules.name)

@@ -1,0 +1,286 @@
+"""Teaches a frozen backbone the project's lect, in a process of its own that survives this window.
+
+The base is scored first; the best result by dev score is kept; the test split is scored at the end. Ctrl-C ends the
+training after its step and keeps the best; a second Ctrl-C leaves it running by itself. What was killed goes on with
+--resume.
+"""
+
+import argparse
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.options import LATEST, add_device, add_project, find_run, fraction, open_project, positive, rate
+from app.output import counted, duration, percent, print_beside, print_result, progress, remark
+from engine.errors import TrainError, UsageError
+
+if TYPE_CHECKING:
+    from engine.clips import Run
+    from engine.runs import RunRequest
+    from engine.store import Project
+
+METHODS = ("prompt", "adapter", "vocabulary", "finetune", "scratch")
+INITIALISATIONS = ("backbone", "features", "random", "zero-value")
+INTERRUPTED = 130
+# Options that set a field of the same name: of the adaptation, and of the training.
+SPEC_FIELDS = ("method", "placement", "num_virtual_tokens", "rank", "initialisation", "finetune_layers")
+SETTING_FIELDS = (
+    "learning_rate", "vocabulary_learning_rate", "max_steps", "per_device_train_batch_size", "early_stopping_patience",
+    "ctc_weight", "copies", "seed",
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that can be set; what is not set is chosen for the size of the set."""
+    add_project(parser)
+    add_adaptation(parser.add_argument_group("what is learnt"))
+    add_training(parser.add_argument_group("how"))
+    again = parser.add_argument_group("going on and letting go")
+    again.add_argument(
+        "--resume", nargs="?", const=LATEST, metavar="RUN", help="go on with a run that ended early, or watch it"
+    )
+    again.add_argument("--detach", action="store_true", help="start it and return; --resume watches it again")
+
+
+def add_adaptation(group: argparse._ArgumentGroup) -> None:
+    """Which adaptation, where and how large."""
+    group.add_argument(
+        "--backbone", default="starter", metavar="NAME", help="a name of `lect backbone list`, or a folder"
+    )
+    group.add_argument("--method", choices=METHODS, help="(prompt)")
+    group.add_argument("--placement", metavar="WHERE", help="layers, such as e:last3,d:all or e:0+1,c:all")
+    group.add_argument("--num-virtual-tokens", type=positive, metavar="N", help="length of the prompts")
+    group.add_argument("--rank", type=positive, metavar="N", help="bottleneck of the adapters")
+    group.add_argument(
+        "--finetune-layers", type=positive, metavar="N", help="with finetune: only the last N decoder layers"
+    )
+    group.add_argument("--initialisation", choices=INITIALISATIONS, help="what prompts start from")
+    group.add_argument("--reparameterise", action="store_true", help="learn prompts through a residual network")
+    group.add_argument("--shared-key-value", action="store_true", help="one prompt for keys and values")
+
+
+def add_training(group: argparse._ArgumentGroup) -> None:
+    """Steps, rates, device."""
+    add_device(group)
+    group.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of matrix products"
+    )
+    group.add_argument("--max-steps", type=positive, metavar="N", help="optimiser steps")
+    group.add_argument("--learning-rate", type=rate, metavar="RATE", help="peak")
+    group.add_argument("--vocabulary-learning-rate", type=rate, metavar="RATE", help="peak, of the new vocabulary")
+    group.add_argument("--per-device-train-batch-size", type=positive, metavar="N", help="clips a step")
+    group.add_argument(
+        "--early-stopping-patience", type=positive, metavar="N", help="evaluations without a better score"
+    )
+    group.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of the CTC loss")
+    group.add_argument("--copies", type=positive, metavar="N", help="variants of each clip, itself among them")
+    group.add_argument("--seed", type=int, help="another seed, another order and start")
+    group.add_argument("--no-cache", action="store_true", help="compute the frozen part anew at every step")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Starts or resumes a run, and stays until it ends."""
+    project = open_project(args)
+    if args.resume is None:
+        from engine.runs import create_run
+
+        run_id = create_run(project, request_of(args))
+    else:
+        run_id = run_to_resume(project, args.resume).id
+    from app.scores import warn_of_unknown_symbols
+
+    watch = Watch(args, project, run_id)
+    for split in ("dev", "test"):
+        warn_of_unknown_symbols(args, project, run_id, split)
+    if args.detach:
+        watch.start()
+        text = f"Run {run_id} is training. Watch it: lect train --resume {run_id} --project {args.project}"
+        print_result(args, {"run": run_id, "folder": watch.folder, "detached": True}, text)
+        return 0
+    interrupted = watch.follow()
+    value, text = watch.summary()
+    print_result(args, value, text)
+    return INTERRUPTED if interrupted else 0
+
+
+def request_of(args: argparse.Namespace) -> "RunRequest":
+    """What the options ask for. Raises UsageError for a placement the backbone has no layers for."""
+    from dataclasses import replace
+
+    from engine.adaptations import AdaptationSpec, parse_placement
+    from engine.backbone import open_backbone
+    from engine.model import ModelConfig
+    from engine.runs import RunRequest
+    from engine.train import TrainSettings
+
+    spec = replace(AdaptationSpec(), **_given(args, SPEC_FIELDS))
+    spec = replace(spec, reparameterise=args.reparameterise, shared_key_value=args.shared_key_value)
+    parse_placement(spec.placement, ModelConfig.from_json(open_backbone(args.backbone).model))
+    settings = replace(TrainSettings(), spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
+    return RunRequest(args.backbone, args.device, args.precision, settings)
+
+
+def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
+
+
+def run_to_resume(project: "Project", name: str) -> "Run":
+    """The run to go on with; `latest` is the latest that has not ended. Raises UsageError when there is none."""
+    if name != LATEST:
+        return find_run(project, name)
+    unfinished = [run for run in project.runs() if run.status != "done"]
+    if not unfinished:
+        raise UsageError("Every run of this project has ended: name the one to go on with, as in --resume 001.")
+    return unfinished[-1]
+
+
+class Watch:
+    """One run as the command line sees it: its progress while it trains, and its summary."""
+
+    def __init__(self, args: argparse.Namespace, project: "Project", run_id: str):
+        self.args, self.project, self.run_id = args, project, run_id
+        self.folder = project.run(run_id).folder
+        self.events: dict[str, dict[str, Any]] = {}  # the last of each kind
+        self.bar: Any = None
+        self.shown = ""  # what the bar is about
+
+    def start(self) -> Any:
+        """The process, started unless it runs already; None then."""
+        from engine.runs import start_run
+
+        return None if is_training(self.project.run(self.run_id)) else start_run(self.project, self.run_id)
+
+    def follow(self) -> bool:
+        """Shows the run until it has ended; whether a person ended it. Raises TrainError when it failed."""
+        from engine.runs import EVENTS, follow, stop_run
+
+        events = self.folder / EVENTS
+        end = events.stat().st_size if events.exists() else 0
+        process = self.start()
+        # Of a process that runs already, all that it has told; of a new one, nothing that an earlier one told.
+        start = end if process else last_start(events)
+
+        def stop() -> None:
+            remark(self.args, "Ending after this step and keeping the best; Ctrl-C again leaves it running by itself.")
+            stop_run(self.project, self.run_id)
+
+        remark(self.args, f"Run {self.run_id} trains in {self.folder}.")
+        with _interrupts(stop) as interrupted:
+            try:
+                for event in follow(self.folder, process, start):
+                    self.show(event)
+            except KeyboardInterrupt:
+                remark(self.args, f"It trains on by itself: watch it with lect train --resume {self.run_id}.")
+                raise
+            finally:
+                self._close()
+        return interrupted()
+
+    def show(self, event: dict[str, Any]) -> None:
+        """One event, on stderr."""
+        kind = event["event"]
+        self.events[kind] = event
+        show: Callable[[dict[str, Any]], None] | None = getattr(self, f"_show_{kind}", None)
+        if show:
+            show(event)
+
+    def summary(self) -> tuple[dict[str, Any], str]:
+        """What came of it, for machines and for people."""
+        from app.scores import SPLITS, before_after, figures, has_scores, judged, stored
+
+        run = self.project.run(self.run_id)
+        pairs = {split: stored(self.folder, self.run_id, split) for split in SPLITS if has_scores(self.folder, split)}
+        verdicts = {split: judged(*pair) for split, pair in pairs.items()}
+        value = {"run": self.run_id, "folder": self.folder, "status": run.status, **run.facts}
+        value |= {split: figures(*pair, verdicts[split][0]) for split, pair in pairs.items()}
+        # No name may need a shell's quotes, nor a project in another folder a second option.
+        following = f"lect pack {self.run_id} --project {self.args.project}"
+        value |= {"next": following}
+        text = [before_after(pairs)] if pairs else []
+        text += [sentence for split, (_, sentence) in verdicts.items() if split == list(pairs)[-1]]
+        return value, "\n".join([*text, f"Next: {following}"])
+
+    def _show_start(self, event: dict[str, Any]) -> None:
+        settings = event["settings"]["spec"]
+        clips = f"{counted(event['train_clips'], 'clip')} ({duration(event['train_seconds'])})"
+        numbers = f"{event['trained_parameters']:,} numbers learn"
+        remark(self.args, f"{settings['method']} on {clips}, {numbers}, on {event['device']} in {event['precision']}.")
+
+    def _show_base(self, event: dict[str, Any]) -> None:
+        remark(self.args, f"Before any training: CER {percent(event['dev_cer'])} on dev.")
+
+    def _show_features(self, event: dict[str, Any]) -> None:
+        self._advance("the frozen part", event["total"], event["done"], "clip")
+
+    def _show_step(self, event: dict[str, Any]) -> None:
+        self._advance("training", self.events["start"]["steps"], event["step"], "step")
+        best = self.events.get("evaluation", {}).get("best_cer")
+        shown = f"loss {event['loss']:.2f}" + (f", best dev CER {percent(best)}" if best is not None else "")
+        self.bar.set_postfix_str(shown, refresh=False)
+
+    def _show_evaluation(self, event: dict[str, Any]) -> None:
+        lines = [f"step {event['step']}: CER {percent(event['dev_cer'])} on dev"]
+        lines += [f"    {one['label']}\n  → {one['text']}" for one in event["texts"][:2]]
+        if not (self.args.json or self.args.quiet):
+            print_beside(self.bar, "\n".join(lines), error=True)
+
+    def _show_end(self, event: dict[str, Any]) -> None:
+        self._close()
+        why = "ended early" if event["stopped"] else "ended"
+        spent = duration(event["seconds"])
+        remark(self.args, f"Training {why} after {event['step']} steps, {spent}; best at step {event['best_step']}.")
+
+    def _show_scoring(self, event: dict[str, Any]) -> None:
+        remark(self.args, f"Scoring {event['split']}, base and adapted.")
+
+    def _show_error(self, event: dict[str, Any]) -> None:
+        raise TrainError(event["message"])
+
+    def _advance(self, what: str, total: int, done: int, unit: str) -> None:
+        if self.shown != what:
+            self._close()
+            self.bar, self.shown = progress(self.args, total, what, unit, initial=done - 1), what
+        self.bar.update(done - self.bar.n)
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        self.bar, self.shown = None, ""
+
+
+def is_training(run: "Run") -> bool:
+    """Whether the run's process is there; only said where the system tells what a process runs."""
+    told = Path(f"/proc/{run.facts.get('pid')}/cmdline")
+    if run.status not in ("training", "scoring") or not told.exists():
+        return False
+    words = told.read_bytes().split(b"\0")
+    return b"engine.worker" in words and run.id.encode() in words
+
+
+def last_start(events: Path) -> int:
+    """The byte at which the latest training's events begin."""
+    start = position = 0
+    for line in events.read_bytes().splitlines(keepends=True):
+        start = position if line.startswith(b'{"event": "start"') else start
+        position += len(line)
+    return start
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Inside, the first Ctrl-C calls `stop` and the second interrupts; yields whether there was a first."""
+    pressed = []
+
+    def handle(number: int, frame: object) -> None:
+        pressed.append(number)
+        if len(pressed) > 1:
+            raise KeyboardInterrupt
+        stop()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

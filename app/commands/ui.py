@@ -1,0 +1,106 @@
+"""Opens the page: record, train and transcribe in the browser.
+
+It listens on this machine only. Another --host opens it to the network, over plain HTTP, and then needs a password:
+--password asks for it, or takes it from LECT_PASSWORD; the user's name is `lect`.
+"""
+
+import argparse
+import contextlib
+import os
+import socket
+import sys
+from getpass import getpass
+from pathlib import Path
+
+from app.output import note, print_json, remark
+from engine.errors import UsageError
+
+FIRST_PORT, PORTS = 7860, 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Project and address."""
+    parser.add_argument("project", nargs="?", type=Path, metavar="PROJECT", help="open this project (the latest)")
+    parser.add_argument("--port", type=int, metavar="N", help=f"(the first free from {FIRST_PORT})")
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="listen here (127.0.0.1: this machine only)")
+    parser.add_argument("--password", action="store_true", help="ask for a password, which visitors need")
+    parser.add_argument("--no-browser", action="store_true", help="only say where it is")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until Ctrl-C."""
+    try:
+        import gradio  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise UsageError("The page needs its extra: run pip install 'lect[app]'.") from error
+    from app.page.server import ServerOptions, is_loopback, make_server
+
+    password = _password(args)
+    if password is None and not is_loopback(args.host):
+        raise UsageError(f"{args.host} can be reached from elsewhere: add --password, or leave --host out.")
+    listener = _listen(args.host, args.port)
+    app, uploads = make_server(ServerOptions(args.host, password), _first_project(args.project))
+    port = listener.getsockname()[1]
+    shown = f"[{args.host}]" if ":" in args.host else args.host
+    url = f"http://{shown}:{port}"
+    with uploads:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        if args.json:
+            print_json({"url": url})
+            sys.stdout.flush()  # whoever reads it waits for nothing else
+        else:
+            note(f"The page is at {url} (Ctrl-C ends it; a training goes on by itself).")
+        if not (args.no_browser or args.json):
+            _open_browser(url)
+        with contextlib.suppress(KeyboardInterrupt):  # how a person closes it
+            server.run(sockets=[listener])
+    remark(args, "The page is closed.")
+    return 0
+
+
+def _password(args: argparse.Namespace) -> str | None:
+    if not args.password:
+        return None
+    if not (password := os.environ.get("LECT_PASSWORD") or getpass("Password for visitors: ")):
+        raise UsageError("The password is empty: type one, or set LECT_PASSWORD.")
+    return password
+
+
+def _first_project(folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    from app.page.recent import remember
+    from engine.store import Project
+
+    project = Project.open(folder)
+    remember(project)
+    return str(project.folder)
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """A socket at the port that was named, or at the first that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in [port] if port is not None else range(FIRST_PORT, FIRST_PORT + PORTS):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if os.name != "nt":  # there, it would share the port with whoever has it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, candidate))
+        except OSError as error:
+            listener.close()
+            problem = error
+        except OverflowError as error:
+            raise UsageError(f"{port} is no port: name one from 1 to 65535.") from error
+        else:
+            listener.listen()
+            return listener
+    where = f"port {port}" if port is not None else f"a port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1}"
+    raise UsageError(f"{host} gives no {where} ({problem.strerror}): name another with --port, or another --host.")
+
+
+def _open_browser(url: str) -> None:
+    import threading
+    import webbrowser
+
+    threading.Timer(1.0, webbrowser.open, [url]).start()

@@ -1,0 +1,32 @@
+"""Two texts against each other, letter by letter, in colours that also differ in shape."""
+
+from rapidfuzz.distance import Levenshtein
+
+from app.page.markup import text
+from engine.text import graphemes
+
+
+def marked(reference: str, heard: str) -> str:
+    """`heard` as HTML: what is wrong underlined, what is missing struck through."""
+    wanted, got = graphemes(reference), graphemes(heard)
+    parts = []
+    for step in Levenshtein.opcodes(wanted, got):
+        missing = text("".join(wanted[step.src_start : step.src_end]))
+        there = text("".join(got[step.dest_start : step.dest_end]))
+        if step.tag == "equal":
+            parts.append(there)
+        else:
+            parts.append((f"<del>{missing}</del>" if missing else "") + (f"<ins>{there}</ins>" if there else ""))
+    return f'<bdi class="speech diff">{"".join(parts) or "∅"}</bdi>'
+
+
+def confusions(pairs: list[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    """(written, heard, how often) of single letters, the most frequent first; "" is nothing."""
+    counts: dict[tuple[str, str], int] = {}
+    for reference, heard in pairs:
+        wanted, got = graphemes(reference), graphemes(heard)
+        for op in Levenshtein.editops(wanted, got):
+            said = "" if op.tag == "insert" else wanted[op.src_pos]
+            wrote = "" if op.tag == "delete" else got[op.dest_pos]
+            counts[said, wrote] = counts.get((said, wrote), 0) + 1
+    return sorted(((a, b, n) for (a, b), n in counts.items()), key=lambda each: (-each[2], each[0], each[1]))

@@ -1,0 +1,105 @@
+"""How clicks reach Python: handlers answer at once or step by step, and an error becomes one sentence on the page."""
+
+import functools
+import html
+import inspect
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from engine.errors import LectError, os_sentence
+
+T = TypeVar("T")
+
+# Clicks on elements of an HTML block that carry data-pick reach its `click` handlers, with that value.
+PICKS = """
+element.addEventListener("click", (event) => {
+  const picked = event.target.closest("[data-pick]");
+  if (picked) trigger("click", { pick: picked.dataset.pick });
+});
+"""
+
+
+def html_block(value: str = "", *, picks: bool = False, **options: Any) -> gr.HTML:
+    """Our own HTML, in our own styles; picks: whether clicks in it are told (`bind_pick`)."""
+    return gr.HTML(value, apply_default_css=False, js_on_load=PICKS if picks else None, **options)
+
+
+def bind(
+    trigger: Callable[..., Any],
+    function: Callable[..., Any],
+    inputs: Sequence[Any] = (),
+    outputs: Sequence[Any] = (),
+    **options: Any,
+) -> Any:
+    """Calls `function` on an event. No handler waits for another, and none is offered as an API."""
+    fixed = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
+    return trigger(answering(function), list(inputs), list(outputs), **fixed | options)
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, whose errors that a person can mend are shown; it may be a generator."""
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def steps(*args: Any) -> Iterator[Any]:
+            try:
+                yield from function(*args)
+            except (LectError, OSError) as error:
+                raise shown(error) from error
+
+        return steps
+
+    @functools.wraps(function)
+    def once(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except (LectError, OSError) as error:
+            raise shown(error) from error
+
+    return once
+
+
+def shown(error: LectError | OSError) -> gr.Error:
+    """An error as the page shows it. Names of files may hold anything, so it is never taken for HTML."""
+    sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
+    return gr.Error(html.escape(sentence), duration=20, print_exception=False)
+
+
+def bind_pick(
+    block: gr.HTML,
+    function: Callable[..., Any],
+    inputs: Sequence[Any] = (),
+    outputs: Sequence[Any] = (),
+    **options: Any,
+) -> Any:
+    """Calls `function(value, *inputs, request)` when an element with data-pick=value is clicked in an HTML block."""
+
+    def handler(event: gr.EventData, request: gr.Request, *values: Any) -> Any:
+        return function(str(event._data["pick"]), *values, request)
+
+    return bind(block.click, handler, inputs, outputs, **options)
+
+
+def progressing(work: Callable[[Callable[[Any], None]], T]) -> Iterator[tuple[Any, T | None]]:
+    """Runs `work(report)` to its end even if the window is closed; yields (report, None)…, then (None, result)."""
+    reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    outcome: dict[str, Any] = {}
+    ended = object()
+
+    def run() -> None:
+        try:
+            outcome["result"] = work(reports.put)
+        except Exception as error:  # raised again below, in the handler
+            outcome["error"] = error
+        reports.put(ended)
+
+    threading.Thread(target=run, daemon=False).start()
+    while (report := reports.get()) is not ended:
+        yield report, None
+    if "error" in outcome:
+        raise outcome["error"]
+    yield None, outcome["result"]

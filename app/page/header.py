@@ -1,0 +1,61 @@
+"""The line above the steps: which project is open, what it holds, and what to do next."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from app.output import duration
+from app.page import watch
+from app.page.events import bind
+from app.page.markup import text
+from app.page.shared import Page
+from app.page.texts import Say, words_for
+from engine.errors import LectError
+from engine.store import Project
+
+FIRST_GOAL = 30  # clips with which a first training is worth its while
+
+
+def connect(page: Page) -> None:
+    """Fills the line whenever a step is opened or the project changes."""
+    for trigger in (page.loaded.then, page.project.change):
+        bind(trigger, show, [page.project], [page.header])
+    page.leads(page.header)
+
+
+def show(folder: str, request: gr.Request) -> str:
+    """The line as HTML."""
+    say = words_for(request)
+    if not folder:
+        return _line(f'<span class="muted">{text(say("header_none"))}</span>')
+    try:
+        return _told(Project.open(Path(folder)), say)
+    except LectError as error:
+        return _line(f'<span class="bad">{text(str(error))}</span>')
+
+
+def _told(project: Project, say: Say) -> str:
+    clips = project.clips()
+    pick, words = next_step(project, len(clips), say)
+    facts = say("header_facts", clips=len(clips), length=duration(sum(clip.seconds for clip in clips)))
+    arrow = '<span class="arrow" aria-hidden="true">→</span>'
+    return _line(
+        f'<b>{text(project.name)}</b><span class="muted">{text(project.language)} · {text(facts)}</span>'
+        f'<button class="act" data-pick="{pick}">{text(words)} {arrow}</button>'
+    )
+
+
+def _line(inside: str) -> str:
+    return f'<div class="header"><span class="brand">Lect</span>{inside}</div>'
+
+
+def next_step(project: Project, clips: int, say: Say) -> tuple[str, str]:
+    """The step that comes next, and that in words."""
+    runs = project.runs()
+    if runs and watch.look(runs[-1]).live:
+        return "train", say("next_watch")
+    if clips < FIRST_GOAL and not runs:
+        return "record", say("next_record", count=FIRST_GOAL - clips)
+    if not any(run.status == "done" for run in runs):
+        return "train", say("next_train")
+    return ("transcribe", say("next_transcribe")) if project.packs() else ("export", say("next_export"))

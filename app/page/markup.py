@@ -1,0 +1,89 @@
+"""Small pieces of HTML. Whatever comes from a person or a file passes `text`, which escapes it."""
+
+from collections.abc import Iterable, Sequence
+from html import escape as text
+from pathlib import Path
+
+from app.output import duration
+from app.page import recent
+from engine.clips import Clip
+
+__all__ = ["card", "chips", "empty", "label", "meter", "notice", "play", "player", "speech", "table", "text"]
+
+
+def speech(spoken: str) -> str:
+    """A label or transcript: in the fonts that ship, in its own direction."""
+    return f'<bdi class="speech">{text(spoken)}</bdi>'
+
+
+def empty(sentence: str, button: str = "", pick: str = "") -> str:
+    """What a step shows while there is nothing to show."""
+    action = f'<button class="act primary" data-pick="{text(pick)}">{text(button)}</button>' if button else ""
+    return f'<div class="empty"><p>{text(sentence)}</p>{action}</div>'
+
+
+def notice(sentence: str, kind: str = "") -> str:
+    """A sentence in a frame. kind: "", good, warn or bad."""
+    return f'<div class="notice {kind}" role="status">{text(sentence)}</div>' if sentence else ""
+
+
+def card(title: str, body: str) -> str:
+    """A titled part."""
+    return f'<section class="card"><h3>{text(title)}</h3>{body}</section>'
+
+
+def chips(pairs: Iterable[tuple[str, str]]) -> str:
+    """Figures in a row: (figure, what)."""
+    inside = "".join(f"<div><b><bdi dir="ltr">{text(figure)}</bdi></b><span>{text(what)}</span></div>" for figure, what in pairs)
+    return f'<div class="chips">{inside}</div>'
+
+
+def meter(share: float, sentence: str) -> str:
+    """A bar that is filled to a share, with words beneath."""
+    percent = round(100 * min(max(share, 0), 1), 1)
+    aria = f'role="progressbar" aria-valuenow="{percent}" aria-valuemin="0" aria-valuemax="100"'
+    bar = f'<div class="bar" {aria} aria-label="{text(sentence)}"><i style="width:{percent}%"></i></div>'
+    return f'<div class="meter">{bar}<p>{text(sentence)}</p></div>'
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", numbers: Sequence[int] = ()
+) -> str:
+    """Cells are HTML; columns in `numbers` are set to the end of their line."""
+    kinds = [' class="number"' if column in numbers else "" for column in range(len(headings))]
+    head = "".join(f'<th scope="col"{kind}>{text(heading)}</th>' for heading, kind in zip(headings, kinds, strict=True))
+    body = "".join(f"<tr>{_cells(row, numbers)}</tr>" for row in rows)
+    said = f"<caption>{text(caption)}</caption>" if caption else ""
+    inside = f"{said}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
+
+
+def _cells(row: Sequence[str], numbers: Sequence[int]) -> str:
+    figures = ('<td class="number"><bdi dir="ltr">', "</bdi></td>")
+    return "".join(cell.join(figures if at in numbers else ("<td>", "</td>")) for at, cell in enumerate(row))
+
+
+def address(folder: Path, clip: Clip) -> str:
+    """Where a clip's original is served."""
+    return f"/project/{recent.key(folder)}/clip/{clip.id}"
+
+
+def play(folder: Path, clip: Clip, name: str) -> str:
+    """A small button that plays a clip."""
+    named = f'aria-label="{text(name)}: {text(clip.text)}" title="{text(name)}"'
+    return f'<button class="play" data-play="{address(folder, clip)}" {named}>▶</button>'
+
+
+def player(folder: Path, clip: Clip) -> str:
+    """The browser's own player, from the file as it was recorded: nothing is made louder."""
+    return f'<audio controls preload="none" src="{address(folder, clip)}"></audio>'
+
+
+def label(name: str, body: str) -> str:
+    """A named fact."""
+    return f"<dt>{text(name)}</dt><dd>{body}</dd>"
+
+
+def length(clips: Iterable[Clip]) -> str:
+    """All clips' time."""
+    return duration(sum(clip.seconds for clip in clips))

@@ -1,0 +1,226 @@
+"""The first step: the sample, a new project, one that is there; then its settings and speakers."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.page import recent, rules
+from app.page.events import bind, bind_pick, html_block, progressing
+from app.page.markup import card, chips, empty, length, meter, notice, speech, table, text
+from app.page.shared import Page, opened
+from app.page.texts import Say, label, words_for
+from engine.clips import Speaker
+from engine.errors import LectError, UsageError
+from engine.files import ASSETS
+from engine.store import Project
+
+SAMPLE = ASSETS / "sample"
+UNDETERMINED = "und"
+RECENT = 6  # projects listed
+EXAMPLE = "“Hé, N’golo!” [laughs]"  # capitals, punctuation, a mark inside a word, a remark
+
+
+def build(page: Page) -> None:
+    """The tab."""
+    with gr.Tab(label("tab_project"), id="project") as tab:
+        with gr.Row(elem_classes="columns"):
+            with gr.Column(scale=3, min_width=300):
+                current = html_block(elem_id="current")
+                sample = gr.Button(label("project_sample"), variant="primary", elem_id="sample")
+                progress = html_block(elem_id="sample-progress")
+            with gr.Column(scale=2, min_width=300):
+                others = html_block(picks=True, elem_id="recent")
+                with gr.Row(visible=page.local, elem_classes="inline"):
+                    path = gr.Textbox(
+                        "", label=label("project_path"), placeholder="/home/…", elem_id="open-path", scale=3
+                    )
+                    open_path = gr.Button(label("project_open"), elem_id="open", scale=1, min_width=90)
+        with gr.Accordion(label("project_new"), open=False, elem_id="new-project"):
+            created = _new_project(page)
+        with gr.Accordion(label("project_settings"), open=False, elem_id="settings"):
+            settings = _settings(page)
+        with gr.Accordion(label("project_speakers"), open=False, elem_id="speakers"):
+            speakers = _speakers(page)
+
+    view = [current, others, *settings, *speakers]
+    bind(sample.click, open_sample, [], [page.project, progress])
+    bind(open_path.click, open_folder, [path], [page.project])
+    bind(path.submit, open_folder, [path], [page.project])
+    bind_pick(others, open_recent, [], [page.project])
+    bind(created[0], create, created[1:], [page.project])
+    for trigger in (page.loaded.then, page.project.change, tab.select):
+        bind(trigger, show, [page.project], view)
+
+
+def _rule_fields() -> tuple[Any, ...]:
+    with gr.Row():
+        keep_case = gr.Checkbox(label=label("rules_case"), info=label("rules_case_info"))
+        keep_punctuation = gr.Checkbox(label=label("rules_punctuation"), info=label("rules_punctuation_info"))
+    with gr.Row():
+        removed = gr.Textbox("", label=label("rules_remove"), info=label("rules_remove_info"), lines=2)
+        replaced = gr.Textbox("", label=label("rules_replace"), info=label("rules_replace_info"), lines=2)
+    with gr.Row():
+        example = gr.Textbox(EXAMPLE, label=label("rules_example"), elem_classes="speech")
+        preview = html_block()
+    fields = (keep_case, keep_punctuation, removed, replaced)
+    for field in (*fields, example):
+        bind(field.change, preview_rules, [*fields, example], [preview])
+    return fields
+
+
+def _new_project(page: Page) -> tuple[Any, ...]:
+    """(trigger, name, language, the rules)."""
+    with gr.Row():
+        name = gr.Textbox("", label=label("project_name"), elem_id="new-name", max_length=80)
+        language = gr.Textbox(
+            "", label=label("project_language"), info=label("project_language_info"), elem_id="new-language"
+        )
+    fields = _rule_fields()
+    make = gr.Button(label("project_make"), variant="primary", elem_id="make")
+    return make.click, name, language, *fields
+
+
+def _settings(page: Page) -> tuple[Any, ...]:
+    with gr.Row():
+        name = gr.Textbox("", label=label("project_name"), max_length=80)
+        language = gr.Textbox("", label=label("project_language"), info=label("project_language_info"))
+    fields = _rule_fields()
+    save = gr.Button(label("save"))
+    bind(save.click, change, [page.project, name, language, *fields], [page.header])
+    return name, language, *fields
+
+
+def _speakers(page: Page) -> tuple[Any, ...]:
+    known = html_block()
+    with gr.Row():
+        name = gr.Textbox("", label=label("speaker_name"))
+        licence = gr.Textbox("", label=label("speaker_licence"), placeholder="CC0-1.0")
+    consent = gr.Textbox("", label=label("speaker_consent"), info=label("speaker_consent_info"), lines=2)
+    save = gr.Button(label("save"))
+    bind(save.click, save_speaker, [page.project, name, licence, consent], [known])
+    return (known,)
+
+
+def create(name: str, language: str, case: bool, punctuation: bool, removed: str, replaced: str) -> str:
+    """Makes a project; its folder."""
+    if not name.strip():
+        raise UsageError("The project has no name: write what it is about.")
+    made = rules.from_fields(case, punctuation, removed, replaced)
+    return _entered(Project.create(recent.new_folder(name), name, language.strip() or UNDETERMINED, made))
+
+
+def open_folder(path: str) -> str:
+    """Opens the project at a path."""
+    return _entered(Project.open(Path(path.strip()).expanduser()))
+
+
+def open_recent(key: str, request: gr.Request) -> str:
+    """Opens one of the list."""
+    if project := recent.by_key(key):
+        return _entered(project)
+    raise UsageError("That project is gone from its place: open it where it is now.")
+
+
+def open_sample(request: gr.Request) -> Any:
+    """A new project with the sample set, imported and split."""
+    from engine.importers import import_into
+
+    say = words_for(request)
+    project = Project.create(recent.new_folder("sample"), "Sample", UNDETERMINED)
+    for report, _ in progressing(lambda tell: import_into(project, SAMPLE, progress=tell)):
+        if report is not None:
+            yield gr.skip(), meter(report.done / report.total, say("importing", done=report.done, total=report.total))
+    if len(languages := {clip.language for clip in project.clips()}) == 1:
+        project.set_language(languages.pop())
+    project.assign_splits()
+    yield _entered(project), ""
+
+
+def change(
+    folder: str,
+    name: str,
+    language: str,
+    case: bool,
+    punctuation: bool,
+    removed: str,
+    replaced: str,
+    request: gr.Request,
+) -> str:
+    """Saves the settings of the open project."""
+    from app.page.header import show as header
+
+    project = opened(folder)
+    made = rules.from_fields(case, punctuation, removed, replaced)
+    project.set_name(name.strip() or project.name)
+    project.set_language(language.strip() or UNDETERMINED)
+    project.set_rules(made)
+    gr.Info(words_for(request)("saved"))
+    return header(folder, request)
+
+
+def save_speaker(folder: str, name: str, licence: str, consent: str, request: gr.Request) -> str:
+    """Adds a speaker, or changes what they allow."""
+    if not name.strip():
+        raise UsageError("The speaker has no name: write one, or a letter that stands for them.")
+    project = opened(folder)
+    project.save_speakers([Speaker(name.strip(), consent.strip(), licence.strip())])
+    return _speaker_table(project, words_for(request))
+
+
+def preview_rules(case: bool, punctuation: bool, removed: str, replaced: str, example: str, request: gr.Request) -> str:
+    """What the rules leave of an example."""
+    say = words_for(request)
+    try:
+        left = rules.from_fields(case, punctuation, removed, replaced).apply(example)
+    except LectError as error:
+        return notice(str(error), "warn")
+    return f'<div class="preview"><span>{text(say("rules_becomes"))}</span> {speech(left)}</div>'
+
+
+def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """(current, recent, name, language, case, punctuation, removed, replaced, speakers)."""
+    say = words_for(request)
+    if not folder:
+        return empty(say("project_none")), _recent(say, folder), "", "", False, False, "", "", ""
+    project = opened(folder)
+    settings = (project.name, project.language, *rules.to_fields(project.rules))
+    return _current(project, say), _recent(say, folder), *settings, _speaker_table(project, say)
+
+
+def _current(project: Project, say: Say) -> str:
+    clips = project.clips()
+    figures = [
+        (str(len(clips)), say("fact_clips")),
+        (length(clips), say("fact_length")),
+        (str(len({clip.speaker for clip in clips} - {""})), say("fact_speakers")),
+        (str(len(project.runs())), say("fact_runs")),
+        (str(len(project.packs())), say("fact_packs")),
+    ]
+    where = f'<p class="path">{text(str(project.folder))}</p>'
+    return card(f"{project.name} · {project.language}", chips(figures) + where)
+
+
+def _recent(say: Say, folder: str) -> str:
+    others = [each for each in recent.recent() if str(each) != folder]
+    if not others:
+        return ""
+    items = "".join(f"<li>{_item(each)}</li>" for each in others[:RECENT])
+    return card(say("project_recent"), f'<ul class="items">{items}</ul>')
+
+
+def _item(folder: Path) -> str:
+    where = f"<span>{text(str(folder.parent))}</span>"
+    return f'<button class="item" data-pick="{recent.key(folder)}">{text(folder.name)}{where}</button>'
+
+
+def _speaker_table(project: Project, say: Say) -> str:
+    rows = [(text(one.name), text(one.licence) or "–", text(one.consent) or "–") for one in project.speakers()]
+    if not rows:
+        return notice(say("speakers_none"))
+    return table([say("speaker_name"), say("speaker_licence"), say("speaker_consent")], rows)
+
+
+def _entered(project: Project) -> str:
+    recent.remember(project)
+    return str(project.folder)

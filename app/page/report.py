@@ -1,0 +1,76 @@
+"""The report on a set, as HTML: what `lect check` says, in figures, tables and advice."""
+
+from app.commands import check
+from app.commands.check import Report
+from app.output import counted, duration
+from app.page.markup import card, chips, notice, speech, table, text
+from app.page.texts import Say
+from engine.clips import Clip
+from engine.store import Project
+from engine.text import SymbolCount, inventory
+
+SYMBOLS = 120
+PROBLEMS = 30
+
+
+def make_report(project: Project) -> Report:
+    """What `lect check` finds."""
+    import argparse
+
+    clips, rules = project.clips(), project.rules
+    args = argparse.Namespace(project=project.folder)
+    symbols = inventory([clip.text for clip in clips], rules)
+    return Report(clips, symbols, check._problems(clips, rules), check._advice(clips, rules, args))
+
+
+def shown(report: Report, say: Say) -> str:
+    """The whole of it."""
+    return "".join([_figures(report, say), _advice(report, say), _problems(report, say), _symbols(report, say)])
+
+
+def _figures(report: Report, say: Say) -> str:
+    rows = [
+        (
+            text(say(f"split_{name}" if name else "split_none")),
+            str(len(part)),
+            duration(sum(c.seconds for c in part)),
+            _voices(part),
+        )
+        for name, part in report.splits().items()
+    ]
+    splits = table(
+        [say("column_split"), say("fact_clips"), say("fact_length"), say("fact_speakers")], rows, numbers=(1, 2, 3)
+    )
+    verdicts = [(str(number), say("word_" + word.replace(" ", "_"))) for word, number in report.verdicts().items()]
+    return card(say("report_set"), splits) + card(say("report_recordings"), chips(verdicts))
+
+
+def _voices(part: list[Clip]) -> str:
+    return str(len({clip.speaker for clip in part} - {""}))
+
+
+def _advice(report: Report, say: Say) -> str:
+    advice = [notice(line, "warn") for line in report.advice if not line.startswith("Next:")]
+    return card(say("report_advice"), "".join(advice)) if advice else ""
+
+
+def _problems(report: Report, say: Say) -> str:
+    if not report.problems:
+        return ""
+    rows = [
+        (f'<button class="link" data-pick="clip:{p.clip}">{p.clip}</button>', speech(p.label), text(p.why))
+        for p in report.problems[:PROBLEMS]
+    ]
+    title = say("report_problems", count=len(report.problems))
+    return card(title, table([say("column_clip"), say("column_label"), say("column_why")], rows))
+
+
+def _symbols(report: Report, say: Say) -> str:
+    cells = "".join(map(_symbol, report.inventory[:SYMBOLS]))
+    title = say("report_symbols", what=counted(len(report.inventory), "symbol"))
+    return card(title, f'<div class="symbols">{cells}</div>')
+
+
+def _symbol(one: SymbolCount) -> str:
+    kind = "symbol rare" if one.rare else "symbol"
+    return f'<span class="{kind}" title="{text(" + ".join(one.names))}">{speech(one.symbol)}<i>{one.count}</i></span>'

@@ -1,0 +1,38 @@
+"""What the steps share: the open project, the tabs, and how a tab is filled when it is opened."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.page.events import bind, bind_pick
+from engine.errors import UsageError
+from engine.store import Project
+
+
+@dataclass
+class Page:
+    """The page while it is built."""
+
+    project: gr.State  # the folder of the open project, as text; "" when none is open
+    tabs: gr.Tabs
+    header: gr.HTML
+    loaded: Any  # what runs when a window is opened, and sets `project`
+    local: bool  # whether only this machine can reach the page; then folders may be named by their path
+
+    def fills(self, tab: gr.Tab, function: Callable[..., Any], outputs: Sequence[Any]) -> None:
+        """Calls `function(project, request)` whenever the tab is opened."""
+        bind(tab.select, function, [self.project], outputs)
+
+    def leads(self, block: gr.HTML) -> None:
+        """Lets the buttons of an HTML block open other tabs: data-pick is a tab's id."""
+        bind_pick(block, lambda name, request: gr.Tabs(selected=name), [], [self.tabs])
+
+
+def opened(folder: str) -> Project:
+    """The open project. Raises UsageError when none is open, StoreError when it is gone."""
+    if not folder:
+        raise UsageError("No project is open: make or open one in the first step.")
+    return Project.open(Path(folder))

@@ -1,0 +1,150 @@
+"""Recording with this computer's own sound device, without the browser's permission or processing.
+
+PortAudio plays no part until it is asked for: a machine without it gets one sentence that says what to install.
+"""
+
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from app.page.events import bind, html_block
+from app.page.markup import meter, notice
+from app.page.texts import label, words_for
+from engine.audio import from_array, write_wav
+from engine.errors import AudioError
+
+RATE = 48_000  # Hz, what nearly every device offers; the engine makes 16 kHz of it
+MAX_SECONDS = 60
+POLL_S = 0.25
+QUIETEST_DB = 60.0  # the left end of the level meter, below full scale
+NO_PORTAUDIO = (
+    "This computer's sound library PortAudio is missing: install it (Debian, Ubuntu: apt install libportaudio2; "
+    "macOS: brew install portaudio), or record with the browser."
+)
+
+
+def devices() -> list[tuple[str, int]]:
+    """(name, number) of every input. Raises AudioError without PortAudio, or when there is none."""
+    found = [
+        (f"{device['name']} ({host['name']})", int(device["index"]))
+        for host in _portaudio().query_hostapis()
+        for device in (_portaudio().query_devices(number) for number in host["devices"])
+        if device["max_input_channels"] > 0
+    ]
+    if not found:
+        raise AudioError("This computer has no microphone that it can use: plug one in, or record with the browser.")
+    return found
+
+
+class Recording:
+    """A recording that goes on until `stop`; there is one sound card, so there is one at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._blocks: list[NDArray[np.int16]] = []
+        self._stream: Any = None
+        self.level_dbfs = -100.0
+
+    @property
+    def running(self) -> bool:
+        """Whether it records."""
+        return self._stream is not None
+
+    def start(self, device: int | None) -> None:
+        """Starts. Raises AudioError when the device refuses."""
+        library = _portaudio()
+        with self._lock:
+            if self._stream is not None:
+                raise AudioError("A recording is going on already: stop it first.")
+            self._blocks = []
+            try:
+                stream = library.InputStream(
+                    samplerate=RATE, device=device, channels=1, dtype="int16", callback=self._take
+                )
+                stream.start()
+            except library.PortAudioError as error:
+                raise AudioError(f"The device does not record ({error}): choose another one.") from error
+            self._stream = stream
+
+    def stop(self) -> NDArray[np.float32]:
+        """(samples,) at 16 kHz of what was recorded. Raises AudioError when nothing was."""
+        with self._lock:
+            if self._stream is None:
+                raise AudioError("Nothing is being recorded: start first.")
+            self._stream.stop()
+            self._stream.close()
+            self._stream = None
+        samples = np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int16)
+        return from_array(RATE, samples)
+
+    def _take(self, block: NDArray[np.int16], frames: int, time: Any, status: Any) -> None:
+        if sum(map(len, self._blocks)) < MAX_SECONDS * RATE:
+            self._blocks.append(block[:, 0].copy())
+        power = float(np.mean((block / 32768.0) ** 2))
+        self.level_dbfs = 10 * np.log10(max(power, 1e-10))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the step that records shows and listens to."""
+
+    column: gr.Column
+    told: gr.HTML
+    list: gr.Dropdown
+    start: gr.Button
+    take: gr.State  # the path of the latest take
+
+
+def build() -> Parts:
+    """The recorder of this computer's own sound device, hidden at first."""
+    recording, take = Recording(), gr.State("")
+    with gr.Column(visible=False) as column:
+        told = html_block()
+        device = gr.Dropdown([], label=label("soundcard_device"), elem_id="sound-device")
+        with gr.Row():
+            start = gr.Button(label("record_start"), elem_id="card-start", interactive=False)
+            stop = gr.Button(label("record_stop"), elem_id="card-stop", interactive=False)
+        level = html_block(elem_id="card-level")
+        clock = gr.Timer(POLL_S, active=False)
+
+    def begin(number: int | None) -> tuple[Any, ...]:
+        recording.start(number)
+        return gr.Button(interactive=False), gr.Button(interactive=True), gr.Timer(active=True)
+
+    def show_level(request: gr.Request) -> str:
+        level_db = max(recording.level_dbfs, -QUIETEST_DB)
+        return meter(1 + level_db / QUIETEST_DB, words_for(request)("soundcard_level", level=f"{level_db:.0f}"))
+
+    def end() -> tuple[Any, ...]:
+        samples = recording.stop()
+        path = Path(tempfile.mkdtemp(prefix="lect-take-")) / "take.wav"
+        write_wav(path, samples)
+        return gr.Button(interactive=True), gr.Button(interactive=False), gr.Timer(active=False), "", str(path)
+
+    bind(start.click, begin, [device], [start, stop, clock])
+    bind(clock.tick, show_level, [], [level])
+    bind(stop.click, end, [], [start, stop, clock, level, take])
+    return Parts(column, told, device, start, take)
+
+
+def find() -> tuple[Any, ...]:
+    """(told, list, start): the devices there are, or one sentence why there are none."""
+    try:
+        found = devices()
+    except AudioError as error:
+        return notice(str(error), "warn"), gr.Dropdown([], visible=False), gr.Button(interactive=False)
+    return "", gr.Dropdown(found, value=found[0][1], visible=True), gr.Button(interactive=True)
+
+
+def _portaudio() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise AudioError(NO_PORTAUDIO) from error
+    return sounddevice

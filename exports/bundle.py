@@ -1,0 +1,35 @@
+"""Bundles: a folder with a pack and a copy of its backbone, graphs included; all that a machine without torch needs."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from engine.backbone import Backbone, verify_backbone
+from engine.errors import BackboneError
+from engine.weights import load_model
+from exports.build import build_backbone, has_graphs
+from exports.folders import whole_folder
+from exports.pack import check_fits, read_pack
+from exports.parity import Clips, ParityReport, System, check_parity
+from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK
+
+
+def write_bundle(folder: Path, pack: Path, backbone: Backbone, clips: Clips) -> ParityReport:
+    """Writes a bundle atomically, once its graphs have passed the gate with the pack on `clips`.
+
+    A backbone without graphs gets them in the bundle. Raises PackError, BackboneError, ParityError or UsageError.
+    """
+    opened = read_pack(pack)
+    check_fits(opened, backbone)
+    model = load_model(backbone)
+    with whole_folder(folder, BUNDLED_PACK) as made:
+        shutil.copyfile(pack, made / BUNDLED_PACK)
+        copy = replace(backbone, folder=made / BUNDLED_BACKBONE)
+        shutil.copytree(backbone.folder, copy.folder, ignore=shutil.ignore_patterns(".*"))
+        if changed := verify_backbone(copy.folder):
+            raise BackboneError(f"Backbone {backbone.name!r} is damaged ({', '.join(changed)}): install it again.")
+        if not has_graphs(copy):
+            build_backbone(copy, model)
+        system = System(model, opened.tensors, opened.vocabulary)
+        report = check_parity(system, copy.graphs("float32"), clips, int8=copy.graphs("int8"))
+    return report

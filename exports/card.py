@@ -1,0 +1,171 @@
+"""The model card of an export: what a stranger or a model hub reads first. It knows figures, no people and no paths."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Read by Hugging Face's hub and its tools; values are written as JSON strings, which YAML reads as they are.
+_HEADER = """\
+---
+base_model: {base_model}
+base_model_relation: {relation}
+pipeline_tag: automatic-speech-recognition
+library_name: lect
+license: {licence}
+language:
+- {language}
+model-index:
+- name: {name}
+  results:{results}
+---
+"""
+_RESULT = """
+  - task:
+      type: automatic-speech-recognition
+    dataset:
+      name: {language} recordings of the pack's maker
+      type: private
+      split: {split}
+    metrics:
+    - type: cer
+      value: {cer}
+    - type: wer
+      value: {wer}"""
+_BODY = """\
+# {name}
+
+## What it is
+{about}
+
+## Data
+{data}
+
+## Scores
+{scores}
+
+## How to use it
+{use}
+
+## Limits
+It was taught by the recordings counted above and is likely to do worse on other voices, microphones, noise and topics.
+It writes only symbols of its vocabulary. Silence and music may come out as words. Check the text before you rely on it.
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between the cards of different exports."""
+
+    relation: str  # to the base model, in the hub's terms
+    about: str
+    use: str
+
+
+PACK = Kind(
+    "adapter",
+    """\
+A lect pack: what was learnt on top of the frozen speech model `{backbone}` to transcribe **{language}**.
+It holds {tensors} tensors ({parameters:,} numbers, method `{method}`), a vocabulary of {symbols} symbols and the text
+rules `{normalisation}`, and fits only the model whose weights have the SHA-256
+`{backbone_sha256}`.""",
+    """\
+```
+lect transcribe recording.wav --pack pack.lect
+```
+It runs offline, on a CPU. `lect pack verify pack.lect` checks that no byte was changed.""",
+)
+PORTABLE = Kind(
+    "finetune",
+    """\
+A portable lect export: the speech model `{backbone}` with what it learnt to transcribe **{language}** inside (method
+`{method}`), as two ONNX graphs. It has a vocabulary of {symbols} symbols and the text rules `{normalisation}`. It needs
+no other file.""",
+    """\
+```
+lect transcribe recording.wav --pack FOLDER
+```
+It runs offline, on a CPU. `sha256sum -c SHA256SUMS` checks that no byte was changed.
+
+Any ONNX runtime will do. `encoder_model.onnx` takes `audio` (batch, samples), float32 at 16 kHz, zeros behind shorter
+clips, and `lengths` (batch,) in samples. `decoder_model_merged.onnx` writes one token a call: `input_ids` (batch,),
+`position_ids` (batch,) counted from 0, the encoder's `encoder_attention_mask`, its `present.*.encoder.*` as
+`past_key_values.*.encoder.*`, and the cache, the last call's `present.*.decoder.*` as `past_key_values.*.decoder.*`, of
+length 0 at first. The first token is 2, which also ends the text; token 4 is the first of the
+symbols in `vocabulary.json`.""",
+)
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One part of the data, in numbers."""
+
+    clips: int
+    seconds: float  # of audio
+    speakers: int  # 0 where unknown
+
+
+def model_card(
+    manifest: Mapping[str, Any], data: Mapping[str, SplitFacts], licence: str, symbols: int, kind: Kind = PACK
+) -> str:
+    """Markdown with the hub's header; `manifest` as in the pack."""
+    scores, language = manifest["scores"], manifest["language"]
+    results = "".join(
+        _RESULT.format(
+            language=language, split=split, cer=round(100 * rates["cer"], 2), wer=round(100 * rates["wer"], 2)
+        )
+        for split, rates in scores.items()
+    )
+    header = _HEADER.format(
+        relation=kind.relation,
+        base_model=json.dumps(manifest["backbone"], ensure_ascii=False),
+        licence=json.dumps(licence, ensure_ascii=False),
+        language=json.dumps(language, ensure_ascii=False),
+        name=json.dumps(manifest["name"], ensure_ascii=False),
+        results=results or " []",
+    )
+    about = kind.about.format(
+        backbone=manifest["backbone"],
+        backbone_sha256=manifest["backbone_sha256"],
+        language=language,
+        tensors=len(manifest["tensors"]),
+        parameters=sum(_numbers(tensor["shape"]) for tensor in manifest["tensors"].values()),
+        method=manifest["method"].get("method", "unknown"),
+        symbols=symbols,
+        normalisation=manifest["normalisation"],
+    )
+    body = _BODY.format(
+        name=manifest["name"],
+        about=about,
+        use=kind.use,
+        data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
+        scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",
+    )
+    return header + "\n" + body
+
+
+def _numbers(shape: list[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def _data_line(split: str, facts: SplitFacts) -> str:
+    speakers = f"{facts.speakers} speakers" if facts.speakers else "speakers not stated"
+    return f"- {split}: {facts.clips} clips, {facts.seconds / 60:.1f} minutes, {speakers}"
+
+
+def _score_line(split: str, rates: Mapping[str, Any]) -> str:
+    line = f"- {split}: CER {_rate(rates, 'cer')}, WER {_rate(rates, 'wer')}"
+    if baseline := rates.get("baseline"):
+        line += f" (before adaptation: CER {baseline['cer']:.1%}, WER {baseline['wer']:.1%})"
+    if conditions := rates.get("conditions"):
+        line += f"; {conditions['clips']} clips, {conditions['seconds']:.0f} s"
+        line += f", {conditions['speakers']} speakers" if conditions["speakers"] else ""
+    return line + (f"; normalisation {rates['normalisation']}" if "normalisation" in rates else "")
+
+
+def _rate(rates: Mapping[str, Any], name: str) -> str:
+    interval = rates.get(f"{name}_interval")
+    return f"{rates[name]:.1%}" + (f" (95% interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else "")

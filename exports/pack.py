@@ -1,0 +1,253 @@
+"""Packs: one `.lect` file with everything an adaptation needs beside its backbone, checked before anything is used.
+
+Reading needs neither torch nor onnxruntime, executes nothing and trusts nothing: a pack may come from a stranger. The
+same contents give the same bytes. It does not know how graphs are run.
+"""
+
+import importlib.metadata
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import safetensors.numpy
+
+from engine.backbone import Backbone
+from engine.errors import PackError, TextError
+from engine.files import write_bytes
+from engine.text import TextRules
+from engine.vocabulary import Vocabulary
+from exports.archive import Archive, check_sums, opened, sums, zipped
+from exports.card import SplitFacts, model_card
+from exports.tensors import Tensor, Tensors, facts, load, misfit, parameters
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+ADAPTER_CONFIG = "adapter_config.json"
+TENSORS = "adapter_model.safetensors"
+VOCABULARY = "vocabulary.json"
+RULES = "text_rules.json"
+SCORES = "eval_results.json"
+PREDICTIONS = "predictions.tsv"
+CARD = "README.md"
+SUMS = "SHA256SUMS"
+FILES = (MANIFEST, ADAPTER_CONFIG, TENSORS, VOCABULARY, RULES, SCORES, PREDICTIONS, CARD, SUMS)
+
+MAX_TENSORS_BYTES = 128 << 20  # 16 times what the largest prompts and vocabularies in use need
+MAX_TEXT_BYTES = 32 << 20  # any other file
+NO_PREDICTIONS = "id\treference\thypothesis\twer\tcer\n"
+
+
+@dataclass(frozen=True)
+class PackContents:
+    """What goes into a pack."""
+
+    name: str
+    language: str  # BCP-47, or what the user calls it
+    backbone: Backbone
+    method: Mapping[str, Any]  # the adaptation's spec as JSON
+    tensors: Tensors  # float32, by graph input name
+    vocabulary: Vocabulary
+    rules: TextRules
+    scores: Mapping[str, Any] = field(default_factory=dict)  # split -> `Scores.to_json(rows=False)`
+    predictions: str = NO_PREDICTIONS  # as `write_predictions` writes them
+    data: Mapping[str, SplitFacts] = field(default_factory=dict)  # split -> what it was made of
+    licence: str = "other"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a pack says of itself."""
+
+    format_version: int
+    name: str
+    language: str
+    backbone: str  # name
+    backbone_sha256: str  # of the weights that it was trained on, and fits
+    method: dict[str, Any]
+    normalisation: str  # the text rules' name
+    tensors: dict[str, Any]  # name -> {"shape", "dtype"}
+    scores: dict[str, Any]  # split -> rates with their conditions
+    created_by: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """An opened pack, checked."""
+
+    manifest: Manifest
+    tensors: dict[str, Tensor]
+    vocabulary: Vocabulary
+    rules: TextRules
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What `verify_pack` found, all of it well."""
+
+    manifest: Manifest
+    bytes: int  # of the file
+    files: int  # inside, each with the right checksum
+    parameters: int  # numbers in all tensors
+    fits: bool  # whether it was also checked against a backbone
+
+
+def write_pack(path: Path, contents: PackContents) -> None:
+    """Writes a pack atomically. Raises PackError when it could not be read again or does not fit its backbone."""
+    data = zipped(_files(contents))
+    check_fits(_read(io.BytesIO(data), len(data), path.name), contents.backbone)
+    write_bytes(path, data)
+
+
+def read_pack(path: Path) -> Pack:
+    """Opens a pack. Raises PackError, with the reason, when it is damaged, hostile or newer than this program."""
+    try:
+        with path.open("rb") as file:
+            return _read(file, path.stat().st_size, path.name)
+    except OSError as error:
+        raise PackError(f"The pack {path.name} cannot be read ({error.strerror}): check the path.") from error
+
+
+def verify_pack(path: Path, backbone: Backbone | None = None) -> VerifyReport:
+    """Checks all of a pack and, given a backbone, that it fits. Raises PackError as `read_pack` and `check_fits` do."""
+    pack = read_pack(path)
+    if backbone is not None:
+        check_fits(pack, backbone)
+    size = path.stat().st_size
+    return VerifyReport(pack.manifest, size, len(FILES), parameters(pack.tensors), backbone is not None)
+
+
+def check_fits(pack: Pack, backbone: Backbone) -> None:
+    """Raises PackError unless the pack was made for exactly this backbone and has its shapes."""
+    name, made_for = pack.manifest.name, pack.manifest.backbone_sha256
+    if made_for != backbone.sha256:
+        raise PackError(
+            f"The pack {name!r} was made for the backbone {pack.manifest.backbone!r} ({made_for[:12]}), not for "
+            f"{backbone.name!r} ({backbone.sha256[:12]}): install that backbone, or ask for a bundle."
+        )
+    if wrong := misfit(pack.tensors, backbone.model):
+        raise PackError(f"The tensor {wrong} of the pack {name!r} does not fit its backbone: get the pack again.")
+    needed = {"vocabulary.embedding", *(["vocabulary.ctc.weight"] if backbone.model["ctc"] else [])}
+    if pack.vocabulary == backbone.vocabulary and not needed & pack.tensors.keys():
+        return  # it keeps the backbone's own
+    if missing := needed - pack.tensors.keys():
+        raise PackError(f"The pack {name!r} lacks a matrix of its vocabulary ({missing.pop()}): export it again.")
+
+
+def dumped(value: Any) -> bytes:
+    """JSON with sorted keys, so that equal values give equal bytes."""
+    return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def describe(contents: PackContents) -> dict[str, Any]:
+    """The manifest of a pack."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": contents.name,
+        "language": contents.language,
+        "backbone": contents.backbone.name,
+        "backbone_sha256": contents.backbone.sha256,
+        "method": dict(contents.method),
+        "normalisation": contents.rules.name,
+        "tensors": facts(contents.tensors),
+        "scores": dict(contents.scores),
+        "created_by": f"lect {_version()}",
+    }
+
+
+def _files(contents: PackContents) -> dict[str, bytes]:
+    tensors = {name: np.ascontiguousarray(contents.tensors[name]) for name in sorted(contents.tensors)}
+    manifest = describe(contents)
+    card = model_card(manifest, contents.data, contents.licence, len(contents.vocabulary))
+    files = {
+        MANIFEST: dumped(manifest),
+        ADAPTER_CONFIG: dumped(_adapter_config(contents)),
+        TENSORS: safetensors.numpy.save(tensors),
+        VOCABULARY: dumped(contents.vocabulary.to_json()),
+        RULES: dumped(contents.rules.to_json()),
+        SCORES: dumped(dict(contents.scores)),
+        PREDICTIONS: contents.predictions.encode(),
+        CARD: card.encode(),
+    }
+    return files | {SUMS: sums(files)}
+
+
+def _adapter_config(contents: PackContents) -> dict[str, Any]:
+    """In PEFT's terms, for tools that look for them; what decides is the manifest."""
+    model, method = contents.backbone.model, contents.method.get("method", "")
+    return {
+        "peft_type": {"prompt": "PREFIX_TUNING", "adapter": "BOTTLENECK"}.get(method, method.upper()),
+        "task_type": "SEQ_2_SEQ_LM",
+        "base_model_name_or_path": contents.backbone.name,
+        "inference_mode": True,
+        "num_virtual_tokens": contents.method.get("num_virtual_tokens"),
+        "token_dim": model["dim"],
+        "num_attention_heads": model["heads"],
+        "num_layers": model["encoder_layers"] + model["decoder_layers"],
+    }
+
+
+def _read(file: BinaryIO, size: int, name: str) -> Pack:
+    with opened(file, size, MAX_TENSORS_BYTES + MAX_TEXT_BYTES, name) as archive:
+        files = _unpacked(archive, name)
+    check_sums({entry: files[entry] for entry in FILES if entry != SUMS}, files[SUMS], name)
+    manifest, tensors = _manifest(_loaded(files, MANIFEST, name), name), load(files[TENSORS], name)
+    if facts(tensors) != manifest.tensors:
+        raise PackError(f"{name} holds other tensors than its manifest lists: get the pack again.")
+    try:
+        vocabulary = Vocabulary.from_json(_loaded(files, VOCABULARY, name))
+        rules = TextRules.from_json(_loaded(files, RULES, name))
+    except TextError as error:
+        raise PackError(f"{name} cannot be used: {error}") from error
+    if any(len(tensor) != len(vocabulary) for key, tensor in tensors.items() if key.startswith("vocabulary.")):
+        raise PackError(f"{name} holds matrices for another vocabulary than its own: get the pack again.")
+    return Pack(manifest, tensors, vocabulary, rules)
+
+
+def _unpacked(archive: Archive, name: str) -> dict[str, bytes]:
+    if MANIFEST not in archive.names:
+        raise PackError(f"{name} is a zip file but no lect pack: it has no {MANIFEST}.")
+    files = {MANIFEST: archive.read(MANIFEST, MAX_TEXT_BYTES)}
+    version = _loaded(files, MANIFEST, name).get("format_version")
+    # First of all: a newer format may have other files, and they would be no reason for alarm.
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise PackError(f"{name} was made by a newer lect (format {version}): update lect to use it.")
+    if missing := set(FILES) - archive.names:
+        raise PackError(f"{name} lacks {', '.join(sorted(missing))}: copy or download the pack again.")
+    if unknown := archive.names - set(FILES):
+        raise PackError(f"{name} holds files that no pack has ({', '.join(sorted(unknown))}): do not use it.")
+    for entry in FILES[1:]:
+        files[entry] = archive.read(entry, MAX_TENSORS_BYTES if entry == TENSORS else MAX_TEXT_BYTES)
+    return files
+
+
+def _manifest(value: dict[str, Any], name: str) -> Manifest:
+    try:
+        manifest = Manifest(**value)
+    except TypeError as error:
+        raise PackError(f"{name} has a manifest that cannot be understood ({error}): get the pack again.") from error
+    texts = (manifest.name, manifest.language, manifest.backbone, manifest.backbone_sha256, manifest.normalisation)
+    tables = (manifest.method, manifest.tensors, manifest.scores)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
+        raise PackError(f"{name} has a manifest that cannot be understood: get the pack again.")
+    return manifest
+
+
+def _loaded(files: Mapping[str, bytes], file: str, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(files[file])
+    except (ValueError, RecursionError) as error:
+        raise PackError(f"{name} has a {file} that cannot be read: get the pack again.") from error
+    if not isinstance(value, dict):
+        raise PackError(f"{name} has a {file} that cannot be understood: get the pack again.")
+    return value
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("lect")
+    except importlib.metadata.PackageNotFoundError:
+        return "from source"

@@ -1,0 +1,209 @@
+"""The gate behind every export: graphs in ONNX Runtime against torch, on real clips; and int8 scored beside float32.
+
+float32 must give torch's numbers within `TOLERANCE`, and the very same tokens, or `ParityError` is raised. int8 gives
+other numbers by its nature: it is scored, and the report says how often it agrees.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine.audio import SAMPLE_RATE
+from engine.decode import DecodeOptions
+from engine.device import Device
+from engine.errors import LectError
+from engine.handles import NO_HANDLES, Handles
+from engine.model import EncoderDecoder
+from engine.recognizer import Recognizer, TorchDecoder
+from engine.scores import score
+from engine.vocabulary import EOS, Vocabulary
+from exports.sessions import Adapted, Network, OnnxDecoder, Samples, recognize
+from exports.tensors import Tensor
+
+TOLERANCE = 1e-3  # largest absolute difference; 1e-5 is usual, and a wrong graph differs by 0.1 and more
+PROBE_SECONDS = (0.4, 1.1, 2.9)
+STEPS = 4  # of the decoder, compared number by number
+_CPU = Device(torch.device("cpu"), False, "CPU")
+
+
+class ParityError(LectError):
+    """The graphs do not compute what the model computes."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What is exported: a network, and what was learnt on top of it."""
+
+    model: EncoderDecoder
+    tensors: Mapping[str, Tensor]  # float32, by graph input name; empty for a bare backbone
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What it is tried on."""
+
+    waveforms: Sequence[Samples]
+    labels: Sequence[str] | None = None  # as given; None where there are none
+    normalise: Callable[[str], str] = str  # the text rules
+    normalisation: str = "none"  # their name
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Error rates on the clips, fractions."""
+
+    cer: float
+    wer: float
+    normalisation: str
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How near the graphs are to the model."""
+
+    clips: int  # decoded by both, with the same tokens
+    seconds: float  # of audio in them
+    encoder_difference: float  # largest absolute one of keys, values and CTC log-probabilities
+    decoder_difference: float  # largest absolute one of the next token's log-probabilities
+    tolerance: float  # that both stayed below
+    float32: Rates | None  # None without labels
+    int8: Rates | None  # None without labels or int8 graphs
+    int8_agreement: float | None  # share of clips whose int8 text is the float32 text
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+
+def probes() -> Clips:
+    """Three seeded noises that swell and fade, for a backbone of which no recordings are at hand."""
+    rng = np.random.default_rng(0)
+    lengths = [int(seconds * SAMPLE_RATE) for seconds in PROBE_SECONDS]
+    return Clips([(np.hanning(size) * rng.normal(0, 0.1, size)).astype(np.float32) for size in lengths])
+
+
+def check_parity(
+    system: System, float32: Path, clips: Clips, *, int8: Path | None = None, options: DecodeOptions | None = None
+) -> ParityReport:
+    """Compares the graphs in the folders `float32` and `int8` with the model. Raises ParityError.
+
+    Numbers are compared on a short, a middling and a long clip, alone and as one batch, with and without what was
+    learnt; tokens on all clips.
+    """
+    options = options or DecodeOptions()
+    network = Network.open(float32, "cpu")
+    encoder, decoder = _numbers(system, network, clips.waveforms)
+    if max(encoder, decoder) > TOLERANCE:
+        raise ParityError(
+            f"The exported graphs differ from the model by {max(encoder, decoder):.1g} (allowed: {TOLERANCE:.0e}): "
+            "nothing was exported; please report this."
+        )
+    tokens = [found.tokens for found in _recognizer(system, options).transcribe(clips.waveforms)]
+    same = [found.tokens for found in recognize(network, _adapted(system, network), clips.waveforms, options)]
+    if differing := [index for index, pair in enumerate(zip(tokens, same, strict=True)) if pair[0] != pair[1]]:
+        raise ParityError(
+            f"The exported graphs write other text than the model for {len(differing)} of {len(tokens)} clips "
+            f"(the first is number {differing[0] + 1}): nothing was exported; please report this."
+        )
+    texts = [system.vocabulary.decode(found) for found in tokens]
+    quantised = None if int8 is None else _texts(system, int8, clips, options)
+    return ParityReport(
+        clips=len(tokens),
+        seconds=sum(map(len, clips.waveforms)) / SAMPLE_RATE,
+        encoder_difference=encoder,
+        decoder_difference=decoder,
+        tolerance=TOLERANCE,
+        float32=_rates(clips, texts),
+        int8=_rates(clips, quantised),
+        int8_agreement=None
+        if quantised is None
+        else float(np.mean([a == b for a, b in zip(texts, quantised, strict=True)])),
+    )
+
+
+def _numbers(system: System, network: Network, waveforms: Sequence[Samples]) -> tuple[float, float]:
+    """The largest differences of the encoder and of the decoder over all cases."""
+    cases = [(_handles(system), _adapted(system, network))]
+    if network.takes_tensors and system.tensors:
+        cases.append((NO_HANDLES, network.adapt(own_vocabulary(system.model))))
+    differences = [
+        _difference(system.model, handles, network, adapted, batch)
+        for handles, adapted in cases
+        for batch in _batches(waveforms)
+    ]
+    return max(encoder for encoder, _ in differences), max(decoder for _, decoder in differences)
+
+
+def _batches(waveforms: Sequence[Samples]) -> Iterator[list[Samples]]:
+    by_length = sorted(waveforms, key=len)
+    chosen = [by_length[0], by_length[len(by_length) // 2], by_length[-1]]
+    yield from ([waveform] for waveform in chosen)
+    yield chosen
+
+
+@torch.no_grad()
+def _difference(
+    model: EncoderDecoder, handles: Handles, network: Network, adapted: Adapted, batch: list[Samples]
+) -> tuple[float, float]:
+    recognizer = Recognizer(model, Vocabulary("grapheme", ()), handles, DecodeOptions(), _CPU)
+    encoded, exported = recognizer.encode(batch), network.encode(batch, adapted)
+    ours, theirs = TorchDecoder(model, encoded, handles), OnnxDecoder(network, exported, adapted)
+    pairs = list(zip([tensor for pair in ours.cross[0] for tensor in pair], exported.cross.values(), strict=True))
+    logits = model.ctc_logits(encoded, handles)
+    if logits is not None and exported.ctc_log_probs is not None:
+        pairs.append((logits.log_softmax(-1), exported.ctc_log_probs))
+    encoder = max(_largest(tensor.numpy() - array) for tensor, array in pairs)
+    decoder, state, exported_state = 0.0, ours.start(), theirs.start()
+    tokens = np.full(len(batch), EOS)
+    for step in range(STEPS):
+        scores, state = ours.step(tokens, state)
+        exported_scores, exported_state = theirs.step(tokens, exported_state)
+        decoder = max(decoder, _largest(scores - exported_scores))
+        tokens = (tokens + step) % scores.shape[1]
+    return encoder, decoder
+
+
+def _texts(system: System, folder: Path, clips: Clips, options: DecodeOptions) -> list[str]:
+    network = Network.open(folder, "cpu")
+    found = recognize(network, _adapted(system, network), clips.waveforms, options)
+    return [system.vocabulary.decode(hypothesis.tokens) for hypothesis in found]
+
+
+def _rates(clips: Clips, texts: Sequence[str] | None) -> Rates | None:
+    if texts is None or clips.labels is None:
+        return None
+    ids = [str(index) for index in range(len(texts))]
+    scores = score(clips.labels, texts, ids, normalisation=clips.normalisation, normalise=clips.normalise)
+    return Rates(scores.cer, scores.wer, clips.normalisation)
+
+
+def _recognizer(system: System, options: DecodeOptions) -> Recognizer:
+    return Recognizer(system.model, system.vocabulary, _handles(system), options, _CPU)
+
+
+def _handles(system: System) -> Handles:
+    return Handles.from_tensors({name: torch.from_numpy(tensor).float() for name, tensor in system.tensors.items()})
+
+
+def _adapted(system: System, network: Network) -> Adapted:
+    """A portable network has everything inside."""
+    return network.adapt(own_vocabulary(system.model) | dict(system.tensors) if network.takes_tensors else {})
+
+
+def own_vocabulary(model: EncoderDecoder) -> dict[str, Tensor]:
+    """A network's own vocabulary matrices, by graph input name."""
+    embedding, weight, bias = model.vocabulary()
+    own = {"vocabulary.embedding": embedding.detach().numpy()}
+    if weight is not None and bias is not None:
+        own |= {"vocabulary.ctc.weight": weight.detach().numpy(), "vocabulary.ctc.bias": bias.detach().numpy()}
+    return own
+
+
+def _largest(difference: npt.NDArray[np.float32]) -> float:
+    return float(np.abs(difference).max()) if np.isfinite(difference).all() else float("inf")

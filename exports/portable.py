@@ -1,0 +1,66 @@
+"""Portable exports: one folder that needs no backbone, for prompts, adapters and whole networks alike.
+
+What was learnt is constant in the graphs, which take audio, lengths, token, position and cache and nothing else. A
+decoder prompt stands in front of the cache inside the graph: the cache starts empty, as without a prompt. Beside the
+graphs lie vocabulary, text rules, scores, a model card and a manifest. `Runtime.open` runs such a folder.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+
+from engine.files import write_bytes
+from engine.model import EncoderDecoder
+from exports.build import BUILDS, export_graphs, quantized, save_graph
+from exports.card import PORTABLE, model_card
+from exports.folders import whole_folder
+from exports.graphs import Constants
+from exports.pack import CARD, MANIFEST, PREDICTIONS, RULES, SCORES, VOCABULARY, PackContents, describe, dumped
+from exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
+from exports.sessions import BUILD, DECODER, ENCODER
+from exports.storage import halve
+
+
+def write_portable(
+    folder: Path, contents: PackContents, model: EncoderDecoder, clips: Clips, build: str = "float32"
+) -> ParityReport:
+    """Writes a portable export atomically, once its graphs have passed the gate on `clips`.
+
+    contents: as for a pack; its tensors are the adaptation's, without a network's own weights. model: the network
+    that they were trained on, or that was trained. build: float32 or int8. Raises ParityError or UsageError.
+    """
+    assert build in BUILDS
+    system = System(model, own_vocabulary(model) | dict(contents.tensors), contents.vocabulary)
+    with whole_folder(folder, MANIFEST) as made, tempfile.TemporaryDirectory(dir=made) as trials:
+        builds = {name: Path(trials) / name for name in {"float32", build}}
+        _save_graphs(system, builds)
+        report = check_parity(system, builds["float32"], clips, int8=builds.get("int8"))
+        for name in (ENCODER, DECODER):
+            os.replace(builds[build] / name, made / name)
+        for name, data in _files(contents, build, report).items():
+            write_bytes(made / name, data)
+    return report
+
+
+def _save_graphs(system: System, builds: dict[str, Path]) -> None:
+    constants: Constants = {name: torch.from_numpy(tensor).float() for name, tensor in system.tensors.items()}
+    for name, graph in export_graphs(system.model, constants).items():
+        if "int8" in builds:
+            save_graph(quantized(graph, system.model), builds["int8"] / name, {BUILD: "int8"})
+        halve(graph)
+        save_graph(graph, builds["float32"] / name, {BUILD: "float32"})
+
+
+def _files(contents: PackContents, build: str, report: ParityReport) -> dict[str, bytes]:
+    manifest = describe(contents) | {"build": build, "parity": report.to_json()}
+    card = model_card(manifest, contents.data, contents.licence, len(contents.vocabulary), PORTABLE)
+    return {
+        MANIFEST: dumped(manifest),
+        VOCABULARY: dumped(contents.vocabulary.to_json()),
+        RULES: dumped(contents.rules.to_json()),
+        SCORES: dumped(dict(contents.scores)),
+        PREDICTIONS: contents.predictions.encode(),
+        CARD: card.encode(),
+    }

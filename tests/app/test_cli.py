@@ -1,0 +1,135 @@
+"""The one edge: names, options, exit codes, and every error as one sentence."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from app.cli import COMMANDS, main, plain_options
+from app.output import duration, print_json, size, table
+from engine.errors import os_sentence
+from tests.app.conftest import Lect
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_overview_lists_every_command(lect: Lect) -> None:
+    for arguments in ((), ("--help",), ("-h",), ("help",)):
+        shown = lect(*arguments)
+        assert shown.code == 0 and all(f"  {name} " in shown.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_json_and_quiet(lect: Lect, name: str) -> None:
+    shown = lect(name, "--help")
+    assert shown.code == 0 and "--json" in shown.out and "--quiet" in shown.out
+    assert all(len(line) < 140 for line in shown.out.splitlines())
+
+
+def test_a_command_that_does_not_exist(lect: Lect) -> None:
+    assert lect("trian").failed_with("lect train", code=2)
+    assert lect("zzz").failed_with("lect --help", code=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("init",),
+        ("split", "--seed", "many"),
+        ("train", "--ctc-weight", "2"),
+        ("train", "--learning-rate", "-1"),
+        ("train", "--max-steps", "0"),
+        ("train", "--method", "magic"),
+        ("transcribe", "a.wav"),
+        ("transcribe", "a.wav", "--pack", "nothing.lect"),
+        ("check", "--nonsense"),
+        ("pack", "verify"),
+        ("pack", "001", "002"),
+        ("export", "--portable"),
+        ("export", "--run", "001"),
+        ("export", "--run", "001", "--bundle", "--build", "int8"),
+        ("export", "--run", "001", "--portable", "--bundle"),
+        ("export", "--run", "001", "--backbone", "tiny", "--portable"),
+        ("backbone", "verify", "no-such-backbone"),
+    ],
+)
+def test_what_makes_no_sense_is_exit_code_2_and_one_sentence(lect: Lect, arguments: tuple[str, ...]) -> None:
+    assert lect(*arguments).failed_with(code=2)
+
+
+def test_options_with_underscores_are_the_same() -> None:
+    assert plain_options(["train", "--max_steps", "3", "--ctc_weight=0.5", "my_set", "--", "--a_b"]) == [
+        "train", "--max-steps", "3", "--ctc-weight=0.5", "my_set", "--", "--a_b",
+    ]  # fmt: skip
+
+
+def test_errors_are_objects_with_json(lect: Lect, tmp_path: Path) -> None:
+    failed = lect("check", "--project", tmp_path, "--json")
+    assert failed.code == 1 and "lect init" in failed.json["error"] and failed.err.startswith("lect: ")
+    assert lect("check", "--nonsense", "--json").json["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/somewhere"), 1, "/somewhere"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "gone"), 1, "gone is not there"),
+        (OSError(errno.EIO, "Input/output error"), 1, "Input/output error"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 1, "lect[train]"),
+        (MemoryError(), 1, "Memory is full"),
+        (KeyboardInterrupt(), 130, "Interrupted"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(
+    lect: Lect, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, words: str
+) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert lect("check").failed_with(words, code=code)
+
+
+def test_our_own_mistakes_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'engine.nothing'", name="engine.nothing")
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    with pytest.raises(ModuleNotFoundError):
+        main(["check"])
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """As in `lect --help | head -0`."""
+    command = f"{sys.executable} -m app --help | true"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_under_the_results_is_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "app", "--help"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("lect: The disk is full") and done.stderr.count(b"\n") == 1
+
+
+def test_words_for_numbers() -> None:
+    assert [duration(seconds) for seconds in (0.5, 12.4, 61, 7300)] == ["0.5 s", "12 s", "1 min 01 s", "2 h 01 min"]
+    assert [size(count) for count in (12, 12_300, 4_560_000, 7e9)] == ["12 bytes", "12.3 kB", "4.6 MB", "7.0 GB"]
+    assert "disk" in os_sentence(OSError(errno.EDQUOT, "Disk quota exceeded"))
+
+
+def test_columns_stay_aligned_in_any_script() -> None:
+    # e with a combining tilde takes one column, a Chinese letter two.
+    lines = table(("a", "b"), [("e\u0303n", "1"), ("語", "2"), ("xy", "3")]).splitlines()
+    assert lines == ["a   b", "e\u0303n  1", "語  2", "xy  3"]
+
+
+def test_numbers_that_json_has_not_become_null(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"best": float("inf"), "rates": [float("nan"), 0.5], "path": Path("a"), "text": "ŋ"})
+    assert capsys.readouterr().out == '{"best": null, "rates": [null, 0.5], "path": "a", "text": "ŋ"}\n'

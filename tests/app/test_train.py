@@ -1,0 +1,131 @@
+"""Trainings that a person starts, watches, interrupts, kills and resumes; and their scores."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.options import LATEST
+from engine.files import read_json
+from engine.store import Project
+from tests.app.conftest import FAST, Lect
+
+LONG = ("--backbone", "tiny", "--copies", "2", "--num-virtual-tokens", "2", "--per-device-train-batch-size", "2")
+PATIENCE_S = 60.0
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Returns once it is so."""
+    until = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def events(run: Path) -> str:
+    """What the training has told so far."""
+    path = run / "events.jsonl"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def test_a_training_tells_its_story(lect: Lect, project: Path) -> None:
+    done = lect("train", "--project", project, "--backbone", "tiny", *FAST)
+    assert done.code == 0
+    assert "CER before" in done.out and "lect pack 001" in done.out
+    for words in ("Before any training", "step 10: CER", "best at step", "Scoring test"):
+        assert words in done.err
+    # Watching a run that has ended scores it once more, and changes nothing else.
+    assert lect("train", "--project", project, "--resume").failed_with("--resume 001", code=2)
+
+
+def test_a_killed_training_goes_on(lect: Lect, project: Path) -> None:
+    started = lect("train", "--project", project, *LONG, "--max-steps", "60", "--detach", "--json")
+    assert started.code == 0 and started.json["detached"]
+    run = Path(started.json["folder"])
+    wait_for(lambda: (run / "checkpoint.safetensors").exists())
+    worker = Project.open(project).run("001").facts["pid"]
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    assert '"event": "done"' not in events(run)
+    assert lect("check", "--project", project).code == 0  # the next command works
+    resumed = lect("train", "--project", project, "--resume", "--json")
+    assert resumed.code == 0 and resumed.json["run"] == "001" and resumed.json["status"] == "done"
+    assert resumed.json["test"]["clips"] > 0
+    steps = [line for line in events(run).splitlines() if '"step", "step": 1,' in line]
+    assert len(steps) == 1  # it did not start anew
+
+
+def press_ctrl_c(run: Path, times: int) -> threading.Thread:
+    """Presses once the run has made a step, and again shortly after."""
+
+    def press() -> None:
+        wait_for(lambda: '"event": "step"' in events(run))
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    return finger
+
+
+def test_ctrl_c_ends_a_training_with_the_best_kept(lect: Lect, project: Path) -> None:
+    run, before = project / "runs" / "001", signal.getsignal(signal.SIGINT)
+    finger = press_ctrl_c(run, times=1)
+    done = lect("train", "--project", project, *LONG, "--max-steps", "5000", "--json")
+    finger.join()
+    assert done.code == 130 and done.json["status"] == "done" and done.json["stopped"]
+    assert (run / "best.safetensors").exists() and done.json["dev"]["cer_after"] >= 0
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_leaves_the_training_alone_and_it_can_be_watched_again(lect: Lect, project: Path) -> None:
+    finger = press_ctrl_c(project / "runs" / "001", times=2)
+    left = lect("train", "--project", project, *LONG, "--max-steps", "5000")
+    finger.join()
+    assert left.code == 130 and "--resume 001" in left.err and "Interrupted" in left.err
+    watched = lect("train", "--project", project, "--resume", "001", "--json")
+    assert watched.code == 0 and watched.json["status"] == "done"
+    assert events(project / "runs" / "001").count('"event": "start"') == 1
+
+
+def test_a_training_that_cannot_start_says_why(lect: Lect, project: Path) -> None:
+    train = ("train", "--project", project, "--backbone", "tiny")
+    assert lect(*train, "--placement", "e:last9").failed_with("e:last9", code=2)
+    assert lect("train", "--project", project, "--backbone", "none").failed_with("lect backbone list", code=2)
+    assert lect(*train, "--resume").failed_with("has ended", code=2)
+    assert lect(*train, "--resume", "7").failed_with("no run 7")
+    assert Project.open(project).runs() == []
+
+
+def test_what_fails_in_the_training_process_is_one_sentence(lect: Lect, project: Path) -> None:
+    failed = lect("train", "--project", project, "--backbone", "tiny", *FAST, "--learning-rate", "1e30", "--quiet")
+    assert failed.failed_with("--learning-rate")
+    assert Project.open(project).run("001").status == "failed"
+
+
+def test_a_run_is_scored_anew(lect: Lect, trained: Path) -> None:
+    done = lect(
+        "eval", LATEST, "--project", trained, "--split", "dev", "--beam-size", "1", "--ctc-weight", "0.5", "--json"
+    )
+    assert done.code == 0 and done.json["split"] == "dev" and done.json["beam_size"] == 1
+    assert Path(done.json["predictions"]).read_text(encoding="utf-8").startswith("id\treference")
+    assert read_json(trained / "runs" / "001" / "scores-dev.json")["decoding"]["ctc_weight"] == 0.5
+    assert "ref:" in lect("eval", "1", "--project", trained).out
+
+
+def test_runs_are_compared(lect: Lect, trained: Path) -> None:
+    alone = lect("compare", "001", "--project", trained, "--json").json["comparisons"]
+    assert [(one["before"], one["after"]) for one in alone] == [("its backbone", "run 001")]
+    twice = lect("compare", "001", "1", "--project", trained)
+    assert "No clear difference" in twice.out
+    assert lect("compare", "001", "--split", "train", "--project", trained).failed_with("lect eval 001", code=2)
+
+
+@pytest.mark.parametrize("name", ["7", "zero"])
+def test_a_run_that_is_not_there(lect: Lect, trained: Path, name: str) -> None:
+    assert lect("eval", name, "--project", trained).failed_with(name)

@@ -1,0 +1,1 @@
+"""What Lect promises about time and memory, measured: `make bench`, or `python -m tests.benchmarks --help`."""

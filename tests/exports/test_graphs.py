@@ -1,0 +1,117 @@
+"""The graphs compute what the model computes, at every size they are meant for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from engine.backbone import Backbone, open_backbone, verify_backbone
+from engine.decode import DecodeOptions
+from engine.model import EncoderDecoder
+from engine.weights import load_model, save_backbone
+from exports.build import build_backbone, has_graphs, quantized
+from exports.graphs import OPSET
+from exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
+from exports.sessions import Network, OnnxDecoder
+from tests.conftest import PHONES, TINY
+from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, sharpened, texts
+
+INT8_AGREEMENT = 0.4  # of random clips that a random network hears; it is no speech
+
+
+@pytest.mark.parametrize("length, rank", [(0, 0), (1, 0), (3, 2), (0, 3), (17, 1)])
+def test_numbers_and_tokens_are_those_of_torch_at_every_size(
+    backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray], length: int, rank: int
+) -> None:
+    tensors = adaptation(TINY, length=length, rank=rank)
+    assert any(texts(model, tensors, LETTERS, clips))
+    labels = ["ba da"] * len(clips)
+    report = check_parity(
+        System(model, tensors, LETTERS),
+        backbone.graphs("float32"),
+        Clips(clips, labels),
+        int8=backbone.graphs("int8"),
+    )
+    assert report.clips == len(clips)
+    assert 0 < report.encoder_difference < TOLERANCE / 10
+    assert 0 < report.decoder_difference < TOLERANCE / 10
+    assert report.float32 is not None and report.int8 is not None
+    assert report.int8_agreement is not None and report.int8_agreement >= INT8_AGREEMENT
+
+
+def test_a_bare_backbone_passes(backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray]) -> None:
+    report = check_parity(System(model, {}, PHONES), backbone.graphs("float32"), Clips(clips))
+    assert report.float32 is None and report.int8_agreement is None
+
+
+@pytest.mark.parametrize(
+    "options", [DecodeOptions(beam_size=1), DecodeOptions(ctc_weight=1.0), DecodeOptions(ctc_weight=0)]
+)
+def test_every_search_gives_the_same_tokens(
+    backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray], options: DecodeOptions
+) -> None:
+    system = System(model, adaptation(TINY), LETTERS)
+    check_parity(system, backbone.graphs("float32"), Clips(clips), options=options)
+
+
+@pytest.mark.slow
+def test_a_network_with_a_waveform_frontend_post_norm_and_no_ctc_head(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    folder = tmp_path / "waveform"
+    save_backbone(folder, "waveform", sharpened(WAVEFORM, 3), PHONES, languages=("xx",), licence="CC0-1.0")
+    backbone = open_backbone(str(folder))
+    assert not has_graphs(backbone)
+    model = load_model(backbone)
+    assert build_backbone(backbone, model).clips == 3
+    assert has_graphs(backbone) and verify_backbone(folder) == []
+    assert list(tmp_path.iterdir()) == [folder]
+    report = check_parity(System(model, adaptation(WAVEFORM), LETTERS), folder, Clips(clips))
+    assert report.encoder_difference < TOLERANCE / 10
+
+
+@pytest.mark.parametrize("length", [0, 3, 17])
+def test_positions_count_tokens_and_not_the_prompt(backbone: Backbone, clips: list[np.ndarray], length: int) -> None:
+    network = Network.open(backbone.graphs("float32"), "cpu")
+    adapted = network.adapt(adaptation(TINY, length=length))
+    decoder = OnnxDecoder(network, network.encode(clips[:2], adapted), adapted)
+    _, state = decoder.step(np.array([2, 2]), decoder.start())
+    assert state.position == 1
+    assert state.past["past_key_values.0.decoder.key"].shape[2] == length + 1
+    here, _ = decoder.step(np.array([5, 6]), state)
+    elsewhere, _ = decoder.step(np.array([5, 6]), replace(state, position=length + 20))
+    assert np.abs(here - elsewhere).max() > 100 * TOLERANCE
+
+
+def test_quantising_leaves_a_matrix_to_all_who_read_it() -> None:
+    """The tied vocabulary of a portable export is both looked up and multiplied by."""
+    table = np.random.default_rng(0).standard_normal((40, 32)).astype(np.float32)
+    nodes = [
+        onnx.helper.make_node("Gather", ["table", "ids"], ["row"], name="look up"),
+        onnx.helper.make_node("Gemm", ["row", "table"], ["logits"], transB=1, name="multiply"),
+    ]
+    ids = onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"])
+    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 40])
+    graph = onnx.helper.make_graph(nodes, "tied", [ids], [logits], [onnx.numpy_helper.from_array(table, "table")])
+    whole = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=10)
+    small = quantized(whole, sharpened(WAVEFORM, 1))
+    session = onnxruntime.InferenceSession(small.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"ids": np.array([3, 7])})
+    assert found.argmax(axis=1).tolist() == [3, 7]
+    assert np.abs(found - table[[3, 7]] @ table.T).max() < 1
+    assert whole.graph == graph
+
+
+def test_the_gate_stops_graphs_of_other_weights(backbone: Backbone, clips: list[np.ndarray]) -> None:
+    other = sharpened(TINY, 2)
+    with pytest.raises(ParityError, match=r"differ from the model by .* nothing was exported"):
+        check_parity(System(other, adaptation(TINY), LETTERS), backbone.graphs("float32"), Clips(clips))
+
+
+def test_the_gate_stops_other_text(
+    backbone: Backbone, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exports.parity.TOLERANCE", np.inf)
+    with pytest.raises(ParityError, match=r"write other text than the model for [1-5] of 5 clips"):
+        check_parity(System(sharpened(TINY, 2), {}, PHONES), backbone.graphs("float32"), Clips(clips))

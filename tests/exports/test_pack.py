@@ -1,0 +1,267 @@
+"""A pack gives back what went in, byte for byte the same each time, and refuses everything else with one sentence."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from engine.backbone import Backbone
+from engine.errors import PackError
+from engine.files import read_json
+from engine.text import TextRules
+from exports.archive import sums, zipped
+from exports.card import SplitFacts
+from exports.pack import (
+    CARD,
+    FILES,
+    FORMAT_VERSION,
+    MANIFEST,
+    PREDICTIONS,
+    SUMS,
+    TENSORS,
+    VOCABULARY,
+    check_fits,
+    dumped,
+    read_pack,
+    verify_pack,
+    write_pack,
+)
+from exports.tensors import MAX_ROWS, Tensor, facts
+from tests.conftest import TINY
+from tests.exports.conftest import LETTERS, adaptation, contents
+
+SCORES = {"test": {"cer": 0.125, "wer": 0.5, "normalisation": "lower", "baseline": {"cer": 0.9, "wer": 1.0}}}
+Files = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def pack(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good one."""
+    path = tmp_path_factory.mktemp("packs") / "village.lect"
+    data = {"train": SplitFacts(12, 90.0, 2)}
+    write_pack(path, contents(backbone, adaptation(TINY), scores=SCORES, data=data, licence="CC-BY-4.0"))
+    return path
+
+
+def unzipped(path: Path) -> Files:
+    """Its files."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def forged(pack: Path, folder: Path, changes: Mapping[str, bytes | None]) -> Path:
+    """The pack with files changed, added or (None) taken out, under checksums that fit."""
+    files: dict[str, bytes | None] = {**unzipped(pack), **changes}
+    left = {name: data for name, data in files.items() if data is not None and name != SUMS}
+    path = folder / "forged.lect"
+    path.write_bytes(zipped(left | {SUMS: sums({name: left[name] for name in FILES if name in left})}))
+    return path
+
+
+def with_tensors(pack: Path, folder: Path, tensors: Mapping[str, Tensor]) -> Path:
+    """The pack with other tensors, which its manifest lists."""
+    manifest = read_pack(pack).manifest.__dict__ | {"tensors": facts(tensors)}
+    changes = {TENSORS: safetensors.numpy.save(dict(tensors)), MANIFEST: dumped(manifest)}
+    return forged(pack, folder, changes)
+
+
+def refused(path: Path, sentence: str) -> None:
+    """One sentence that names the file and says what to do."""
+    with pytest.raises(PackError, match=sentence) as caught:
+        read_pack(path)
+    told = str(caught.value)
+    assert path.name in told and "\n" not in told and told.endswith(".")
+
+
+def test_a_round_trip(pack: Path, backbone: Backbone) -> None:
+    opened = read_pack(pack)
+    tensors = adaptation(TINY)
+    assert opened.tensors.keys() == tensors.keys()
+    assert all(np.array_equal(opened.tensors[name], tensors[name]) for name in tensors)
+    assert (opened.vocabulary, opened.rules) == (LETTERS, TextRules())
+    assert opened.manifest.backbone_sha256 == backbone.sha256
+    assert opened.manifest.scores == SCORES
+    report = verify_pack(pack, backbone)
+    assert (report.bytes, report.files, report.fits) == (pack.stat().st_size, len(FILES), True)
+    assert report.parameters == sum(tensor.size for tensor in tensors.values())
+
+
+def test_the_same_contents_give_the_same_bytes(pack: Path, backbone: Backbone, tmp_path: Path) -> None:
+    again = dict(reversed(adaptation(TINY).items()))
+    data = {"train": SplitFacts(12, 90.0, 2)}
+    path = tmp_path / "again.lect"
+    write_pack(path, contents(backbone, again, scores=SCORES, data=data, licence="CC-BY-4.0"))
+    assert path.read_bytes() == pack.read_bytes()
+
+
+def test_the_card_says_what_it_is(pack: Path) -> None:
+    card = unzipped(pack)[CARD].decode()
+    assert card.startswith("---\nbase_model:")
+    for told in ("12 clips, 1.5 minutes, 2 speakers", "CER 12.5%", "before adaptation: CER 90.0%", '"CC-BY-4.0"'):
+        assert told in card
+    assert unzipped(pack)[PREDICTIONS].startswith(b"id\treference")
+
+
+def test_a_pack_that_could_not_be_read_again_is_not_written(backbone: Backbone, tmp_path: Path) -> None:
+    tensors = adaptation(TINY)
+    tensors["encoder.0.prompt.key"][0, 0, 0] = np.nan
+    with pytest.raises(PackError, match="not numbers"):
+        write_pack(tmp_path / "bad.lect", contents(backbone, tensors))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pack_for_another_backbone(pack: Path, backbone: Backbone) -> None:
+    with pytest.raises(PackError, match=r"was made for the backbone 'tiny' \(.{12}\), not for 'big' .* or ask for a"):
+        check_fits(read_pack(pack), replace(backbone, name="big", sha256="0" * 64))
+    deeper = replace(backbone, model=backbone.model | {"encoder_layers": 1})
+    with pytest.raises(PackError, match=r"The tensor encoder\.1\..* does not fit its backbone"):
+        check_fits(read_pack(pack), deeper)
+
+
+def test_a_newer_format(pack: Path, tmp_path: Path) -> None:
+    newer = dumped({"format_version": FORMAT_VERSION + 1})
+    refused(forged(pack, tmp_path, {MANIFEST: newer, TENSORS: None}), r"by a newer lect \(format 2\): update lect")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_tampered_byte(pack: Path, tmp_path: Path, file: str) -> None:
+    files = unzipped(pack)
+    middle = len(files[file]) // 2
+    files[file] = files[file][:middle] + bytes([files[file][middle] ^ 1]) + files[file][middle + 1 :]
+    path = tmp_path / "tampered.lect"
+    path.write_bytes(zipped(files))
+    refused(path, "was changed after it was made|cannot be read|cannot be understood|newer lect")
+    raw = bytearray(pack.read_bytes())
+    raw[len(raw) // 2] ^= 1  # in the zip itself, whose own checksum finds it
+    path.write_bytes(raw)
+    refused(path, "is damaged .*: copy or download the pack again")
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != MANIFEST])
+def test_a_missing_file(pack: Path, tmp_path: Path, file: str) -> None:
+    files = unzipped(pack)
+    del files[file]
+    path = tmp_path / "short.lect"
+    path.write_bytes(zipped(files))
+    refused(path, f"lacks {file}: copy or download")
+
+
+@pytest.mark.parametrize("name", ["../evil.py", "/etc/evil", "..\\evil", "C:evil", "a/b", ".hidden"])
+def test_a_path_that_leads_out(pack: Path, tmp_path: Path, name: str) -> None:
+    refused(forged(pack, tmp_path, {name: b""}), "holds a path that leads out of it .*: do not use it")
+
+
+def test_a_zip_bomb(pack: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.lect"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in unzipped(pack).items():
+            archive.writestr(name, bytes(200 << 20) if name == TENSORS else data)
+    assert path.stat().st_size < 1 << 20
+    refused(path, "unpacks to more than a lect pack may hold .*: do not use it")
+    # One that hides its size is read no further than it may be.
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace((200 << 20).to_bytes(4, "little"), (1 << 20).to_bytes(4, "little")))
+    refused(path, "unpacks to another size than it says|is damaged")
+
+
+def test_a_directory_of_very_many_files(tmp_path: Path) -> None:
+    path = tmp_path / "many.lect"
+    path.write_bytes(zipped({f"{number}": b"" for number in range(2_000)}))
+    refused(path, "lists far more files than a lect pack has")
+
+
+def test_an_oversized_tensor(pack: Path, tmp_path: Path) -> None:
+    tensors = adaptation(TINY)
+    rows = np.zeros((MAX_ROWS["prompt"] + 1, TINY.heads, TINY.head_dim), np.float32)
+    tensors |= {"encoder.0.prompt.key": rows, "encoder.0.prompt.value": rows}
+    refused(with_tensors(pack, tmp_path, tensors), r"an oversized tensor \(encoder.0.*, 2001 x 2 x 16\): do not use it")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_not_numbers(pack: Path, tmp_path: Path, number: float) -> None:
+    tensors = adaptation(TINY)
+    tensors["vocabulary.ctc.bias"][1] = number
+    refused(with_tensors(pack, tmp_path, tensors), r"weights that are not numbers \(vocabulary.ctc.bias\)")
+
+
+def changed(name: str, tensor: Tensor | None) -> dict[str, Tensor]:
+    """An adaptation with one tensor changed, or (None) without it."""
+    tensors: dict[str, Any] = {**adaptation(TINY), name: tensor}
+    return {key: value for key, value in tensors.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "sentence"),
+    [
+        (changed("encoder.0.prompt.value", None), "holds half a pair of tensors"),
+        (changed("network.encoder.norm.weight", np.zeros(3, np.float32)), "a tensor that no pack has"),
+        (changed("vocabulary.ctc.bias", np.zeros(len(LETTERS), np.int64)), "a tensor that no pack has"),
+        (changed("vocabulary.embedding", np.zeros((5, TINY.dim), np.float32)), "matrices for another vocabulary"),
+    ],
+)
+def test_tensors_that_mean_nothing(pack: Path, tmp_path: Path, tensors: Mapping[str, Tensor], sentence: str) -> None:
+    refused(with_tensors(pack, tmp_path, tensors), sentence)
+
+
+def test_other_tensors_than_listed(pack: Path, tmp_path: Path) -> None:
+    other = safetensors.numpy.save(adaptation(TINY, length=4))
+    refused(forged(pack, tmp_path, {TENSORS: other}), "holds other tensors than its manifest lists")
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        (TENSORS, b"\xff" * 64),
+        (TENSORS, b""),
+        (VOCABULARY, b"[]"),
+        (VOCABULARY, b'{"kind": "grapheme", "symbols": [1]}'),
+        (MANIFEST, b"not json"),
+        (MANIFEST, b"[" * 100_000),
+        (MANIFEST, b'{"format_version": 1, "surprise": 2}'),
+    ],
+)
+def test_contents_that_cannot_be_understood(pack: Path, tmp_path: Path, file: str, data: bytes) -> None:
+    refused(forged(pack, tmp_path, {file: data}), "cannot be (read|understood|used)")
+
+
+def test_a_file_too_many(pack: Path, tmp_path: Path) -> None:
+    refused(forged(pack, tmp_path, {"setup.py": b""}), r"holds files that no pack has \(setup.py\)")
+
+
+def test_two_files_of_one_name(pack: Path, tmp_path: Path) -> None:
+    path = tmp_path / "twice.lect"
+    buffer = io.BytesIO(pack.read_bytes())
+    with zipfile.ZipFile(buffer, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(VOCABULARY, b"{}")
+    path.write_bytes(buffer.getvalue())
+    refused(path, "holds two files of one name")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"just text, renamed", bytes(100)])
+def test_no_pack_at_all(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "other.lect"
+    path.write_bytes(data)
+    refused(path, "is no lect pack, or is cut short")
+
+
+def test_a_pack_cut_short(pack: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.lect"
+    path.write_bytes(pack.read_bytes()[:-1_000])
+    refused(path, "is no lect pack, or is cut short")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    refused(tmp_path / "absent.lect", r"cannot be read \(No such file or directory\): check the path")
+
+
+def test_the_manifest_is_json_that_others_can_read(pack: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack) as archive:
+        archive.extractall(tmp_path)
+    assert read_json(tmp_path / MANIFEST)["format_version"] == FORMAT_VERSION
+    assert safetensors.numpy.load_file(tmp_path / TENSORS).keys() == adaptation(TINY).keys()

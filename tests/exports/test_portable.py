@@ -1,0 +1,97 @@
+"""One folder that needs nothing else: it says what the network and its adaptation say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from engine.backbone import Backbone, verify_backbone
+from engine.errors import UsageError
+from engine.files import read_json
+from engine.model import EncoderDecoder
+from exports.graphs import adaptation_names, decoder_inputs, encoder_inputs
+from exports.pack import CARD, MANIFEST
+from exports.parity import TOLERANCE, Clips
+from exports.portable import write_portable
+from exports.runtime import Runtime
+from exports.sessions import DECODER, ENCODER
+from tests.conftest import TINY
+from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
+
+SMALL = replace(TINY, encoder_layers=1, decoder_layers=1)  # an export takes seconds a layer
+INT8_AGREEMENT = 0.4  # of random clips that a random network hears; it is no speech
+
+
+@pytest.fixture(scope="module")
+def model() -> EncoderDecoder:
+    """A network whose graphs are made here."""
+    return sharpened(SMALL, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray]
+) -> Path:
+    """Prompts and adapters made constant, float32."""
+    folder = tmp_path_factory.mktemp("portable") / "village"
+    report = write_portable(folder, contents(backbone, adaptation(SMALL)), model, Clips(clips))
+    assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
+    return folder
+
+
+def test_no_input_of_an_adaptation_is_left(folder: Path) -> None:
+    inputs = {name: [port.name for port in onnx.load(folder / name).graph.input] for name in (ENCODER, DECODER)}
+    assert inputs[ENCODER] == ["audio", "lengths"]
+    ports = decoder_inputs(SMALL)
+    assert inputs[DECODER] == [port.name for port in ports if port.name not in adaptation_names(ports)]
+    assert adaptation_names(encoder_inputs(SMALL))
+
+
+def test_the_runtime_hears_what_torch_hears(folder: Path, model: EncoderDecoder, clips: list[np.ndarray]) -> None:
+    runtime = Runtime.open(folder)
+    assert runtime.vocabulary == LETTERS
+    assert (runtime.device, runtime.compute_type) == ("cpu", "float32")
+    heard = [transcript.text for transcript in runtime.transcribe_batch(clips)]
+    assert heard == texts(model, adaptation(SMALL), LETTERS, clips)
+    assert any(heard)
+    with pytest.raises(UsageError, match="takes no packs"):
+        runtime.swap(folder / "other.lect")
+
+
+def test_the_folder_describes_itself(folder: Path, backbone: Backbone) -> None:
+    assert verify_backbone(folder) == []
+    manifest = read_json(folder / MANIFEST)
+    assert manifest["backbone_sha256"] == backbone.sha256
+    assert manifest["build"] == "float32"
+    assert manifest["parity"]["tolerance"] == TOLERANCE
+    assert "It needs\nno other file" in (folder / CARD).read_text()
+    (damaged := folder / ENCODER).write_bytes(damaged.read_bytes() + b"\0")
+    assert verify_backbone(folder) == [ENCODER]
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+
+
+@pytest.mark.slow
+def test_a_network_with_weights_of_its_own_as_int8(tmp_path: Path, backbone: Backbone, clips: list[np.ndarray]) -> None:
+    tuned = sharpened(WAVEFORM, 5)
+    own = {"vocabulary.embedding": adaptation(WAVEFORM)["vocabulary.embedding"]}
+    labels = ["ba da"] * len(clips)
+    report = write_portable(tmp_path / "tuned", contents(backbone, own), tuned, Clips(clips, labels), build="int8")
+    assert report.float32 is not None and report.int8 is not None
+    assert report.int8_agreement is not None and report.int8_agreement >= INT8_AGREEMENT
+    runtime = Runtime.open(tmp_path / "tuned")
+    assert runtime.compute_type == "int8"
+    heard = [runtime.transcribe(clip).text for clip in clips]
+    expected = texts(tuned, own, LETTERS, clips)
+    assert sum(a == b for a, b in zip(heard, expected, strict=True)) >= INT8_AGREEMENT * len(clips)
+
+
+def test_what_a_person_put_there_is_never_replaced(
+    tmp_path: Path, backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray]
+) -> None:
+    (tmp_path / "village").mkdir()
+    (tmp_path / "village" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="choose another folder"):
+        write_portable(tmp_path / "village", contents(backbone, adaptation(SMALL)), model, Clips(clips))
+    assert [path.name for path in tmp_path.rglob("*")] == ["village", "notes.txt"]

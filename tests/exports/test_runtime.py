@@ -1,0 +1,239 @@
+"""What an offline machine does: a pack, a bundle or a bare backbone in, text out; and no torch anywhere."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.audio import write_wav
+from engine.backbone import Backbone, verify_backbone
+from engine.errors import AudioError, BackboneError, LectError, PackError, UsageError
+from engine.files import write_bytes
+from engine.model import EncoderDecoder
+from engine.weights import save_backbone
+from exports.bundle import write_bundle
+from exports.pack import write_pack
+from exports.parity import Clips, ParityError
+from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime
+from exports.sessions import DECODER, ENCODER
+from tests.conftest import PHONES, TINY, tones
+from tests.exports.conftest import LETTERS, adaptation, contents, sharpened, texts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def packs(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two packs of one backbone; the second has no prompt, and adapters of another rank."""
+    folder = tmp_path_factory.mktemp("packs")
+    write_pack(folder / "one.lect", contents(backbone, adaptation(TINY)))
+    write_pack(folder / "two.lect", contents(backbone, adaptation(TINY, seed=4, length=0, rank=5), name="two"))
+    return folder / "one.lect", folder / "two.lect"
+
+
+@pytest.fixture(scope="module")
+def bundle(
+    backbone: Backbone,
+    packs: tuple[Path, Path],
+    clips: list[np.ndarray],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The first pack with its backbone."""
+    folder = tmp_path_factory.mktemp("bundles") / "village"
+    report = write_bundle(folder, packs[0], backbone, Clips(clips, ["ba da"] * len(clips)))
+    assert report.clips == len(clips) and report.int8 is not None
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of sound."""
+    path = tmp_path_factory.mktemp("recordings") / "clip.wav"
+    write_wav(path, tones("go mi su", 1.0))
+    return path
+
+
+def without_torch(code: str, *arguments: Path) -> dict[str, Any]:
+    """What `code` prints as JSON, in a process where torch and all that only training needs cannot be imported."""
+    absent = ["torch", "torchaudio", "gradio", "onnx", "onnxscript", "jiwer", "sqlite_utils", "tokenizers", "pandas"]
+    block = f"import json, sys\nfor name in {absent!r}: sys.modules[name] = None\n"
+    return printed(block + code, *arguments)
+
+
+def printed(code: str, *arguments: Path) -> dict[str, Any]:
+    """What `code` prints as JSON, in a process of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "LECT_HOME": "/absent"})
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+TRANSCRIBE = """
+from exports.runtime import Runtime
+runtime = Runtime.open(*sys.argv[2:])
+heard = runtime.transcribe(sys.argv[1])
+loaded = sorted({"torch", "gradio", "onnx"} & {name for name, module in sys.modules.items() if module})
+print(json.dumps({"text": heard.text, "device": heard.device, "loaded": loaded}))
+"""
+
+
+def test_a_pack_says_what_torch_says(
+    backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray]
+) -> None:
+    runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
+    heard = runtime.transcribe_batch(clips)
+    assert [one.text for one in heard] == texts(model, adaptation(TINY), LETTERS, clips)
+    assert all(0 < one.confidence <= 1 and one.real_time_factor > 0 for one in heard)
+    assert [one.seconds for one in heard] == [len(clip) / 16_000 for clip in clips]
+    assert all(" ".join(word.text for word in one.words) == one.text for one in heard)
+
+
+def test_swapping_changes_the_text_and_back_without_loading_again(
+    backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray]
+) -> None:
+    runtime = Runtime.open(str(backbone.folder), device="cpu")
+    sessions = runtime._network.encoder, runtime._network.decoder
+    bare = [one.text for one in runtime.transcribe_batch(clips)]
+    assert bare == texts(model, {}, PHONES, clips)
+    heard = []
+    for pack in (packs[0], packs[1], packs[0]):
+        runtime.swap(pack)
+        heard.append([one.text for one in runtime.transcribe_batch(clips)])
+    assert heard[0] == heard[2]
+    assert len({tuple(one) for one in (bare, *heard)}) == 3
+    assert heard[1] == texts(model, adaptation(TINY, seed=4, length=0, rank=5), LETTERS, clips)
+    assert (runtime._network.encoder, runtime._network.decoder) == sessions
+
+
+def test_a_refused_swap_changes_nothing(
+    backbone: Backbone, packs: tuple[Path, Path], tmp_path: Path, clips: list[np.ndarray]
+) -> None:
+    runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
+    before = runtime.transcribe(clips[1]).text
+    write_bytes(tmp_path / "bad.lect", b"nothing")
+    with pytest.raises(PackError):
+        runtime.swap(tmp_path / "bad.lect")
+    assert runtime.transcribe(clips[1]).text == before
+
+
+def test_a_batch_is_its_clips(backbone: Backbone, packs: tuple[Path, Path], clips: list[np.ndarray]) -> None:
+    runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
+    alone = [runtime.transcribe(clip).text for clip in clips]
+    assert any(alone)
+    assert [one.text for one in runtime.transcribe_batch(clips)] == alone
+    assert [one.text for one in runtime.transcribe_batch(clips, batch_seconds=1.0)] == alone
+
+
+def test_the_device_and_the_build_are_read_back(backbone: Backbone, packs: tuple[Path, Path]) -> None:
+    for build in ("float32", "int8"):
+        runtime = Runtime.open(packs[0], backbone.folder, device="cpu", compute_type=build)
+        assert (runtime.device, runtime.compute_type) == ("cpu", build)
+    with pytest.raises(UsageError, match="use float32 or int8"):
+        Runtime.open(packs[0], backbone.folder, compute_type="int4")
+    with pytest.raises(UsageError, match="use auto, cpu or cuda"):
+        Runtime.open(packs[0], backbone.folder, device="tpu")
+
+
+def test_a_bundle_needs_nothing_else(bundle: Path, recording: Path, model: EncoderDecoder) -> None:
+    assert verify_backbone(bundle) == [] and verify_backbone(bundle / BUNDLED_BACKBONE) == []
+    found = without_torch(TRANSCRIBE, recording, bundle)
+    expected = texts(model, adaptation(TINY), LETTERS, [tones("go mi su", 1.0)])
+    assert found == {"text": expected[0], "device": "cpu", "loaded": []}
+    assert found["text"]
+
+
+def test_a_pack_is_opened_without_torch(backbone: Backbone, packs: tuple[Path, Path], recording: Path) -> None:
+    found = without_torch(TRANSCRIBE, recording, packs[0], backbone.folder)
+    assert found["text"] and found["loaded"] == []
+
+
+def test_torch_stays_out_where_it_is_installed(backbone: Backbone, packs: tuple[Path, Path], recording: Path) -> None:
+    code = "import json, sys\n" + TRANSCRIBE
+    assert printed(code, recording, packs[0], backbone.folder)["loaded"] == []
+
+
+def test_an_earlier_bundle_is_replaced_and_a_failed_one_leaves_it(
+    bundle: Path,
+    backbone: Backbone,
+    packs: tuple[Path, Path],
+    clips: list[np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sums = (bundle / "SHA256SUMS").read_bytes()
+    with monkeypatch.context() as strict:
+        strict.setattr("exports.parity.TOLERANCE", 0.0)
+        with pytest.raises(ParityError, match="nothing was exported"):
+            write_bundle(bundle, packs[1], backbone, Clips(clips))
+    assert (bundle / "SHA256SUMS").read_bytes() == sums and verify_backbone(bundle) == []
+    write_bundle(bundle, packs[1], backbone, Clips(clips))
+    assert (bundle / BUNDLED_PACK).read_bytes() == packs[1].read_bytes()
+    write_bundle(bundle, packs[0], backbone, Clips(clips))
+    assert (bundle / "SHA256SUMS").read_bytes() == sums
+    assert list(bundle.parent.iterdir()) == [bundle]
+
+
+def test_a_pack_whose_backbone_is_not_installed(packs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LECT_HOME", "/absent")
+    with pytest.raises(PackError, match=r"needs the backbone 'tiny' \(.{12}\), which is not installed here"):
+        Runtime.open(packs[0])
+
+
+def test_a_pack_finds_its_backbone_by_its_weights(
+    bundle: Path, packs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "backbones").mkdir()
+    (tmp_path / "backbones" / "renamed").symlink_to(bundle / BUNDLED_BACKBONE)
+    (tmp_path / "backbones" / "broken").mkdir()
+    (tmp_path / "backbones" / "broken" / "config.json").write_text("{")
+    monkeypatch.setenv("LECT_HOME", str(tmp_path))
+    assert Runtime.open(packs[0], device="cpu").vocabulary == LETTERS
+
+
+def test_graphs_of_other_weights_are_refused(
+    backbone: Backbone, packs: tuple[Path, Path], tmp_path: Path, clips: list[np.ndarray]
+) -> None:
+    folder = tmp_path / "retrained"
+    save_backbone(folder, "retrained", sharpened(TINY, 9), PHONES, languages=("xx",), licence="CC0-1.0")
+    with pytest.raises(BackboneError, match=r"There is no encoder_model\.onnx .* run `lect export`"):
+        Runtime.open(str(folder))
+    for name in (ENCODER, DECODER):
+        (folder / name).write_bytes((backbone.folder / name).read_bytes())
+    with pytest.raises(BackboneError, match="made of other weights: export it again"):
+        Runtime.open(str(folder))
+    with pytest.raises(PackError, match="was made for the backbone 'tiny'"):
+        write_bundle(tmp_path / "bundle", packs[0], replace(backbone, sha256="0" * 64), Clips(clips))
+
+
+@pytest.mark.parametrize(
+    ("samples", "sentence"),
+    [
+        (np.zeros(0, np.float32), "is empty, not mono"),
+        (np.zeros((2, 800), np.float32), "is empty, not mono"),
+        (np.full(800, np.nan, np.float32), "not numbers"),
+        (np.zeros(31 * 16_000, np.float32), "is 31 s long; up to 30 s"),
+    ],
+)
+def test_recordings_that_cannot_be_used(
+    backbone: Backbone, packs: tuple[Path, Path], samples: np.ndarray, sentence: str
+) -> None:
+    with pytest.raises(AudioError, match=sentence):
+        Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(samples)
+
+
+@pytest.mark.parametrize("samples", [1, 100, 800])
+def test_recordings_shorter_than_a_frame(backbone: Backbone, packs: tuple[Path, Path], samples: int) -> None:
+    heard = Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(np.zeros(samples, np.float32))
+    assert isinstance(heard.text, str)
+
+
+def test_a_file_that_is_no_sound(backbone: Backbone, packs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("just text, renamed")
+    with pytest.raises(LectError, match=r"text\.wav"):
+        Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(tmp_path / "text.wav")
