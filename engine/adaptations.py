@@ -7,7 +7,6 @@ data or the training loop.
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -203,22 +202,13 @@ class NewVocabulary(Part):
 
 @torch.no_grad()
 def _carried_over(matrix: Tensor, old: Vocabulary, new: Vocabulary) -> Tensor:
-    """Rows for the new tokens: the mean of the old rows of a token's characters, or a row like the average one."""
-    rows = {token: matrix[index] for index, token in enumerate(old.tokens)}
+    """Rows for the new tokens: the mean of the old rows that mean the same, or a row like the average one."""
     average, spread = matrix[4:].mean(0), matrix[4:].std(0)
     carried = []
     for token in new.tokens:
-        parts = [rows[token]] if token in rows else [rows[char] for char in characters(token) if char in rows]
-        carried.append(torch.stack(parts).mean(0) if parts else average + 0.3 * spread * torch.randn_like(average))
+        sources = old.sources(token)
+        carried.append(matrix[sources].mean(0) if sources else average + 0.3 * spread * torch.randn_like(average))
     return torch.stack(carried).float().clone()
-
-
-def characters(token: str) -> str:
-    """A token's characters as a phone symbol set writes them.
-
-    Decomposed, lower case, a subword's boundary as a space.
-    """
-    return unicodedata.normalize("NFD", token.lower().replace("▁", " ").replace("ɡ", "g"))
 
 
 class Adaptation(nn.Module):
@@ -254,24 +244,28 @@ def make_adaptation(
     """A fresh adaptation for a frozen model; `shared_prompt` as `weights.load_shared_prompt` gives it.
 
     A method that trains the backbone unfreezes what it trains in `model`, which must then be the caller's own copy.
+    Whisper's own vocabulary stays as it is: its 50,000 rows would be most of what learns, and need no change.
+    Raises UsageError when nothing would learn.
     """
     if spec.method == "scratch":
         model.load_state_dict(EncoderDecoder(model.config).state_dict())
     placement = parse_placement(spec.placement, model.config)
     places = [("encoder", layer) for layer in placement.encoder] + [("decoder", layer) for layer in placement.decoder]
-    vocabulary = NewVocabulary(model, old, new)
+    vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new)]
     if spec.method == "prompt":
         prompts = Prompts(spec, places + [("cross", layer) for layer in placement.cross], model.config.dim)
         if spec.initialisation == "backbone":
             prompts.start_from(_by_place(shared_prompt))
-        return Adaptation(spec, [vocabulary, prompts])
+        return Adaptation(spec, [*vocabulary, prompts])
     if spec.method == "adapter":
-        return Adaptation(spec, [vocabulary, Adapters(spec, places, model.config.dim)])
+        return Adaptation(spec, [*vocabulary, Adapters(spec, places, model.config.dim)])
     if spec.method == "vocabulary":
-        return Adaptation(spec, [vocabulary])
+        if not vocabulary:
+            raise UsageError("The method `vocabulary` needs a new one to learn: add --vocabulary new.")
+        return Adaptation(spec, vocabulary)
     layers = model.decoder.layers
     network = nn.ModuleList(layers[-spec.finetune_layers :]) if spec.finetune_layers else model
-    return Adaptation(spec, [vocabulary], network.requires_grad_(True))
+    return Adaptation(spec, vocabulary, network.requires_grad_(True))
 
 
 def _by_place(shared_prompt: dict[str, Tensor]) -> dict[tuple[str, int], tuple[Tensor, Tensor]]:

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from engine.errors import UsageError
 from engine.files import atomic_path
 
 
@@ -27,13 +28,15 @@ def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restores both in place; returns the progress."""
+    """Restores both in place; returns the progress. Raises UsageError when the checkpoint is of another module."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         progress: dict[str, Any] = json.loads(file.metadata()["progress"])
     weights = _weights(tensors)
     with torch.no_grad():
         for name, parameter in _learning(module):
+            if name not in weights or weights[name].shape != parameter.shape:
+                raise UsageError(f"{path} is of another model or other languages: train into another folder.")
             parameter.copy_(weights[name])
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.errors import BackboneError, TextError, UsageError
 from engine.text import nfc
-from engine.vocabulary import BOS, EOS, PAD, UNK, WORD_START, Vocabulary
+from engine.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ class DecodeOptions:
     """How to search. Errors: UsageError when a value makes no sense."""
 
     beam_size: int = 4  # hypotheses kept per utterance; 1 is greedy
-    ctc_weight: float = 0.3  # share of CTC in the joint score; a part that is absent gets no weight
+    ctc_weight: float = 0.6  # share of CTC in the joint score; a part that is absent gets no weight
     max_tokens_per_frame: float = 1.0  # length cap, in tokens per encoder frame
     max_tokens: int | None = None  # length cap of the decoder itself (its positions), where it has one
     max_repeats: int = 8  # a piece said more often than this in a row ends the hypothesis; 0: no guard
@@ -124,20 +124,44 @@ def search(
     return beams.best
 
 
+def write(
+    decoder: StepDecoder[Any] | None,
+    ctc_log_probs: LogProbs | None,
+    frame_lengths: Ints,
+    vocabulary: Vocabulary,
+    options: DecodeOptions,
+    positions: int = 0,
+) -> list[Hypothesis]:
+    """`search` for what a vocabulary writes: from its own start on, and never what it suppresses.
+
+    positions: the most tokens that the decoder reads, its start included; 0: no limit.
+    """
+    if positions:
+        room = positions - len(vocabulary.start)
+        options = replace(options, max_tokens=min(options.max_tokens or room, room))
+    return search(
+        decoder,
+        ctc_log_probs,
+        frame_lengths,
+        options,
+        start_tokens=vocabulary.start,
+        forbidden=(BOS, PAD, UNK, *vocabulary.suppressed),
+    )
+
+
 def words(vocabulary: Vocabulary, hypothesis: Hypothesis) -> list[Word]:
     """The words of a hypothesis, spelled as `vocabulary.decode` does.
 
     A word's confidence is the product of its tokens'; what follows it (a space, the end) does not count.
     """
-    pieces, found = vocabulary.tokens, list[Word]()
+    found = list[Word]()
     word = Word("", 1.0, 0, 0)
-    for index, token in enumerate(hypothesis.tokens):
-        piece = pieces[token].replace(WORD_START, " ") if vocabulary.kind == "unigram" else pieces[token]
+    for index, piece in enumerate(vocabulary.pieces(hypothesis.tokens)):
         for part, letters in enumerate(piece.split(" ")):
-            if part or not word.text:
+            if part or word.first_token == word.end_token:
                 found.append(word)
                 word = Word("", 1.0, index, index)
-            if letters:
+            if letters or not piece:  # a token may be a part of a letter's bytes
                 confidence = word.confidence * hypothesis.token_confidences[index]
                 word = Word(word.text + letters, confidence, word.first_token, index + 1)
     composed = str if vocabulary.kind == "phone" else nfc

@@ -7,7 +7,7 @@ It does not know files, sample rates other than 16 kHz, or augmentation.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,8 @@ WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
 DYNAMIC_RANGE_NEPERS = 8 * math.log(10)  # quieter than 80 dB below a clip's loudest cell counts as silence
 LEAST_DEVIATION = 0.5  # keeps a constant mel band from being blown up to noise
+
+MelNormalisation = Literal["bands", "range"]
 
 
 class Frames(NamedTuple):
@@ -42,32 +44,45 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram, each band normalised over its clip: (batch, samples) -> (batch, samples // 160, mels).
+    """Log-mel spectrogram: (batch, samples) -> (batch, samples // 160, mels).
 
-    Normalising each clip takes the level and the microphone's colour out, which differ between any two recordists.
+    "bands" normalises each band over its clip, which takes the level and the microphone's colour out: they differ
+    between any two recordists. "range" is Whisper's: decimal logarithms, plus 4, over 4. Differs from Whisper in the
+    last frame of a clip that fills its window: silence follows its end, not its mirror image.
     The Fourier transform is written as a convolution, which every ONNX runtime has.
     """
 
     basis: Tensor
     filters: Tensor
 
-    def __init__(self, mels: int):
+    def __init__(self, mels: int, normalisation: MelNormalisation = "bands"):
         super().__init__()
-        self.register_buffer("basis", _fourier_basis(), persistent=False)
-        filters = audio_functional.melscale_fbanks(
-            WINDOW_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE / 2, mels, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
-        )
+        self.normalisation = normalisation
+        with torch.device("cpu"):  # constants, also of a network that is only sketched (on the meta device)
+            basis = _fourier_basis()
+            filters = audio_functional.melscale_fbanks(
+                WINDOW_SAMPLES // 2 + 1, 0.0, SAMPLE_RATE / 2, mels, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+            )
+        self.register_buffer("basis", basis, persistent=False)
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Frames:
         """waveform: (batch, samples) float32, zero beyond each clip; lengths: (batch,) samples."""
-        padded = F.pad(waveform[:, None, :], (WINDOW_SAMPLES // 2, WINDOW_SAMPLES // 2 - HOP_SAMPLES))
+        padded = self._surrounded(waveform[:, None, :])
         spectrum = F.conv1d(padded, self.basis, stride=HOP_SAMPLES)  # (batch, 2 x bins, frames)
         real, imaginary = spectrum.chunk(2, dim=1)
         power = (real.square() + imaginary.square()).transpose(1, 2)
         log_mel = torch.log(torch.clamp(power @ self.filters, min=1e-10))
         frames = Frames(log_mel, lengths // HOP_SAMPLES)
-        return Frames(_normalise(frames), frames.lengths)
+        normalise = _normalise_bands if self.normalisation == "bands" else _normalise_range
+        return Frames(normalise(frames), frames.lengths)
+
+    def _surrounded(self, waveform: Tensor) -> Tensor:
+        """(batch, 1, samples) with half a window around, so that frame n is centred on sample 160 n."""
+        before, after = WINDOW_SAMPLES // 2, WINDOW_SAMPLES // 2 - HOP_SAMPLES
+        if self.normalisation == "bands":
+            return F.pad(waveform, (before, after))
+        return torch.cat([waveform[..., 1 : before + 1].flip(-1), F.pad(waveform, (0, after))], dim=-1)
 
 
 def _fourier_basis() -> Tensor:
@@ -78,25 +93,46 @@ def _fourier_basis() -> Tensor:
     return torch.cat([torch.cos(angles), -torch.sin(angles)]).mul(window)[:, None, :].float()
 
 
-def _normalise(frames: Frames) -> Tensor:
+def _normalise_bands(frames: Frames) -> Tensor:
     inside = frames.mask()[..., None]
     count = frames.lengths.clamp(min=1)[:, None, None].float()
-    values = frames.values
-    loudest = values.masked_fill(~inside, -1e4).amax(dim=(1, 2), keepdim=True)
-    values = torch.maximum(values, loudest - DYNAMIC_RANGE_NEPERS)
+    values = _above_silence(frames)
     mean = (values * inside).sum(dim=1, keepdim=True) / count
     centred = (values - mean) * inside
     deviation = (centred.square().sum(dim=1, keepdim=True) / count).sqrt()
     return centred / deviation.clamp(min=LEAST_DEVIATION)
 
 
-class MelFrontend(nn.Module):
-    """Log-mel frames, then strided convolutions, as in Whisper: one frame every 10 ms x the strides."""
+def _normalise_range(frames: Frames) -> Tensor:
+    return (_above_silence(frames) / math.log(10) + 4) / 4 * frames.mask()[..., None]
 
-    def __init__(self, mels: int, dim: int, strides: tuple[int, ...]):
+
+def _above_silence(frames: Frames) -> Tensor:
+    """Natural logarithms, none further below the clip's loudest than the dynamic range."""
+    loudest = frames.values.masked_fill(~frames.mask()[..., None], -1e4).amax(dim=(1, 2), keepdim=True)
+    return torch.maximum(frames.values, loudest - DYNAMIC_RANGE_NEPERS)
+
+
+class MelFrontend(nn.Module):
+    """Log-mel frames, then strided convolutions, as in Whisper: one frame every 10 ms x the strides.
+
+    A clip shorter than the window is heard with silence behind it, whose frames count as the clip's. Whisper has only
+    ever heard windows of 30 s. A shorter one costs less in proportion, and is another input than it was trained on:
+    without an adaptation it may repeat itself, or fail to stop.
+    """
+
+    def __init__(
+        self,
+        mels: int,
+        dim: int,
+        strides: tuple[int, ...],
+        normalisation: MelNormalisation = "bands",
+        window_seconds: float = 0.0,
+    ):
         super().__init__()
         self.strides = strides
-        self.log_mel = LogMel(mels)
+        self.window_samples = round(window_seconds * SAMPLE_RATE)
+        self.log_mel = LogMel(mels, normalisation)
         sizes = [mels] + [dim] * len(strides)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(size, dim, kernel_size=3, stride=stride, padding=1)
@@ -105,6 +141,10 @@ class MelFrontend(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor, corrupt: Corruption | None = None) -> Frames:
         """(batch, samples), (batch,) -> frames of dim; `corrupt` changes the log-mel frames in training."""
+        if self.window_samples:
+            samples = waveform.shape[1]
+            missing = torch.sym_max(self.window_samples, samples) - samples  # type: ignore[no-untyped-call]
+            waveform, lengths = F.pad(waveform, (0, missing)), lengths.clamp(min=self.window_samples)
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of tiny powers need float32
             frames: Frames = self.log_mel(waveform, lengths)
         if corrupt is not None:

@@ -19,10 +19,10 @@ from engine.errors import TrainError
 from engine.features import ALL_LAYERS, CLEAN, Example, FeatureSource
 from engine.frontend import Frames
 from engine.handles import Handles
-from engine.losses import Labels, joint_loss
+from engine.losses import Labels, Losses, joint_loss
 from engine.model import EncoderDecoder
 from engine.recognizer import Recognizer
-from engine.vocabulary import Vocabulary
+from engine.vocabulary import EOS, Vocabulary
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 NETWORK = "network."  # before the names of a network's own weights, where the method trains them
@@ -40,9 +40,11 @@ class Learner:
         device: Device,
         ctc_weight: float,
         smoothing: float,
+        start: Sequence[int] = (EOS,),
     ):
+        """start: what the decoder reads before each label."""
         self.model, self.adaptation, self.features, self.optimizer = model, adaptation, features, optimizer
-        self.device, self.ctc_weight, self.smoothing = device, ctc_weight, smoothing
+        self.device, self.ctc_weight, self.smoothing, self.start = device, ctc_weight, smoothing, start
         self.largest_part = 1 << 30  # clips that fit in memory at once
 
     def step(
@@ -81,11 +83,14 @@ class Learner:
                 handles = self.adaptation.handles(self.model)
                 encoded = self._encode(self.features.batch(examples[part], copies[part]), handles)
                 labels = Labels.of([example.tokens for example in examples[part]]).to(self.device.torch_device)
-                losses = joint_loss(self.model, encoded, labels, handles, self.ctc_weight, self.smoothing)
+                losses = self._losses(encoded, labels, handles)
             (losses.total * share).backward()  # type: ignore[no-untyped-call]
             for name, loss in zip(sums, losses, strict=True):
                 sums[name] += float(loss.detach()) * share
         return sums
+
+    def _losses(self, encoded: Frames, labels: Labels, handles: Handles) -> Losses:
+        return joint_loss(self.model, encoded, labels, handles, self.ctc_weight, self.smoothing, self.start)
 
     def _encode(self, frames: Frames, handles: Handles) -> Frames:
         """From the constant frames to the encoder's output."""

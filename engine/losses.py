@@ -41,15 +41,26 @@ class Losses(NamedTuple):
 
 
 def joint_loss(
-    model: EncoderDecoder, encoded: Frames, labels: Labels, handles: Handles, ctc_weight: float, smoothing: float
+    model: EncoderDecoder,
+    encoded: Frames,
+    labels: Labels,
+    handles: Handles,
+    ctc_weight: float,
+    smoothing: float,
+    start: Sequence[int] = (EOS,),
 ) -> Losses:
-    """encoded: the encoder's output. A label too long for its frames adds nothing to the CTC loss."""
+    """encoded: the encoder's output; start: what the decoder reads before the label.
+
+    A label too long for its frames adds nothing to the CTC loss; a network without a CTC head has none, at any weight.
+    """
     ctc_logits = model.ctc_logits(encoded, handles)
     if ctc_logits is None:
-        attention = attention_loss(model, encoded, labels, handles, smoothing)
+        attention = attention_loss(model, encoded, labels, handles, smoothing, start)
         return Losses(attention, torch.zeros_like(attention), attention)
     ctc = ctc_loss(ctc_logits, encoded.lengths, labels)
-    attention = attention_loss(model, encoded, labels, handles, smoothing) if ctc_weight < 1 else torch.zeros_like(ctc)
+    attention = torch.zeros_like(ctc)
+    if ctc_weight < 1:
+        attention = attention_loss(model, encoded, labels, handles, smoothing, start)
     return Losses(ctc_weight * ctc + (1 - ctc_weight) * attention, ctc, attention)
 
 
@@ -63,13 +74,19 @@ def ctc_loss(logits: Tensor, lengths: Tensor, labels: Labels) -> Tensor:
 
 
 def attention_loss(
-    model: EncoderDecoder, encoded: Frames, labels: Labels, handles: Handles, smoothing: float
+    model: EncoderDecoder,
+    encoded: Frames,
+    labels: Labels,
+    handles: Handles,
+    smoothing: float,
+    start: Sequence[int] = (EOS,),
 ) -> Tensor:
-    """Cross-entropy of each label token and of the end token, given those before it."""
-    inputs = F.pad(labels.tokens, (1, 0), value=EOS)
+    """Cross-entropy of each label token and of the end token, given the start and those before it."""
+    first = labels.tokens.new_tensor(start).expand(len(labels.tokens), -1)
+    inputs = torch.cat([first, labels.tokens], dim=1)
     targets = F.pad(labels.tokens, (0, 1), value=PAD)
     targets = targets.scatter(1, labels.lengths[:, None], EOS)
-    logits = model.teach(encoded, inputs, handles).float()
+    logits = model.teach(encoded, inputs, handles)[:, len(start) - 1 :].float()
     total = F.cross_entropy(
         logits.flatten(0, 1), targets.flatten(), ignore_index=PAD, label_smoothing=smoothing, reduction="sum"
     )

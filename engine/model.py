@@ -6,18 +6,19 @@ the bare backbone runs. It does not know languages, files, training or which ada
 
 Layers follow the Transformer (Vaswani et al. 2017) in pre- or post-norm form; the optional convolution module is the
 Conformer's (Gulati et al. 2020) with layer in place of batch normalisation; positions and post-norm details follow
-fairseq.
+fairseq, or Whisper (Radford et al. 2022) where the config says so.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.errors import UsageError
 from engine.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
 from engine.handles import Bottleneck, Handles, KeyValue, Vocabularies
 
@@ -38,6 +39,8 @@ class ModelConfig:
     frontend: Literal["mel", "waveform"] = "mel"
     mels: int = 80  # mel frontend: bands
     mel_strides: tuple[int, ...] = (2, 2)  # mel frontend: a frame every 10 ms x their product
+    mel_normalisation: Literal["bands", "range"] = "bands"  # see LogMel; "range" is Whisper's
+    mel_window_seconds: float = 0.0  # mel frontend: shorter clips are heard with silence behind, up to here
     waveform_convolutions: tuple[tuple[int, int, int], ...] = WAV2VEC_CONVOLUTIONS  # (channels, kernel, stride)
     waveform_layer_norm: bool = False  # wav2vec 2.0 "layer_norm" extractor (large) or "default" (base)
     waveform_normalise: bool = False  # each clip to zero mean and unit variance first (large)
@@ -48,11 +51,20 @@ class ModelConfig:
     encoder_positions: Literal["sinusoidal", "convolutional"] = "sinusoidal"
     position_kernel: int = 128  # convolutional positions
     position_groups: int = 16
+    decoder_positions: int = 0  # learned ones, the most tokens that it can read; 0: sinusoidal, and no limit
+    scale_embedding: bool = True  # token embeddings times sqrt(dim)
+    key_bias: bool = True
     convolution_kernel: int = 0  # Conformer convolution module in each encoder layer; 0: none
     ctc: bool = True
 
     def __post_init__(self) -> None:
-        assert self.dim % self.heads == 0, "heads must divide dim"
+        # From users and foreign files as well as from our own code, hence errors and not asserts.
+        if self.dim % self.heads:
+            raise UsageError(f"A model of dim {self.dim} cannot have {self.heads} heads: heads must divide dim.")
+        for name, hint in get_type_hints(ModelConfig).items():
+            value, known = getattr(self, name), get_args(hint)
+            if get_origin(hint) is Literal and value not in known:
+                raise UsageError(f"A model's {name} cannot be {value!r}: use {' or '.join(known)}.")
 
     @property
     def head_dim(self) -> int:
@@ -80,7 +92,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.query = nn.Linear(config.dim, config.dim)
-        self.key = nn.Linear(config.dim, config.dim)
+        self.key = nn.Linear(config.dim, config.dim, bias=config.key_bias)
         self.value = nn.Linear(config.dim, config.dim)
         self.output = nn.Linear(config.dim, config.dim)
 
@@ -225,7 +237,9 @@ class Encoder(nn.Module):
         self.config = config
         self.frontend: nn.Module
         if config.frontend == "mel":
-            self.frontend = MelFrontend(config.mels, config.dim, config.mel_strides)
+            self.frontend = MelFrontend(
+                config.mels, config.dim, config.mel_strides, config.mel_normalisation, config.mel_window_seconds
+            )
         else:
             self.frontend = WaveformFrontend(
                 config.waveform_convolutions, config.dim, config.waveform_layer_norm, config.waveform_normalise
@@ -290,8 +304,25 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Parameter(torch.randn(config.vocab_size, config.dim) * config.dim**-0.5)
+        self.positions = (
+            nn.Parameter(torch.randn(config.decoder_positions, config.dim) * config.dim**-0.5)
+            if config.decoder_positions
+            else None
+        )
         self.layers = nn.ModuleList(DecoderLayer(config, dropout) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(config.dim) if config.decoder_norm_first else None
+
+    def embed(self, tokens: Tensor, positions: Tensor, table: Tensor) -> Tensor:
+        """What the first layer reads: tokens (..., length), positions (length,) from 0, table (vocab, dim).
+
+        -> (..., length, dim).
+        """
+        x = F.embedding(tokens, table)
+        if self.config.scale_embedding:
+            x = math.sqrt(self.config.dim) * x
+        if self.positions is None:
+            return x + sinusoids(positions + FIRST_POSITION, self.config.dim)
+        return x + F.embedding(positions, self.positions)
 
     def cross(self, encoded: Frames, handles: Handles) -> tuple[list[KeyValue], Tensor]:
         """Each layer's cross keys/values, prompts first, and the mask (batch, 1, 1, prompt + frames) they share."""
@@ -323,8 +354,7 @@ class Decoder(nn.Module):
         -> logits (batch, new, vocab) and each layer's grown keys/values.
         """
         table = self.embedding if handles.vocabulary is None else handles.vocabulary.embedding
-        positions = torch.arange(tokens.shape[1], device=tokens.device) + position + FIRST_POSITION
-        x = math.sqrt(self.config.dim) * F.embedding(tokens, table) + sinusoids(positions, self.config.dim)
+        x = self.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device) + position, table)
         grown = []
         for index, layer in enumerate(self.layers):
             mask = _causal_mask(tokens.shape[1], past[index])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.audio import SAMPLE_RATE
 from engine.batches import batches_by_length, padded
-from engine.decode import DecodeOptions, Hypothesis, Ints, LogProbs, search
+from engine.decode import DecodeOptions, Hypothesis, Ints, LogProbs, write
 from engine.device import Device
 from engine.frontend import Frames
 from engine.handles import Handles, KeyValue
@@ -66,7 +66,8 @@ class Recognizer:
         ctc = None if logits is None else logits.float().log_softmax(-1).cpu().numpy()
         ctc_alone = ctc is not None and self.options.ctc_weight == 1
         decoder = None if ctc_alone else TorchDecoder(self.model, encoded, self.handles)
-        return search(decoder, ctc, encoded.lengths.cpu().numpy(), self.options)
+        lengths, positions = encoded.lengths.cpu().numpy(), self.model.config.decoder_positions
+        return write(decoder, ctc, lengths, self.vocabulary, self.options, positions)
 
 
 @dataclass(frozen=True)

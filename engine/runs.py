@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.adaptations import AdaptationSpec
 from engine.audio import load_audio
@@ -39,6 +39,8 @@ EVENTS, SETTINGS, VOCABULARY, CLIPS, STOP = "events.jsonl", "settings.json", "vo
 POLL_SECONDS = 0.2
 LEAST_TRAIN_CLIPS = 4
 
+VocabularyChoice = Literal["auto", "new", "backbone"]
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -48,6 +50,8 @@ class RunRequest:
     device: str = "auto"
     precision: str = "auto"
     settings: TrainSettings = field(default_factory=TrainSettings)
+    vocabulary: VocabularyChoice = "auto"  # see run_vocabulary
+    language: str = ""  # whose token the decoder is started with, where a backbone has such tokens; "": the project's
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `method` is what the store lists runs by."""
@@ -64,13 +68,18 @@ class RunRequest:
             value["device"],
             value["precision"],
             TrainSettings(spec=spec, augmentation=Augmentation(**augmentation), **settings),
+            value.get("vocabulary", "auto"),
+            value.get("language", ""),
         )
 
 
 def create_run(project: Project, request: RunRequest) -> str:
-    """Enters a run and fixes its data; returns its id. Raises TrainError when the set cannot be trained on."""
+    """Enters a run and fixes its data; returns its id.
+
+    Raises TrainError when the set cannot be trained on, UsageError for a vocabulary that the backbone cannot have.
+    """
     open_backbone(request.backbone)
-    data = gather(project)
+    data = gather(project, request)
     run_id = project.add_run(request.to_json())
     folder = project.run(run_id).folder
     write_json(folder / SETTINGS, request.to_json())
@@ -87,7 +96,7 @@ class Gathered:
     vocabulary: Vocabulary
 
 
-def gather(project: Project) -> Gathered:
+def gather(project: Project, request: RunRequest) -> Gathered:
     """Splits what has no split yet and builds the vocabulary. Raises TrainError when there is too little."""
     if any(not clip.split for clip in project.clips(usable_only=True)):
         project.assign_splits()
@@ -99,7 +108,25 @@ def gather(project: Project) -> Gathered:
             f"There are {len(clips['train'])} usable clips to train on and {len(clips['dev'])} to check with: "
             f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
         )
-    return Gathered(clips, build_vocabulary([rules.apply(clip.text) for clip in clips["train"]]))
+    return Gathered(clips, run_vocabulary(project, request, [rules.apply(clip.text) for clip in clips["train"]]))
+
+
+def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) -> Vocabulary:
+    """What a run writes in: the backbone's own tokens ("backbone"), or symbols built from its texts ("new").
+
+    "auto" keeps Whisper's own, which can write anything. A language that the backbone has no token for gets a new one
+    in a new vocabulary, and in the backbone's own the token that it starts with anyhow. Raises UsageError.
+    """
+    backbone = open_backbone(request.backbone)
+    own, language = backbone.vocabulary, request.language or project.language
+    known = own.languages()
+    if request.language and not known:
+        raise UsageError(f"The backbone {backbone.name!r} has no language tokens: leave --language out.")
+    if (code := language.lower().partition("-")[0]) in known:
+        language = code
+    if request.vocabulary == "new" or (request.vocabulary == "auto" and own.kind != "bytes"):
+        return build_vocabulary(texts).led_by(own, language)
+    return own.starting(language) if request.language or language in known else own
 
 
 def start_run(project: Project, run_id: str) -> subprocess.Popen[bytes]:
@@ -229,7 +256,8 @@ def score_run(
     clips = RunData.open(project, run_id).clips[split]
     waveforms = [load_audio(clip.path) for clip in clips]
     options = options or DecodeOptions()
-    bare = Recognizer(load_model(backbone), backbone.vocabulary, NO_HANDLES, options, device).texts(waveforms)
+    own = backbone.vocabulary.starting_as(vocabulary)
+    bare = Recognizer(load_model(backbone), own, NO_HANDLES, options, device).texts(waveforms)
     texts = Recognizer(model, vocabulary, handles, options, device).texts(waveforms)
     base = score_clips(project, clips, bare, split)
     scores = score_clips(project, clips, texts, split).with_baseline(base)

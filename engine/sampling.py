@@ -23,9 +23,10 @@ from engine.losses import Labels
 from engine.vocabulary import PAD, Vocabulary
 
 POOL_BATCHES = 16  # batches drawn together and cut by length
-# Batches come in few shapes: oneDNN compiles its kernels for each new shape, which can cost more than the step itself.
-BUCKET_SECONDS = 2.0
-BUCKET_TOKENS = 48
+BUCKET_SECONDS = 1.0  # by which clips of a batch may differ, before they are augmented: more, and much is padding
+# Batches come in few shapes, since oneDNN compiles its kernels anew for each.
+PADDING_SECONDS = 0.5
+PADDING_TOKENS = 48
 SHARED = 0  # row of the prompt that all languages share
 
 
@@ -131,12 +132,11 @@ def collate(
 ) -> Batch:
     """Pads clips with zeros and labels with PAD."""
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
-    bucket = int(BUCKET_SECONDS * SAMPLE_RATE)
-    padded = torch.zeros(len(waveforms), _round_up(int(lengths.max()), bucket))
+    padded = torch.zeros(len(waveforms), _round_up(int(lengths.max()), int(PADDING_SECONDS * SAMPLE_RATE)))
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = torch.from_numpy(waveform)
     labels = Labels.of([vocabulary.encode(text) for text in texts])
-    missing = _round_up(labels.tokens.shape[1], BUCKET_TOKENS) - labels.tokens.shape[1]
+    missing = _round_up(labels.tokens.shape[1], PADDING_TOKENS) - labels.tokens.shape[1]
     labels = Labels(F.pad(labels.tokens, (0, missing), value=PAD), labels.lengths)
     return Batch(padded, lengths, labels, torch.tensor(languages))
 

@@ -11,7 +11,7 @@ that there is one writer at a time. Does not know audio formats, layouts of data
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -229,6 +229,20 @@ class Project:
             row = _get(db, "runs", run_id)
             changes = {"facts": records.to_json(json.loads(row["facts"]) | facts), "status": status or row["status"]}
             db.table("runs").update(row["id"], changes)
+
+    def start_queued(self, busy: Callable[[Run], bool], start: Callable[[Run], int]) -> str | None:
+        """Takes the oldest queued run out of the queue and starts it, unless one is busy; its id.
+
+        start: gives the process's number. It is one transaction, so that of two callers only one starts it.
+        """
+        with self._write() as db:
+            runs = [self._run(row) for row in db.table("runs").rows_where(order_by="id")]
+            waiting = next((run for run in runs if run.status == "queued"), None)
+            if waiting is None or any(map(busy, runs)):
+                return None
+            facts = records.to_json(waiting.facts | {"pid": start(waiting)})
+            db.table("runs").update(_get(db, "runs", waiting.id)["id"], {"facts": facts, "status": "training"})
+            return waiting.id
 
     def runs(self) -> list[Run]:
         """All runs, oldest first."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.adaptations import Adaptation, AdaptationSpec, make_adaptation
+from engine.adaptations import Adaptation, AdaptationSpec, NewVocabulary, make_adaptation
 from engine.augment import Augmentation
 from engine.backbone import Backbone
 from engine.checkpoint import load_checkpoint, save_checkpoint
@@ -24,6 +24,7 @@ from engine.errors import TrainError
 from engine.features import Example, FeatureCache, FeatureSource
 from engine.handles import NO_HANDLES
 from engine.learner import Learner, character_error_rate, constant_below, frozen_hash
+from engine.model import ModelConfig
 from engine.vocabulary import Vocabulary
 from engine.weights import load_model, load_shared_prompt, save_tensors
 
@@ -31,6 +32,7 @@ BEST = "best.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 SORTED_BATCHES = 8  # batches cut by length from clips drawn together
 SHOWN_TEXTS = 4  # dev clips whose text each evaluation shows
+LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
 
 Event = dict[str, Any]
 
@@ -40,7 +42,7 @@ class TrainSettings:
     """One training. Names follow Hugging Face's TrainingArguments and PEFT where they have one."""
 
     spec: AdaptationSpec = field(default_factory=AdaptationSpec)
-    learning_rate: float = 3e-3
+    learning_rate: float = 0.0  # peak, of prompts, adapters or layers; 0: LEARNING_RATES of the method
     vocabulary_learning_rate: float = 3e-3  # new embedding and CTC head
     max_steps: int = 0  # 0: by the size of the set
     per_device_train_batch_size: int = 8
@@ -49,12 +51,17 @@ class TrainSettings:
     max_grad_norm: float = 1.0
     early_stopping_patience: int = 8  # evaluations without a better dev score
     evaluations: int = 20  # over the whole run
-    ctc_weight: float = 0.5
+    ctc_weight: float = 0.5  # on a backbone without a CTC head there is no such loss, at any weight
     label_smoothing_factor: float = 0.1
     copies: int = 6  # of each clip: the recording itself and random variants
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     cache: bool = True
+
+    @property
+    def peak(self) -> float:
+        """The learning rate at its highest, of all but the vocabulary."""
+        return self.learning_rate or LEARNING_RATES[self.spec.method]
 
     def steps(self, clips: int) -> int:
         """Optimiser steps for a set of this size."""
@@ -99,8 +106,10 @@ def train(
 ) -> Iterator[Event]:
     """Trains into `folder` (best.safetensors, checkpoint.safetensors); yields events, the last one "end".
 
-    Raises TrainError when the loss is no number, memory does not hold one clip, or frozen weights changed.
+    Raises TrainError when the loss is no number, memory does not hold one clip, a label is longer than the decoder can
+    read, or frozen weights changed.
     """
+    check_labels(backbone, data)
     learner = make_learner(settings, backbone, data, device, cache if settings.cache else None)
     frozen = frozen_hash(learner.model)
     progress = Progress()
@@ -112,7 +121,7 @@ def train(
     if resume and (folder / CHECKPOINT).exists():
         progress = Progress(**load_checkpoint(folder / CHECKPOINT, learner.adaptation, learner.optimizer))
     else:
-        texts = learner.recognize(data.dev, NO_HANDLES, backbone.vocabulary, batch_size)
+        texts = learner.recognize(data.dev, NO_HANDLES, backbone.vocabulary.starting_as(data.vocabulary), batch_size)
         yield {"event": "base", "dev_cer": character_error_rate(texts, data.dev_texts)}
     for done, clips in learner.features.prepare(data.train, range(settings.copies)):
         yield {"event": "features", "done": done, "total": clips}
@@ -138,6 +147,18 @@ def train(
     yield {"event": "end", **asdict(progress), "frozen_sha256": frozen, "stopped": progress.step < total}
 
 
+def check_labels(backbone: Backbone, data: TrainData) -> None:
+    """Raises TrainError for a label that does not fit into the positions that the decoder has learnt."""
+    positions = ModelConfig.from_json(backbone.model).decoder_positions
+    room = positions - len(data.vocabulary.start) if positions else math.inf
+    longest = max(data.train, key=lambda example: len(example.tokens), default=None)
+    if longest is not None and len(longest.tokens) > room:
+        raise TrainError(
+            f"The label of {longest.path.name} has {len(longest.tokens)} symbols, and backbone {backbone.name!r} can "
+            f"read {room}: cut the clip in two."
+        )
+
+
 def make_learner(
     settings: TrainSettings, backbone: Backbone, data: TrainData, device: Device, cache: FeatureCache | None
 ) -> Learner:
@@ -158,6 +179,7 @@ def make_learner(
         device,
         settings.ctc_weight,
         settings.label_smoothing_factor,
+        data.vocabulary.start,
     )
 
 
@@ -166,11 +188,12 @@ def make_optimizer(adaptation: Adaptation, settings: TrainSettings) -> torch.opt
 
     The vocabulary has a rate of its own, and prompts no decay (it would pull them out of their layers' range).
     """
-    vocabulary = {id(parameter) for parameter in adaptation.parts[0].parameters()}
+    parts = [part for part in adaptation.parts if isinstance(part, NewVocabulary)]
+    vocabulary = {id(parameter) for part in parts for parameter in part.parameters()}
     learning = [parameter for parameter in adaptation.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in learning if id(p) in vocabulary], "peak": settings.vocabulary_learning_rate},
-        {"params": [p for p in learning if id(p) not in vocabulary], "peak": settings.learning_rate},
+        {"params": [p for p in learning if id(p) not in vocabulary], "peak": settings.peak},
     ]
     decay = 0.0 if adaptation.spec.method == "prompt" else settings.weight_decay
     groups[1]["weight_decay"] = decay

@@ -1,7 +1,7 @@
-"""Vocabularies: text to token ids and back. Grapheme clusters, unigram subwords, or phones.
+"""Vocabularies: text to token ids and back. Grapheme clusters, unigram subwords, phones, or Whisper's byte pairs.
 
-The runtime needs nothing but this file and `engine.text` to use any of them; the `tokenizers` library is only for
-learning subwords. It does not know the text rules (texts come normalised) nor the model's matrices.
+The runtime needs nothing but this file, `engine.text` and `engine.byte_pairs` to use any of them; the `tokenizers`
+library is only for learning subwords. It does not know the text rules (texts come normalised) nor the model's matrices.
 """
 
 import json
@@ -9,19 +9,24 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import regex
+
+from engine import byte_pairs
 from engine.errors import TextError, UsageError
 from engine.text import RARE_CLIPS, graphemes, nfc
 
-Kind = Literal["grapheme", "unigram", "phone"]
+Kind = Literal["grapheme", "unigram", "phone", "bytes"]
 
 # fairseq's order. PAD is also the CTC blank; decoding starts from EOS, as fairseq does, and ends at EOS.
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 
+CONTROL = regex.compile(r"<\|.*\|>")  # a token that stands for no text, such as <|en|> or <|transcribe|>
+_LANGUAGE = regex.compile(r"<\|[a-z]{2,3}\|>")
 WORD_START = "▁"  # U+2581, in front of a subword that begins a word
 UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the rarest piece: the last resort
 
@@ -36,21 +41,29 @@ PHONE_LETTERS = 3  # a token with more base letters (tʃ has two) is a word, not
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens by id: the four specials, then `symbols`. Raises TextError when its parts do not fit together."""
+    """Tokens by id: the four specials, then `symbols`. Raises TextError when its parts do not fit together.
+
+    Of kind "bytes" (Whisper's tokenizer) a symbol is a run of bytes as `engine.byte_pairs` writes them, or a control
+    token.
+    """
 
     kind: Kind  # what a symbol is
     symbols: tuple[str, ...]  # distinct, in id order from 4; a word boundary is " ", in subwords a leading "▁"
     scores: tuple[float, ...] = ()  # natural logarithm of each subword's probability; only for "unigram"
+    start: tuple[int, ...] = (EOS,)  # what the decoder reads before the first token that it writes
+    suppressed: tuple[int, ...] = ()  # never written, as BOS, PAD and UNK are not
 
     def __post_init__(self) -> None:
         # From strangers' packs as well as from our own code, hence errors and not asserts.
-        if self.kind not in ("grapheme", "unigram", "phone"):
+        if self.kind not in get_args(Kind):
             raise TextError(f"The vocabulary is of the unknown kind {self.kind!r}: it may need a newer lect.")
         if "" in self.symbols or len(self._ids) != len(self.symbols) or self._ids.keys() & set(SPECIALS):
             raise TextError("The vocabulary has an empty, repeated or reserved symbol: build it again.")
         expected = len(self.symbols) if self.kind == "unigram" else 0
         if len(self.scores) != expected or not all(map(math.isfinite, self.scores)):
             raise TextError("The vocabulary's scores do not fit its symbols: build it again.")
+        if not self.start or not all(0 <= token < len(self) for token in self.start + self.suppressed):
+            raise TextError("The vocabulary starts with or suppresses a token that it lacks: build it again.")
 
     def __len__(self) -> int:
         """Number of ids, the specials included."""
@@ -71,17 +84,42 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids` (undoes `encode` where nothing is unknown): no specials, single spaces, none at the ends."""
-        first = len(SPECIALS)
-        text = "".join(self.symbols[token - first] for token in ids if token >= first)
-        if self.kind == "unigram":
-            text = text.replace(WORD_START, " ")
+        text = "".join(self.pieces(ids))
         # Phones stay as their symbols are written, which is decomposed when these are bare marks.
         return " ".join((text if self.kind == "phone" else nfc(text)).split())
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The text that each of `ids` adds, spaces at word boundaries; "" for specials and control tokens.
+
+        A character whose bytes are shared among tokens is the last one's.
+        """
+        symbols = ["" if CONTROL.fullmatch(symbol) else symbol for symbol in map(self._symbol, ids)]
+        if self.kind == "unigram":
+            return [symbol.replace(WORD_START, " ") for symbol in symbols]
+        return byte_pairs.decoded(symbols) if self.kind == "bytes" else symbols
+
+    def sources(self, token: str) -> list[int]:
+        """Ids of the tokens that mean what another vocabulary's `token` does.
+
+        Itself, or else its characters; of a language that has no token, those of all languages; empty where unknown.
+        """
+        if token in SPECIALS:
+            return [SPECIALS.index(token)]
+        if self._normal(token) in self._ids and (self.kind != "bytes" or CONTROL.fullmatch(token)):
+            return [self._ids[self._normal(token)]]
+        if CONTROL.fullmatch(token):
+            return [self._ids[f"<|{code}|>"] for code in self.languages()]
+        if self.kind == "bytes":
+            parts = byte_pairs.encoded(token.replace(WORD_START, " "), self._ids)
+        else:  # as a phone symbol set writes them
+            parts = list(unicodedata.normalize("NFD", token.lower().replace(WORD_START, " ").replace("ɡ", "g")))
+        return [self._ids[part] for part in parts if part in self._ids]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
         value: dict[str, Any] = {"kind": self.kind, "symbols": list(self.symbols)}
-        return value | {"scores": list(self.scores)} if self.scores else value
+        optional = {"scores": self.scores, "start": self.start, "suppressed": self.suppressed}
+        return value | {key: list(item) for key, item in optional.items() if item not in ((), (EOS,))}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Vocabulary":
@@ -90,9 +128,56 @@ class Vocabulary:
             symbols = tuple(value["symbols"])
             if not all(isinstance(symbol, str) for symbol in symbols):
                 raise TypeError("a symbol is not text")
-            return cls(value["kind"], symbols, tuple(map(float, value.get("scores", ()))))
+            start, suppressed = value.get("start", (EOS,)), value.get("suppressed", ())
+            if not all(isinstance(token, int) for token in (*start, *suppressed)):
+                raise TypeError("a token is not a number")
+            scores = tuple(map(float, value.get("scores", ())))
+            return cls(value["kind"], symbols, scores, tuple(start), tuple(suppressed))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TextError("The vocabulary cannot be read: take it from the pack or backbone again.") from error
+
+    def languages(self) -> tuple[str, ...]:
+        """Those that a control token names, as Whisper's do: `<|sw|>` is Swahili. Sorted.
+
+        None where the decoder does not start with one: English-only Whispers have the tokens but never learnt them.
+        """
+        codes = {symbol[2:-2] for symbol in self.symbols if _LANGUAGE.fullmatch(symbol)}
+        return tuple(sorted(codes)) if any(self._symbol(token)[2:-2] in codes for token in self.start) else ()
+
+    def starting(self, language: str, task: str = "transcribe") -> "Vocabulary":
+        """The same, but the decoder is told to write another language, or to translate into English.
+
+        Raises UsageError when it has no token for them.
+        """
+        wanted = [f"<|{language}|>", f"<|{task}|>", "<|notimestamps|>"]
+        if language not in self.languages() or not all(name in self._ids for name in wanted):
+            known = ", ".join(self.languages()) or "none"
+            raise UsageError(
+                f"The backbone has no token for language {language!r} and task {task!r}; languages: {known}."
+            )
+        return replace(self, start=(BOS, *(self._ids[name] for name in wanted)))
+
+    def starting_as(self, other: "Vocabulary") -> "Vocabulary":
+        """The same, but starting with the tokens that `other` starts with, where it has them all."""
+        names = [other.tokens[token] for token in other.start]
+        own = {name: index for index, name in enumerate(self.tokens)}
+        return replace(self, start=tuple(own[name] for name in names)) if own.keys() >= set(names) else self
+
+    def led_by(self, backbone: "Vocabulary", language: str) -> "Vocabulary":
+        """The same, but starting as `backbone` does, with its control tokens at the end of the symbols.
+
+        The language's token is new where `backbone` has none.
+        """
+        names = [backbone.tokens[token] for token in backbone.start]
+        spoken = {f"<|{code}|>" for code in backbone.languages()}
+        controls = tuple(f"<|{language}|>" if name in spoken else name for name in names if name not in SPECIALS)
+        first = tuple(SPECIALS.index(name) for name in names if name in SPECIALS)
+        added = tuple(range(len(self), len(self) + len(controls)))
+        scores = self.scores and (*self.scores, *(min(self.scores),) * len(controls))
+        return Vocabulary(self.kind, self.symbols + controls, scores, first + added, self.suppressed + added)
+
+    def _symbol(self, token: int) -> str:
+        return self.symbols[token - len(SPECIALS)] if token >= len(SPECIALS) else ""
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -103,6 +188,8 @@ class Vocabulary:
         return max(map(len, self._ids), default=1)
 
     def _normal(self, text: str) -> str:
+        if self.kind == "bytes":
+            return text  # symbols are bytes written as letters, which have no normal form
         # Phones are matched decomposed, so that a symbol set may hold a mark by itself and still know ã.
         return unicodedata.normalize("NFD", text) if self.kind == "phone" else nfc(text)
 
@@ -111,6 +198,8 @@ class Vocabulary:
         text = self._normal(" ".join(text.split()))
         if self.kind == "grapheme":
             return [piece for cluster in graphemes(text) for piece in self._spelled(cluster)]
+        if self.kind == "bytes":
+            return byte_pairs.encoded(f" {nfc(text)}" if text else "", self._ids)  # as Whisper's texts begin
         return self._best_pieces(text) if self.kind == "unigram" else self._longest_phones(text)
 
     def _spelled(self, cluster: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Weights between memory and safetensors files: a backbone's network, and an adaptation's tensors."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def save_backbone(
     """Writes a backbone folder: config, weights and sums. Graphs and model card are added by their own makers."""
     tensors = dict(model.state_dict())
     tensors |= {SHARED_PROMPT + key: tensor for key, tensor in (shared_prompt or {}).items()}
-    save_tensors(folder / WEIGHTS, {key: tensor.detach().to(dtype) for key, tensor in tensors.items()})
+    # With the sizes inside, weights that another network reads in another way have another hash.
+    metadata = {"model": json.dumps(model.config.to_json(), sort_keys=True)}
+    save_tensors(folder / WEIGHTS, {key: tensor.detach().to(dtype) for key, tensor in tensors.items()}, metadata)
     config = {
         "format_version": FORMAT_VERSION,
         "name": name,
@@ -81,7 +84,7 @@ def save_backbone(
     write_sums(folder)
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes tensors atomically, in the order of their names."""
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Writes tensors atomically, in the order of their names; metadata: of one entry, since their order varies."""
     with atomic_path(path) as temporary:
-        save_file({name: tensors[name].cpu().contiguous() for name in sorted(tensors)}, temporary)
+        save_file({name: tensors[name].cpu().contiguous() for name in sorted(tensors)}, temporary, metadata)

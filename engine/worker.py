@@ -1,6 +1,6 @@
 """The process that trains: `python -m engine.worker PROJECT RUN`. Writes one JSON event a line.
 
-Nothing else talks to it.
+Nothing else talks to it. When it ends, in whatever way, the project's next queued run starts.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.errors import LectError, os_sentence
+from engine.queue import start_next
 from engine.runs import EVENTS, run_training, stop_run
 from engine.store import Project
 
@@ -17,6 +18,13 @@ from engine.store import Project
 def main(project_folder: str, run_id: str) -> int:
     """Trains one run; the exit code is 0 when it ended well."""
     project = Project.open(Path(project_folder))
+    try:
+        return _train(project, run_id)
+    finally:
+        start_next(project, ended=run_id)
+
+
+def _train(project: Project, run_id: str) -> int:
     folder = project.run(run_id).folder
 
     def stop(number: int, frame: FrameType | None) -> None:

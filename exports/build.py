@@ -23,7 +23,7 @@ from engine.frontend import MelFrontend
 from engine.model import EncoderDecoder
 from exports.graphs import Constants, export_decoder, export_encoder
 from exports.parity import Clips, ParityReport, System, check_parity, probes
-from exports.sessions import BACKBONE_SHA256, BUILD, DECODER, ENCODER
+from exports.sessions import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS
 from exports.storage import halve, point_into
 
 BUILDS = ("float32", "int8")
@@ -87,6 +87,11 @@ def quantized(graph: onnx.ModelProto, model: EncoderDecoder) -> onnx.ModelProto:
     return small
 
 
+def own_facts(model: EncoderDecoder) -> dict[str, str]:
+    """What a graph says of its network."""
+    return {POSITIONS: str(model.config.decoder_positions)}
+
+
 def save_graph(graph: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> None:
     """Writes a graph atomically, with facts about it that any ONNX tool shows."""
     onnx.helper.set_model_props(graph, dict(facts))
@@ -95,7 +100,7 @@ def save_graph(graph: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> 
 
 
 def _save_graphs(backbone: Backbone, model: EncoderDecoder) -> None:
-    facts = {"lect.backbone": backbone.name, BACKBONE_SHA256: backbone.sha256}
+    facts = {"lect.backbone": backbone.name, BACKBONE_SHA256: backbone.sha256} | own_facts(model)
     for name, graph in export_graphs(model).items():
         save_graph(quantized(graph, model), backbone.graphs("int8") / name, facts | {BUILD: "int8"})
         point_into(graph, backbone.weights)

@@ -106,9 +106,14 @@ class SplitFacts:
 
 
 def model_card(
-    manifest: Mapping[str, Any], data: Mapping[str, SplitFacts], licence: str, symbols: int, kind: Kind = PACK
+    manifest: Mapping[str, Any],
+    data: Mapping[str, SplitFacts],
+    licence: str,
+    symbols: int,
+    kind: Kind = PACK,
+    notes: str = "",
 ) -> str:
-    """Markdown with the hub's header; `manifest` as in the pack."""
+    """Markdown with the hub's header; `manifest` as in the pack; notes: its maker's own words."""
     scores, language = manifest["scores"], manifest["language"]
     results = "".join(
         _RESULT.format(
@@ -141,7 +146,7 @@ def model_card(
         data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
         scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",
     )
-    return header + "\n" + body
+    return header + "\n" + body + (f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else "")
 
 
 def _numbers(shape: list[int]) -> int:

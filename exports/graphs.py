@@ -8,7 +8,6 @@ quantisation, packs or the search.
 """
 
 import logging
-import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +22,7 @@ from onnxscript import opset18 as op
 from torch import Tensor, nn
 
 from engine.handles import Handles, KeyValue, tensor_name
-from engine.model import FIRST_POSITION, DecoderLayer, EncoderDecoder, ModelConfig, sinusoids
+from engine.model import DecoderLayer, EncoderDecoder, ModelConfig
 
 # Every operator set from 18 on runs these graphs, and every execution provider has their operators.
 OPSET = 18
@@ -96,9 +95,7 @@ class DecoderGraph(AdaptedGraph):
         handles = Handles.from_tensors(self.named(tensors[4 * layers :]))
         assert handles.vocabulary is not None
         table = handles.vocabulary.embedding
-        scale = math.sqrt(decoder.config.dim)
-        x = scale * F.embedding(input_ids, table) + sinusoids(position_ids + FIRST_POSITION, decoder.config.dim)
-        x = x[:, None]
+        x = decoder.embed(input_ids, position_ids, table)[:, None]
         grown: list[Tensor] = []
         for index, layer in enumerate(decoder.layers):
             seen, adapter = _seen(mask, cross[index].key.shape[2]), handles.decoder_adapters.get(index)

@@ -56,6 +56,7 @@ class PackContents:
     predictions: str = NO_PREDICTIONS  # as `write_predictions` writes them
     data: Mapping[str, SplitFacts] = field(default_factory=dict)  # split -> what it was made of
     licence: str = "other"
+    notes: str = ""  # what its maker adds to the model card
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def check_fits(pack: Pack, backbone: Backbone) -> None:
     if wrong := misfit(pack.tensors, backbone.model):
         raise PackError(f"The tensor {wrong} of the pack {name!r} does not fit its backbone: get the pack again.")
     needed = {"vocabulary.embedding", *(["vocabulary.ctc.weight"] if backbone.model["ctc"] else [])}
-    if pack.vocabulary == backbone.vocabulary and not needed & pack.tensors.keys():
+    own = backbone.vocabulary
+    if (pack.vocabulary.kind, pack.vocabulary.symbols) == (own.kind, own.symbols) and not needed & pack.tensors.keys():
         return  # it keeps the backbone's own
     if missing := needed - pack.tensors.keys():
         raise PackError(f"The pack {name!r} lacks a matrix of its vocabulary ({missing.pop()}): export it again.")
@@ -161,7 +163,7 @@ def describe(contents: PackContents) -> dict[str, Any]:
 def _files(contents: PackContents) -> dict[str, bytes]:
     tensors = {name: np.ascontiguousarray(contents.tensors[name]) for name in sorted(contents.tensors)}
     manifest = describe(contents)
-    card = model_card(manifest, contents.data, contents.licence, len(contents.vocabulary))
+    card = model_card(manifest, contents.data, contents.licence, len(contents.vocabulary), notes=contents.notes)
     files = {
         MANIFEST: dumped(manifest),
         ADAPTER_CONFIG: dumped(_adapter_config(contents)),

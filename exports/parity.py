@@ -105,7 +105,8 @@ def check_parity(
             "nothing was exported; please report this."
         )
     tokens = [found.tokens for found in _recognizer(system, options).transcribe(clips.waveforms)]
-    same = [found.tokens for found in recognize(network, _adapted(system, network), clips.waveforms, options)]
+    adapted = _adapted(system, network)
+    same = [found.tokens for found in recognize(network, adapted, clips.waveforms, system.vocabulary, options)]
     if differing := [index for index, pair in enumerate(zip(tokens, same, strict=True)) if pair[0] != pair[1]]:
         raise ParityError(
             f"The exported graphs write other text than the model for {len(differing)} of {len(tokens)} clips "
@@ -171,7 +172,7 @@ def _difference(
 
 def _texts(system: System, folder: Path, clips: Clips, options: DecodeOptions) -> list[str]:
     network = Network.open(folder, "cpu")
-    found = recognize(network, _adapted(system, network), clips.waveforms, options)
+    found = recognize(network, _adapted(system, network), clips.waveforms, system.vocabulary, options)
     return [system.vocabulary.decode(hypothesis.tokens) for hypothesis in found]
 
 

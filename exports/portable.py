@@ -13,7 +13,7 @@ import torch
 
 from engine.files import write_bytes
 from engine.model import EncoderDecoder
-from exports.build import BUILDS, export_graphs, quantized, save_graph
+from exports.build import BUILDS, export_graphs, own_facts, quantized, save_graph
 from exports.card import PORTABLE, model_card
 from exports.folders import whole_folder
 from exports.graphs import Constants
@@ -46,11 +46,12 @@ def write_portable(
 
 def _save_graphs(system: System, builds: dict[str, Path]) -> None:
     constants: Constants = {name: torch.from_numpy(tensor).float() for name, tensor in system.tensors.items()}
+    facts = own_facts(system.model)
     for name, graph in export_graphs(system.model, constants).items():
         if "int8" in builds:
-            save_graph(quantized(graph, system.model), builds["int8"] / name, {BUILD: "int8"})
+            save_graph(quantized(graph, system.model), builds["int8"] / name, facts | {BUILD: "int8"})
         halve(graph)
-        save_graph(graph, builds["float32"] / name, {BUILD: "float32"})
+        save_graph(graph, builds["float32"] / name, facts | {BUILD: "float32"})
 
 
 def _files(contents: PackContents, build: str, report: ParityReport) -> dict[str, bytes]:

@@ -1,15 +1,16 @@
 """The runtime: recordings to text with a pack and its backbone's graphs, or with a portable export. No torch anywhere.
 
     runtime = Runtime.open("village.lect")
-    print(runtime.transcribe("recording.wav").text)
+    for segment in runtime.segments("recording.wav"):  # of any length, in constant memory
+        print(segment.start, segment.end, segment.text)
 
-It does not know where a long recording could be cut: recordings of up to `MAX_SECONDS` for now.
+`runtime.transcribe("recording.wav")` gives all of it at once.
 """
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,19 @@ from safetensors import SafetensorError, safe_open
 
 from engine.audio import SAMPLE_RATE, load_audio, probe
 from engine.backbone import Backbone, backbone_folders, open_backbone
-from engine.decode import DecodeOptions, Hypothesis, Word, words
+from engine.decode import DecodeOptions
 from engine.errors import AudioError, BackboneError, PackError, UsageError
 from engine.files import read_json
 from engine.vocabulary import Vocabulary
+from exports.hearing import Heard, hear
 from exports.pack import VOCABULARY, Pack, check_fits, read_pack
-from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Network, Samples, recognize
+from exports.recording import stream
+from exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
+from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Network, Samples
 from exports.tensors import Tensor
+from exports.transcript import Segment, Skipped, TimedWord, Transcript
+from exports.vad import Detector, Method, detector
 
-MAX_SECONDS = 30.0
 COMPUTE_TYPES = ("float32", "int8")
 BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
 # The backbone's own vocabulary: its names as graph inputs, and in the weights.
@@ -39,15 +44,11 @@ Source = Path | str | Samples  # a file, or (samples,) float32 at 16 kHz
 
 
 @dataclass(frozen=True)
-class Transcript:
-    """What was heard in one recording."""
+class SpeechOptions:
+    """How speech is looked for in a recording."""
 
-    text: str
-    words: tuple[Word, ...]
-    confidence: float  # in [0, 1]: geometric mean over the tokens; 0 where nothing was heard
-    seconds: float  # of audio
-    real_time_factor: float  # seconds of work a second of audio, reading included; in a batch, the batch's
-    device: str  # cpu or cuda, as read back from ONNX Runtime
+    vad: Method = "silero"  # what tells speech from other sound: silero, energy or off
+    cut: CutOptions = field(default_factory=CutOptions)
 
 
 class Runtime:
@@ -60,6 +61,8 @@ class Runtime:
         self._network, self._options, self._backbone = network, options, backbone
         self._vocabulary = vocabulary
         self._adapted = network.adapt({} if backbone is None else _own_vocabulary(backbone))
+        self._has_ctc = any(port.name == "ctc_log_probs" for port in network.encoder.get_outputs())
+        self._detectors: dict[Method, Detector] = {}
 
     @classmethod
     def open(
@@ -124,31 +127,101 @@ class Runtime:
         self._adapted = self._network.adapt(_own_vocabulary(self._backbone) | pack.tensors)
         self._vocabulary = pack.vocabulary
 
-    def transcribe(self, source: Source) -> Transcript:
-        """One recording. Raises AudioError when it cannot be read or is too long."""
-        return self.transcribe_batch([source])[0]
+    def speak(self, language: str, task: str = "transcribe") -> None:
+        """Tells a Whisper in its own vocabulary which language it hears; task: transcribe, or translate into English.
+
+        Raises UsageError when it has no token for them.
+        """
+        self._vocabulary = self._vocabulary.starting(language, task)
+
+    def segments(self, source: Source, speech: SpeechOptions | None = None) -> Iterator[Segment]:
+        """What is said in a recording of any length, in order, as it is found. Raises AudioError or UsageError."""
+        return (found for found in self.listen(source, speech) if isinstance(found, Segment))
+
+    def transcribe(self, source: Source, speech: SpeechOptions | None = None) -> Transcript:
+        """All of a recording of any length. Raises AudioError when it cannot be read, UsageError for its options."""
+        started = time.perf_counter()
+        return self.gathered(list(self.listen(source, speech)), started, speech)
+
+    def listen(self, source: Source, speech: SpeechOptions | None = None) -> Iterator[Segment | Skipped]:
+        """As `segments`, with the stretches between in which nothing was written down."""
+        speech = speech or SpeechOptions()
+        waiting: list[Piece | Gap] = []
+        blocks = stream(source if isinstance(source, np.ndarray) else Path(source))
+        for found in cut(self._detector(speech.vad).windows(blocks), speech.cut):
+            waiting.append(found)
+            if _padded_seconds(waiting) >= BATCH_SECONDS:
+                yield from self._written(waiting)
+                waiting = []
+        yield from self._written(waiting)
+
+    def gathered(
+        self, found: Sequence[Segment | Skipped], started: float, speech: SpeechOptions | None = None
+    ) -> Transcript:
+        """The transcript of all that `listen` gave; started: `time.perf_counter()` before it."""
+        segments = tuple(each for each in found if isinstance(each, Segment))
+        seconds = max((each.end for each in found), default=0.0)
+        logs = [(math.log(max(each.confidence, 1e-9)), len(each.words)) for each in segments]
+        weight = sum(count for _, count in logs)
+        return Transcript(
+            text=" ".join(each.text for each in segments),
+            segments=segments,
+            skipped=tuple(each for each in found if isinstance(each, Skipped)),
+            words=tuple(word for each in segments for word in each.words),
+            confidence=math.exp(sum(log * count for log, count in logs) / weight) if weight else 0.0,
+            seconds=seconds,
+            real_time_factor=(time.perf_counter() - started) / max(seconds, 1 / SAMPLE_RATE),
+            device=self.device,
+            vad=self._detector((speech or SpeechOptions()).vad).name,
+            word_times="ctc" if self._has_ctc else "estimated",
+        )
 
     def transcribe_batch(self, sources: Sequence[Source], batch_seconds: float = BATCH_SECONDS) -> list[Transcript]:
-        """Many recordings at once, in their order. Raises AudioError, which names the first that cannot be used."""
+        """Many clips of up to MAX_SECONDS at once, in their order, each heard as a whole.
+
+        Raises AudioError, which names the first that cannot be used.
+        """
         started = time.perf_counter()
         waveforms = [_samples(source) for source in sources]
-        hypotheses = recognize(self._network, self._adapted, waveforms, self._options, batch_seconds)
+        heard = self._hear(waveforms, batch_seconds)
         seconds = [len(waveform) / SAMPLE_RATE for waveform in waveforms]
         factor = (time.perf_counter() - started) / sum(seconds) if sources else 0.0
+        whole = SpeechOptions(vad="off")
         return [
-            self._transcript(hypothesis, length, factor) for hypothesis, length in zip(hypotheses, seconds, strict=True)
+            replace(self.gathered([_placed(one, 0.0, length)], started, whole), real_time_factor=factor)
+            for one, length in zip(heard, seconds, strict=True)
         ]
 
-    def _transcript(self, hypothesis: Hypothesis, seconds: float, factor: float) -> Transcript:
-        heard = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
-        return Transcript(
-            text=self._vocabulary.decode(hypothesis.tokens),
-            words=tuple(words(self._vocabulary, hypothesis)),
-            confidence=math.exp(sum(heard) / len(heard)) if heard else 0.0,
-            seconds=seconds,
-            real_time_factor=factor,
-            device=self.device,
-        )
+    def _detector(self, method: Method) -> Detector:
+        # Loading Silero's network takes longer than looking through a minute of sound.
+        if method not in self._detectors:
+            self._detectors[method] = detector(method)
+        return self._detectors[method]
+
+    def _hear(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Heard]:
+        return hear(self._network, self._adapted, self._vocabulary, waveforms, self._options, batch_seconds)
+
+    def _written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
+        heard = iter(self._hear([each.samples for each in found if isinstance(each, Piece)]))
+        for each in found:
+            start, end = each.start / SAMPLE_RATE, each.end / SAMPLE_RATE
+            if isinstance(each, Gap):
+                yield Skipped(start, end, "no speech")
+                continue
+            one = next(heard)
+            yield Skipped(start, end, "no words") if one.is_blank else _placed(one, start, end)
+
+
+def _padded_seconds(found: Sequence[Piece | Gap]) -> float:
+    lengths = [len(each.samples) / SAMPLE_RATE for each in found if isinstance(each, Piece)]
+    return len(lengths) * max(lengths, default=0.0)
+
+
+def _placed(heard: Heard, start: float, end: float) -> Segment | Skipped:
+    if not heard.text:
+        return Skipped(start, end, "no words")
+    words = (TimedWord(word.text, word.start + start, word.end + start, word.confidence) for word in heard.words)
+    return Segment(start, end, heard.text, tuple(words), heard.confidence)
 
 
 def is_portable(folder: Path) -> bool:
@@ -162,7 +235,9 @@ def _samples(source: Source) -> Samples:
     else:
         name, seconds = Path(source).name, probe(Path(source)).seconds
     if seconds > MAX_SECONDS:
-        raise AudioError(f"{name} is {seconds:.0f} s long; up to {MAX_SECONDS:.0f} s can be transcribed: cut it first.")
+        raise AudioError(
+            f"{name} is {seconds:.0f} s long; up to {MAX_SECONDS:.0f} s fit into a batch: transcribe it by itself."
+        )
     if not isinstance(source, np.ndarray):
         return load_audio(Path(source))
     if source.ndim != 1 or not len(source) or not np.isfinite(source).all():
@@ -171,13 +246,13 @@ def _samples(source: Source) -> Samples:
 
 
 def _backbone_of(pack: Pack, given: Path | str | None) -> Backbone:
-    """The backbone that was named; else the installed one with the hash that the pack names."""
+    """The backbone that was named; else the installed one with the hash that the pack names, and with graphs if any."""
     wanted = pack.manifest.backbone_sha256
     if given is not None:
         return open_backbone(str(given))
-    for folder in backbone_folders():
-        if (backbone := _intact(folder)) is not None and backbone.sha256 == wanted:
-            return backbone
+    installed = [backbone for backbone in map(_intact, backbone_folders()) if backbone and backbone.sha256 == wanted]
+    if installed:
+        return min(installed, key=lambda backbone: not (backbone.folder / ENCODER).is_file())
     raise PackError(
         f"The pack {pack.manifest.name!r} needs the backbone {pack.manifest.backbone!r} ({wanted[:12]}), which is not "
         "installed here: install it, or ask for a bundle."

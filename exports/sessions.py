@@ -1,7 +1,7 @@
 """Exported graphs in ONNX Runtime: waveforms to encoder output, and the decoder step that the search asks for.
 
 Everything an adaptation changes is fed as an input, so one pair of sessions serves any number of adaptations. It reads
-the inputs' names and shapes from the graphs themselves and knows neither packs, nor vocabularies, nor torch.
+the inputs' names and shapes from the graphs themselves and knows neither packs nor torch.
 """
 
 import ctypes
@@ -17,12 +17,14 @@ import onnxruntime
 
 from engine.audio import SAMPLE_RATE
 from engine.batches import batches_by_length, padded
-from engine.decode import DecodeOptions, Hypothesis, Ints, LogProbs, search
+from engine.decode import DecodeOptions, Hypothesis, Ints, LogProbs, write
 from engine.errors import BackboneError, PackError, UsageError
+from engine.vocabulary import Vocabulary
 
 ENCODER = "encoder_model.onnx"
 DECODER = "decoder_model_merged.onnx"
-BUILD, BACKBONE_SHA256 = "lect.build", "lect.backbone_sha256"  # what a graph says of itself
+# What a graph says of itself.
+BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.decoder_positions"
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FATAL = 4
 
@@ -92,6 +94,11 @@ class Network:
         """What the graphs say of themselves."""
         facts: dict[str, str] = self.encoder.get_modelmeta().custom_metadata_map
         return facts
+
+    @property
+    def positions(self) -> int:
+        """The most tokens that the decoder reads, its start included; 0: no limit."""
+        return int(self.facts.get(POSITIONS, 0))
 
     @property
     def takes_tensors(self) -> bool:
@@ -192,6 +199,7 @@ def recognize(
     network: Network,
     adapted: Adapted,
     waveforms: Sequence[Samples],
+    vocabulary: Vocabulary,
     options: DecodeOptions,
     batch_seconds: float = BATCH_SECONDS,
 ) -> list[Hypothesis]:
@@ -201,7 +209,8 @@ def recognize(
         encoded = network.encode([waveforms[index] for index in batch], adapted)
         ctc_alone = encoded.ctc_log_probs is not None and options.ctc_weight == 1
         decoder = None if ctc_alone else OnnxDecoder(network, encoded, adapted)
-        found |= dict(zip(batch, search(decoder, encoded.ctc_log_probs, encoded.lengths, options), strict=True))
+        written = write(decoder, encoded.ctc_log_probs, encoded.lengths, vocabulary, options, network.positions)
+        found |= dict(zip(batch, written, strict=True))
     return [found[index] for index in range(len(waveforms))]
 
 

@@ -177,6 +177,7 @@ def transcribe_without_torch(files: list[Path], pack: Path, backbone: str) -> tu
     """Results of `lect transcribe` and its wall time, in seconds. Raises LectError when it fails."""
     began = time.monotonic()
     command = [sys.executable, "-c", WITHOUT_TORCH, "transcribe", *map(str, files), "--pack", str(pack), "--json"]
+    command += ["--vad", "off"]  # whole clips, as training scores them
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([*command, "--backbone", backbone], capture_output=True, encoding="utf-8", env=environment)

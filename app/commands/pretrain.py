@@ -150,8 +150,9 @@ def _units(args: argparse.Namespace) -> int:
     with progress(args, len(corpus.utterances), "units", "clip") as bar:
         part = add_units(corpus, frames, made_from, UnitSettings(**given), lambda: bar.update(1))
     following = f"lect pretrain run {args.corpus} FOLDER --steps N --parts {part}"
-    value = {"part": part, "clips": len(Corpus(args.corpus, [part]).utterances), "next": following}
-    print_result(args, value, f"{counted(value['clips'], 'clip')} labelled: part {part}.\nNext: {following}")
+    labelled = len(Corpus(args.corpus, [part]).utterances)
+    value = {"part": part, "clips": labelled, "next": following}
+    print_result(args, value, f"{counted(labelled, 'clip')} labelled: part {part}.\nNext: {following}")
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from app.options import LATEST, add_device, add_project, find_run, fraction, open_project, positive, rate
 from app.output import counted, duration, percent, print_beside, print_result, progress, remark
 from engine.errors import TrainError, UsageError
+from engine.queue import is_training
 
 if TYPE_CHECKING:
     from engine.clips import Run
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from engine.store import Project
 
 METHODS = ("prompt", "adapter", "vocabulary", "finetune", "scratch")
+VOCABULARIES = ("auto", "new", "backbone")
 INITIALISATIONS = ("backbone", "features", "random", "zero-value")
 INTERRUPTED = 130
 # Options that set a field of the same name: of the adaptation, and of the training.
@@ -59,6 +61,18 @@ def add_adaptation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--initialisation", choices=INITIALISATIONS, help="what prompts start from")
     group.add_argument("--reparameterise", action="store_true", help="learn prompts through a residual network")
     group.add_argument("--shared-key-value", action="store_true", help="one prompt for keys and values")
+    group.add_argument(
+        "--vocabulary",
+        choices=VOCABULARIES,
+        default="auto",
+        help="symbols built from the labels, or the backbone's own (auto: its own on a Whisper)",
+    )
+    group.add_argument(
+        "--language",
+        default="",
+        metavar="CODE",
+        help="on a Whisper: whose token to start with (the project's)",
+    )
 
 
 def add_training(group: argparse._ArgumentGroup) -> None:
@@ -106,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def request_of(args: argparse.Namespace) -> "RunRequest":
-    """What the options ask for. Raises UsageError for a placement the backbone has no layers for."""
+    """What the options ask for. Raises UsageError for a placement or a loss that the backbone has no part for."""
     from dataclasses import replace
 
     from engine.adaptations import AdaptationSpec, parse_placement
@@ -117,9 +131,15 @@ def request_of(args: argparse.Namespace) -> "RunRequest":
 
     spec = replace(AdaptationSpec(), **_given(args, SPEC_FIELDS))
     spec = replace(spec, reparameterise=args.reparameterise, shared_key_value=args.shared_key_value)
-    parse_placement(spec.placement, ModelConfig.from_json(open_backbone(args.backbone).model))
+    backbone = open_backbone(args.backbone)
+    config = ModelConfig.from_json(backbone.model)
+    parse_placement(spec.placement, config)
+    if args.ctc_weight and not config.ctc:
+        raise UsageError(f"The backbone {backbone.name!r} has no CTC head: leave --ctc-weight out.")
     settings = replace(TrainSettings(), spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
-    return RunRequest(args.backbone, args.device, args.precision, settings)
+    if not config.ctc:
+        settings = replace(settings, ctc_weight=0.0)
+    return RunRequest(args.backbone, args.device, args.precision, settings, args.vocabulary, args.language)
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
@@ -248,15 +268,6 @@ class Watch:
         if self.bar is not None:
             self.bar.close()
         self.bar, self.shown = None, ""
-
-
-def is_training(run: "Run") -> bool:
-    """Whether the run's process is there; only said where the system tells what a process runs."""
-    told = Path(f"/proc/{run.facts.get('pid')}/cmdline")
-    if run.status not in ("training", "scoring") or not told.exists():
-        return False
-    words = told.read_bytes().split(b"\0")
-    return b"engine.worker" in words and run.id.encode() in words
 
 
 def last_start(events: Path) -> int:

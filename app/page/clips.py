@@ -16,7 +16,7 @@ from engine.errors import LectError, UsageError
 from engine.store import Project
 from engine.text import nfc
 
-PAGE = 50  # rows at once
+PAGE = 30  # rows at once
 SPLITS = ("train", "dev", "test", "")
 ORDERS = ("newest", "oldest", "label", "speaker", "longest", "worst")
 
@@ -29,13 +29,14 @@ def build(page: Page) -> None:
             search = gr.Textbox("", label=label("clips_search"), elem_id="search", scale=3, min_width=200)
             which = gr.Dropdown(_kinds(), value="all", label=label("clips_which"), elem_id="which", min_width=150)
             order = gr.Dropdown(_orders(), value="newest", label=label("clips_order"), elem_id="order", min_width=150)
+        with gr.Accordion(label("clips_report"), open=False, elem_id="report") as check:
+            told = html_block(elem_id="set-report", picks=True)
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=3, min_width=320):
                 rows = html_block(elem_id="clips", picks=True)
                 with gr.Row():
                     undo = gr.Button(label("clips_undo"), elem_id="undo", interactive=False)
                     split = gr.Button(label("clips_split"), elem_id="split")
-                    check = gr.Button(label("clips_report"), elem_id="report")
             with gr.Column(scale=2, min_width=300):
                 view = html_block(elem_id="clip")
                 with gr.Column(visible=False) as editor:
@@ -46,7 +47,6 @@ def build(page: Page) -> None:
                     with gr.Row():
                         save = gr.Button(label("save"), variant="primary", elem_id="save-clip")
                         delete = gr.Button(label("clips_delete"), variant="stop", elem_id="delete-clip")
-        told = html_block(elem_id="set-report", picks=True)
 
     look = [page.project, search, which, order, start]
     listing = [rows, undo, start]
@@ -57,16 +57,17 @@ def build(page: Page) -> None:
         return show(folder, wanted, kind, by, 0, request)
 
     bind(tab.select, show, look, listing)
-    bind(tab.select, lambda: ("", gr.Column(visible=False), ""), [], [view, editor, told])
+    bind(tab.select, cleared, [page.project], [view, editor, told])
     for changed in (search.change, which.change, order.change):
         bind(changed, filtered, look[:-1], listing, trigger_mode="always_last")
-    bind_pick(rows, pick, look, [*listing, *detail, page.tabs])
+    picked = bind_pick(rows, pick, look, [*listing, *detail, page.tabs])
+    picked.then(None, [], [], js='() => window.lectShow("#clip")', api_visibility="private")
     bind_pick(told, pick, look, [*listing, *detail, page.tabs])
     bind(save.click, change, [*look, chosen, *fields], listing)
     bind(delete.click, remove, [*look, chosen], [*listing, view, editor, page.header])
     bind(undo.click, restore, look, [*listing, page.header])
-    bind(split.click, assign, look, [*listing, told])
-    bind(check.click, check_set, [page.project], [told], show_progress="minimal")
+    bind(split.click, assign, look, [*listing, view])
+    bind(check.expand, check_set, [page.project], [told], show_progress="minimal")
 
 
 def show(folder: str, search: str, which: str, order: str, start: int, request: gr.Request) -> tuple[Any, ...]:
@@ -82,6 +83,12 @@ def show(folder: str, search: str, which: str, order: str, start: int, request: 
     found = ordered([clip for clip in everything if matches(clip, search, which)], order)
     start = min(start, max(0, len(found) - 1) // PAGE * PAGE)
     return _table(project, found, len(everything), start, say), undo, start
+
+
+def cleared(folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """(clip, editor, report) while no clip is chosen."""
+    hint = f'<p class="muted hint">{text(words_for(request)("clips_choose"))}</p>'
+    return hint if folder and opened(folder).clips() else "", gr.Column(visible=False), ""
 
 
 def matches(clip: Clip, search: str, which: str) -> bool:

@@ -1,18 +1,25 @@
-"""Export: a run as one verified file to carry away; and whether a file from elsewhere is whole."""
+"""Export: a run as a file to carry away, in three forms; and whether a file from elsewhere is whole."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.output import percent, size
-from app.page import recent
-from app.page.events import bind, html_block
-from app.page.markup import card, chips, empty, notice, table, text
+from app.page import folders, recent
+from app.page.events import bind, html_block, progressing
+from app.page.header import show as header
+from app.page.markup import card, chips, empty, notice, onward, table, text
 from app.page.markup import label as fact
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
+from engine.clips import Run
 from engine.store import Project
+
+FORMS = ("pack", *folders.FORMS)
+BUILDS = ("float32", "int8")
 
 
 def build(page: Page) -> None:
@@ -21,10 +28,17 @@ def build(page: Page) -> None:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 run = gr.Dropdown([], label=label("column_run"), elem_id="export-run")
-                name = gr.Textbox("", label=label("export_name"), elem_id="export-name")
-                licence = gr.Textbox(
-                    "", label=label("export_licence"), placeholder="CC-BY-4.0", elem_id="export-licence"
+                form = gr.Radio(
+                    [(label(f"form_{name}"), name) for name in FORMS],
+                    value="pack",
+                    label=label("export_form"),
+                    elem_id="export-form",
                 )
+                numbers = gr.Radio(
+                    BUILDS, value="float32", label=label("transcribe_compute"), elem_id="export-build", visible=False
+                )
+                with gr.Column() as words:
+                    name, licence, notes = _card_fields()
                 make = gr.Button(label("export_make"), variant="primary", elem_id="export-make")
                 with gr.Accordion(label("export_verify"), open=False, elem_id="verify"):
                     stranger = gr.File(
@@ -35,11 +49,23 @@ def build(page: Page) -> None:
                 made = html_block(elem_id="export-made", picks=True)
                 packs = html_block(elem_id="packs", picks=True)
 
+    told = [made, packs, page.header]
     bind(tab.select, show, [page.project], [run, name, made, packs])
-    bind(make.click, pack, [page.project, run, name, licence], [made, packs, page.header], show_progress="minimal")
+    bind(form.input, choose_form, [form], [words, numbers])
+    bind(make.click, export, [page.project, run, form, numbers, name, licence, notes], told)
     bind(stranger.upload, verify, [stranger], [verdict])
     page.leads(made)
     page.leads(packs)
+
+
+def _card_fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
+    """(name, licence, notes): what a pack's model card says beside figures."""
+    name = gr.Textbox("", label=label("export_name"), elem_id="export-name")
+    licence = gr.Textbox("", label=label("export_licence"), placeholder="CC-BY-4.0", elem_id="export-licence")
+    notes = gr.Textbox(
+        "", label=label("export_notes"), info=label("export_notes_info"), lines=3, elem_id="export-notes"
+    )
+    return name, licence, notes
 
 
 def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
@@ -50,39 +76,67 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
     project = opened(folder)
     runs = [run.id for run in project.runs() if (run.folder / "best.safetensors").exists()]
     told = notice(say("export_what")) if runs else empty(say("results_none"), say("tab_train"), "train")
-    return gr.Dropdown(runs[::-1], value=runs[-1] if runs else None), project.name, told, _packs(project, say)
+    return gr.Dropdown(runs[::-1], value=runs[-1] if runs else None), project.name, told, _files(project, say)
 
 
-def pack(folder: str, run_id: str | None, name: str, licence: str, request: gr.Request) -> tuple[Any, ...]:
-    """Writes the pack and checks it as a stranger would."""
-    from app.commands.pack import contents, default_path, write
+def choose_form(form: str) -> tuple[Any, ...]:
+    """(the fields of the model card, the choice of numbers): what this form has."""
+    return gr.Column(visible=form == "pack"), gr.Radio(visible=form == "portable")
+
+
+def export(
+    folder: str, run_id: str | None, form: str, numbers: str, name: str, licence: str, notes: str, request: gr.Request
+) -> Iterator[tuple[Any, ...]]:
+    """Makes it and checks it; it goes on when the window is closed."""
     from app.options import find_run
-    from app.page.header import show as header
 
     project, say = opened(folder), words_for(request)
     found = find_run(project, run_id or "latest")
+    yield notice(say("export_working" if form == "pack" else "export_working_long")), gr.skip(), gr.skip()
+    if form == "pack":
+        shown = _pack(project, found, name, licence, notes, say)
+    else:
+        told = next(result for _, result in progressing(lambda tell: folders.export(project, found.id, form, numbers)))
+        assert told is not None
+        shown = _folder(project, told, say)
+    yield shown, _files(project, say), header(folder, request)
+
+
+def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say: Say) -> str:
+    from app.commands.pack import check_packable, contents, default_path, write
+
+    check_packable(found)
     path = default_path(project, found)
-    report = write(
-        project, found, path, contents(project, found, name=name.strip() or None, licence=licence.strip() or None)
-    )
-    figures = chips(
-        [
-            (size(report.bytes), say("export_size")),
-            (f"{report.parameters:,}", say("export_numbers")),
-            (str(report.files), say("export_files")),
-        ]
-    )
-    address = _address(project, len(project.packs()) - 1)
-    download = text(say("export_download", name=path.name))
-    links = (
-        f'<a class="act primary" id="download" href="{address}" download>{download}</a>'
-        f'<button class="act" data-pick="transcribe">{text(say("export_try"))} →</button>'
-    )
+    what = contents(project, found, name=name.strip() or None, licence=licence.strip() or None)
+    report = write(project, found, path, replace(what, notes=notes))
+    figures = [
+        (size(report.bytes), say("export_size")),
+        (f"{report.parameters:,}", say("export_numbers")),
+        (str(report.files), say("export_files")),
+    ]
+    links = _download(_pack_address(project, len(project.packs()) - 1), path.name, say)
+    links += onward(say("export_try"), "transcribe", "act")
     card_text = f"<details><summary>{text(say('export_card'))}</summary><pre>{text(_model_card(path))}</pre></details>"
-    shown = card(
-        path.name, notice(say("export_whole"), "good") + figures + f'<div class="links">{links}</div>' + card_text
-    )
-    return shown, _packs(project, say), header(folder, request)
+    body = notice(say("export_whole"), "good") + chips(figures) + f'<div class="links">{links}</div>' + card_text
+    return card(path.name, body)
+
+
+def _folder(project: Project, told: dict[str, Any], say: Say) -> str:
+    """What `lect export` made, and what its gate found."""
+    parity = told["parity"]
+    rows = [(build, percent(parity[build]["cer"]), percent(parity[build]["wer"])) for build in BUILDS if parity[build]]
+    headings = [say("transcribe_compute"), "CER", "WER"]
+    rates = table(headings, rows, say("export_rates", clips=parity["clips"]), numbers=(1, 2)) if rows else ""
+    path = Path(told["folder"]).with_suffix(".zip")
+    link = _download(_zip_address(project, path), path.name, say)
+    figures = chips([(size(path.stat().st_size), say("export_size"))])
+    told_well = notice(say("export_same", clips=parity["clips"]), "good")
+    return card(path.name, told_well + figures + rates + f'<div class="links">{link}</div>')
+
+
+def _download(address: str, name: str, say: Say) -> str:
+    words = text(say("export_download", name=name))
+    return f'<a class="act primary" id="download" href="{address}" download>{words}</a>'
 
 
 def verify(path: str | None, request: gr.Request) -> str:
@@ -105,24 +159,32 @@ def verify(path: str | None, request: gr.Request) -> str:
     return told + "<dl>" + "".join(fact(key, text(value)) for key, value in facts) + "</dl>"
 
 
-def _packs(project: Project, say: Say) -> str:
+def _files(project: Project, say: Say) -> str:
+    """All that was exported, the newest first."""
     packs = project.packs()
     rows = [
-        (
-            f'<a href="{_address(project, number)}" download>{text(one.path.name)}</a>',
-            text(one.run),
-            text(size(one.path.stat().st_size)),
-            text(one.created[:16].replace("T", " ")),
-        )
+        (_link(_pack_address(project, number), one.path), text(one.run), text(size(one.path.stat().st_size)))
         for number, one in reversed(list(enumerate(packs)))
         if one.path.is_file() and one.path not in {later.path for later in packs[number + 1 :]}
     ]
-    headings = [say("column_file"), say("column_run"), say("export_size"), say("column_made")]
+    rows += [
+        (_link(_zip_address(project, path), path), text(path.name.partition("-")[0]), text(size(path.stat().st_size)))
+        for path in folders.zips(project)
+    ]
+    headings = [say("column_file"), say("column_run"), say("export_size")]
     return table(headings, rows, say("export_packs"), numbers=(2,)) if rows else ""
 
 
-def _address(project: Project, number: int) -> str:
+def _link(address: str, path: Path) -> str:
+    return f'<a href="{address}" download>{text(path.name)}</a>'
+
+
+def _pack_address(project: Project, number: int) -> str:
     return f"/project/{recent.key(project.folder)}/pack/{number}"
+
+
+def _zip_address(project: Project, path: Path) -> str:
+    return f"/project/{recent.key(project.folder)}/export/{path.name}"
 
 
 def _model_card(path: Path) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 import gradio as gr
 
 from app.output import duration
-from app.page import watch
+from app.page import languages, watch
 from app.page.events import bind
-from app.page.markup import text
+from app.page.markup import onward, text
 from app.page.shared import Page
 from app.page.texts import Say, words_for
 from engine.errors import LectError
@@ -18,7 +18,7 @@ FIRST_GOAL = 30  # clips with which a first training is worth its while
 
 def connect(page: Page) -> None:
     """Fills the line whenever a step is opened or the project changes."""
-    for trigger in (page.loaded.then, page.project.change):
+    for trigger in (page.loaded.then, page.project.change, page.tabs.select):
         bind(trigger, show, [page.project], [page.header])
     page.leads(page.header)
 
@@ -38,11 +38,8 @@ def _told(project: Project, say: Say) -> str:
     clips = project.clips()
     pick, words = next_step(project, len(clips), say)
     facts = say("header_facts", clips=len(clips), length=duration(sum(clip.seconds for clip in clips)))
-    arrow = '<span class="arrow" aria-hidden="true">→</span>'
-    return _line(
-        f'<b>{text(project.name)}</b><span class="muted">{text(project.language)} · {text(facts)}</span>'
-        f'<button class="act" data-pick="{pick}">{text(words)} {arrow}</button>'
-    )
+    told = text(f"{languages.shown(project.language)} · {facts}")
+    return _line(f'<b>{text(project.name)}</b><span class="muted">{told}</span>' + onward(words, pick, "act"))
 
 
 def _line(inside: str) -> str:
@@ -52,7 +49,7 @@ def _line(inside: str) -> str:
 def next_step(project: Project, clips: int, say: Say) -> tuple[str, str]:
     """The step that comes next, and that in words."""
     runs = project.runs()
-    if runs and watch.look(runs[-1]).live:
+    if any(watch.look(run).live for run in runs):
         return "train", say("next_watch")
     if clips < FIRST_GOAL and not runs:
         return "record", say("next_record", count=FIRST_GOAL - clips)

@@ -8,7 +8,20 @@ from app.output import duration
 from app.page import recent
 from engine.clips import Clip
 
-__all__ = ["card", "chips", "empty", "label", "meter", "notice", "play", "player", "speech", "table", "text"]
+__all__ = [
+    "card",
+    "chips",
+    "empty",
+    "figure_of",
+    "label",
+    "meter",
+    "notice",
+    "play",
+    "player",
+    "speech",
+    "table",
+    "text",
+]
 
 
 def speech(spoken: str) -> str:
@@ -34,7 +47,7 @@ def card(title: str, body: str) -> str:
 
 def chips(pairs: Iterable[tuple[str, str]]) -> str:
     """Figures in a row: (figure, what)."""
-    inside = "".join(f"<div><b><bdi dir="ltr">{text(figure)}</bdi></b><span>{text(what)}</span></div>" for figure, what in pairs)
+    inside = "".join(f"<div><b>{figure_of(figure)}</b><span>{text(what)}</span></div>" for figure, what in pairs)
     return f'<div class="chips">{inside}</div>'
 
 
@@ -49,7 +62,7 @@ def meter(share: float, sentence: str) -> str:
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", numbers: Sequence[int] = ()
 ) -> str:
-    """Cells are HTML; columns in `numbers` are set to the end of their line."""
+    """Cells are HTML; those in the columns `numbers` are figures, set to the end of their line."""
     kinds = [' class="number"' if column in numbers else "" for column in range(len(headings))]
     head = "".join(f'<th scope="col"{kind}>{text(heading)}</th>' for heading, kind in zip(headings, kinds, strict=True))
     body = "".join(f"<tr>{_cells(row, numbers)}</tr>" for row in rows)
@@ -58,9 +71,16 @@ def table(
     return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
 
 
+def figure_of(figure: str) -> str:
+    """A number with its unit, from the left wherever it stands."""
+    return f'<bdi dir="ltr">{text(figure)}</bdi>'
+
+
 def _cells(row: Sequence[str], numbers: Sequence[int]) -> str:
-    figures = ('<td class="number"><bdi dir="ltr">', "</bdi></td>")
-    return "".join(cell.join(figures if at in numbers else ("<td>", "</td>")) for at, cell in enumerate(row))
+    return "".join(
+        f'<td class="number">{figure_of(cell)}</td>' if at in numbers else f"<td>{cell}</td>"
+        for at, cell in enumerate(row)
+    )
 
 
 def address(folder: Path, clip: Clip) -> str:
@@ -77,6 +97,12 @@ def play(folder: Path, clip: Clip, name: str) -> str:
 def player(folder: Path, clip: Clip) -> str:
     """The browser's own player, from the file as it was recorded: nothing is made louder."""
     return f'<audio controls preload="none" src="{address(folder, clip)}"></audio>'
+
+
+def onward(words: str, pick: str, kind: str = "act primary") -> str:
+    """A button that leads to another step."""
+    arrow = '<span class="arrow" aria-hidden="true">→</span>'
+    return f'<button class="{kind}" data-pick="{text(pick)}">{text(words)} {arrow}</button>'
 
 
 def label(name: str, body: str) -> str:

@@ -13,7 +13,7 @@ from app.page.markup import text
 BARS = 240
 SPECTRUM_ROWS, WINDOW, HIGHEST_HZ = 96, 512, 8000
 FLOOR_DB = 70.0  # below the loudest, black
-WIDTH, HEIGHT, MARGIN, RIGHT, TOP, BOTTOM = 640, 200, 40, 8, 12, 176  # of a chart
+WIDTH, HEIGHT, MARGIN, RIGHT, TOP, BOTTOM = 640, 200, 60, 8, 16, 174  # of a chart
 HIGHEST_RATE = 1.5  # what a chart of error rates shows; a base that invents much lies beyond
 
 Samples = NDArray[np.float32]

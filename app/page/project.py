@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.page import recent, rules
+from app.page import languages, recent, rules
 from app.page.events import bind, bind_pick, html_block, progressing
 from app.page.markup import card, chips, empty, length, meter, notice, speech, table, text
 from app.page.shared import Page, opened
@@ -31,11 +31,9 @@ def build(page: Page) -> None:
                 progress = html_block(elem_id="sample-progress")
             with gr.Column(scale=2, min_width=300):
                 others = html_block(picks=True, elem_id="recent")
-                with gr.Row(visible=page.local, elem_classes="inline"):
-                    path = gr.Textbox(
-                        "", label=label("project_path"), placeholder="/home/…", elem_id="open-path", scale=3
-                    )
-                    open_path = gr.Button(label("project_open"), elem_id="open", scale=1, min_width=90)
+                with gr.Accordion(label("project_path"), open=False, visible=page.local, elem_id="elsewhere"):
+                    path = gr.Textbox("", label=label("project_path"), placeholder="/home/…", elem_id="open-path")
+                    open_path = gr.Button(label("project_open"), elem_id="open")
         with gr.Accordion(label("project_new"), open=False, elem_id="new-project"):
             created = _new_project(page)
         with gr.Accordion(label("project_settings"), open=False, elem_id="settings"):
@@ -43,7 +41,7 @@ def build(page: Page) -> None:
         with gr.Accordion(label("project_speakers"), open=False, elem_id="speakers"):
             speakers = _speakers(page)
 
-    view = [current, others, *settings, *speakers]
+    view = [current, sample, others, *settings, *speakers]
     bind(sample.click, open_sample, [], [page.project, progress])
     bind(open_path.click, open_folder, [path], [page.project])
     bind(path.submit, open_folder, [path], [page.project])
@@ -73,18 +71,28 @@ def _new_project(page: Page) -> tuple[Any, ...]:
     """(trigger, name, language, the rules)."""
     with gr.Row():
         name = gr.Textbox("", label=label("project_name"), elem_id="new-name", max_length=80)
-        language = gr.Textbox(
-            "", label=label("project_language"), info=label("project_language_info"), elem_id="new-language"
-        )
+        language = _language_field("new-language")
     fields = _rule_fields()
     make = gr.Button(label("project_make"), variant="primary", elem_id="make")
     return make.click, name, language, *fields
 
 
+def _language_field(elem_id: str) -> gr.Textbox:
+    """A language's tag; page.js offers those of the registry as one types."""
+    return gr.Textbox(
+        "",
+        label=label("project_language"),
+        info=label("project_language_info"),
+        elem_id=elem_id,
+        elem_classes="language",
+        max_lines=1,
+    )
+
+
 def _settings(page: Page) -> tuple[Any, ...]:
     with gr.Row():
-        name = gr.Textbox("", label=label("project_name"), max_length=80)
-        language = gr.Textbox("", label=label("project_language"), info=label("project_language_info"))
+        name = gr.Textbox("", label=label("project_name"), elem_id="name", max_length=80)
+        language = _language_field("language")
     fields = _rule_fields()
     save = gr.Button(label("save"))
     bind(save.click, change, [page.project, name, language, *fields], [page.header])
@@ -179,13 +187,14 @@ def preview_rules(case: bool, punctuation: bool, removed: str, replaced: str, ex
 
 
 def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
-    """(current, recent, name, language, case, punctuation, removed, replaced, speakers)."""
+    """(current, sample, recent, name, language, case, punctuation, removed, replaced, speakers)."""
     say = words_for(request)
+    first = gr.Button(variant="secondary" if folder else "primary")  # the way in, while there is no other
     if not folder:
-        return empty(say("project_none")), _recent(say, folder), "", "", False, False, "", "", ""
+        return empty(say("project_none")), first, _recent(say, folder), "", "", False, False, "", "", ""
     project = opened(folder)
     settings = (project.name, project.language, *rules.to_fields(project.rules))
-    return _current(project, say), _recent(say, folder), *settings, _speaker_table(project, say)
+    return _current(project, say), first, _recent(say, folder), *settings, _speaker_table(project, say)
 
 
 def _current(project: Project, say: Say) -> str:
@@ -198,7 +207,7 @@ def _current(project: Project, say: Say) -> str:
         (str(len(project.packs())), say("fact_packs")),
     ]
     where = f'<p class="path">{text(str(project.folder))}</p>'
-    return card(f"{project.name} · {project.language}", chips(figures) + where)
+    return card(f"{project.name} · {languages.shown(project.language)}", chips(figures) + where)
 
 
 def _recent(say: Say, folder: str) -> str:

@@ -11,11 +11,12 @@ import gradio as gr
 from app.output import duration
 from app.page import pictures, sentences, soundcard
 from app.page.events import bind, bind_pick, html_block
-from app.page.markup import empty, meter, notice, speech, text
+from app.page.markup import empty, meter, notice, play, speech, text
 from app.page.sentences import Standing
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
 from engine.audio import load_audio
+from engine.clips import Clip
 from engine.errors import UsageError
 from engine.quality import Quality, measure, usable
 
@@ -81,7 +82,7 @@ def build(page: Page) -> None:
     bind(skip.click, skip_sentence, [*where, reason], [*fresh, reason])
     bind(add.click, add_typed, [page.project, speaker, typed], [typed, told, *view])
     bind(files.upload, add_file, [page.project, speaker, files], [told, *view])
-    bind_pick(prompt, pick, where, [page.tabs, *fresh])
+    bind_pick(prompt, pick, where, [page.tabs, page.header, *fresh])
     _moves(back, forward, gap, where, fresh)
 
 
@@ -179,11 +180,18 @@ def add_file(folder: str, speaker: str, path: str, request: gr.Request) -> tuple
 
 
 def pick(value: str, folder: str, speaker: str, at: int, request: gr.Request) -> tuple[Any, ...]:
-    """What the buttons in the sentence's frame do: open another step, or go to a sentence."""
+    """What the buttons in the sentence's frame do: open another step; delete a take that was kept, or bring it back."""
+    from app.page.header import show as header
+
     kind, _, name = value.partition(":")
     if kind == "tab":
-        return gr.Tabs(selected=name), *[gr.skip()] * 7
-    return gr.skip(), *move(folder, speaker, int(name), request)
+        return gr.Tabs(selected=name), *[gr.skip()] * 8
+    project, take = opened(folder), int(name)
+    project.delete([take]) if kind == "delete" else project.restore([take])
+    deleted = take if kind == "delete" else 0
+    standing = sentences.standing(project, speaker.strip())
+    view = _view(folder, speaker, standing, at, words_for(request), deleted)
+    return gr.skip(), header(folder, request), *view, *_no_take()
 
 
 def _add(folder: str, speaker: str, text_of_file: str, request: gr.Request) -> tuple[Any, ...]:
@@ -199,8 +207,8 @@ def _add(folder: str, speaker: str, text_of_file: str, request: gr.Request) -> t
     return "".join(told), *show_first_gap(folder, speaker, request)
 
 
-def _view(folder: str, speaker: str, standing: Standing, at: int, say: Say) -> tuple[Any, ...]:
-    """(prompt, studio, progress, at)."""
+def _view(folder: str, speaker: str, standing: Standing, at: int, say: Say, deleted: int = 0) -> tuple[Any, ...]:
+    """(prompt, studio, progress, at); deleted: a take that can be brought back."""
     wanted = standing.sentences
     progress = _progress(folder, standing, say)
     if not wanted:
@@ -210,14 +218,32 @@ def _view(folder: str, speaker: str, standing: Standing, at: int, say: Say) -> t
         links = (("train", "tab_train"), ("clips", "tab_clips"))
         done += "".join(f'<button class="act" data-pick="tab:{name}">{text(say(key))}</button>' for name, key in links)
         return done + "</div>", gr.Column(visible=False), progress, len(wanted)
-    return _prompt(standing, at, say), gr.Column(visible=True), progress, at
+    shown = _prompt(standing, at, say) + _takes(Path(folder), standing, at, say, deleted)
+    return shown, gr.Column(visible=True), progress, at
+
+
+def _takes(folder: Path, standing: Standing, at: int, say: Say, deleted: int) -> str:
+    """What was kept of this sentence, to be heard and deleted."""
+    rows = [
+        f"<li>{play(folder, clip, say('play'))}<span>{text(_take_facts(clip, say))}</span>"
+        f'<button class="link" data-pick="delete:{clip.id}">{text(say("record_delete"))}</button></li>'
+        for clip in standing.takes.get(standing.sentences[at].text, [])
+    ]
+    if deleted:
+        rows.append(
+            f'<li><span role="status">{text(say("record_deleted"))}</span>'
+            f'<button class="link" data-pick="restore:{deleted}">{text(say("record_undelete"))}</button></li>'
+        )
+    return f'<ul class="takes">{"".join(rows)}</ul>' if rows else ""
+
+
+def _take_facts(clip: Clip, say: Say) -> str:
+    return f"{say('record_kept')} · {clip.seconds:.1f} s · {say('word_' + clip.quality.verdict.replace(' ', '_'))}"
 
 
 def _prompt(standing: Standing, at: int, say: Say) -> str:
     sentence = standing.sentences[at]
     marks = []
-    if takes := standing.takes.get(sentence.text):
-        marks.append(say("record_takes", count=takes))
     if sentence.skipped:
         marks.append(say("record_skipped", reason=sentence.skipped))
     where = say("record_where", number=at + 1, total=len(standing.sentences))

@@ -2,8 +2,8 @@
 
 from app.commands import check
 from app.commands.check import Report
-from app.output import counted, duration
-from app.page.markup import card, chips, notice, speech, table, text
+from app.output import counted
+from app.page.markup import card, chips, length, notice, speech, table, text
 from app.page.texts import Say
 from engine.clips import Clip
 from engine.store import Project
@@ -33,7 +33,7 @@ def _figures(report: Report, say: Say) -> str:
         (
             text(say(f"split_{name}" if name else "split_none")),
             str(len(part)),
-            duration(sum(c.seconds for c in part)),
+            length(part),
             _voices(part),
         )
         for name, part in report.splits().items()
@@ -42,7 +42,11 @@ def _figures(report: Report, say: Say) -> str:
         [say("column_split"), say("fact_clips"), say("fact_length"), say("fact_speakers")], rows, numbers=(1, 2, 3)
     )
     verdicts = [(str(number), say("word_" + word.replace(" ", "_"))) for word, number in report.verdicts().items()]
-    return card(say("report_set"), splits) + card(say("report_recordings"), chips(verdicts))
+    voices = [
+        (text(name or say("speaker_unknown")), str(len(part)), length(part)) for name, part in report.speakers().items()
+    ]
+    speakers = table([say("column_speaker"), say("fact_clips"), say("fact_length")], voices, numbers=(1, 2))
+    return card(say("report_set"), splits + speakers) + card(say("report_recordings"), chips(verdicts))
 
 
 def _voices(part: list[Clip]) -> str:

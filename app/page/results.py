@@ -7,7 +7,7 @@ import gradio as gr
 from app.output import duration, percent
 from app.page.diff import confusions, marked
 from app.page.events import bind, bind_pick, html_block
-from app.page.markup import card, empty, notice, play, speech, table, text
+from app.page.markup import card, empty, figure_of, notice, play, speech, table, text
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
 from engine.clips import Clip, Run
@@ -15,6 +15,7 @@ from engine.errors import UsageError
 from engine.store import Project
 
 SPLITS = ("test", "dev")
+BEFORE = ""  # in place of another run's number: the backbone before any training
 SHOWN = 40  # clips
 CONFUSED = 14
 KIND = {"better": "good", "worse": "bad", "mixed": "warn", "unclear": "warn"}
@@ -34,6 +35,7 @@ def build(page: Page) -> None:
                 elem_id="result-split",
                 min_width=160,
             )
+            against = gr.Dropdown([], label=label("results_against"), elem_id="result-against", min_width=160)
         summary = html_block(elem_id="summary", picks=True)
         with gr.Column(visible=False, elem_id="fix") as editor:
             with gr.Row(elem_classes="inline"):
@@ -42,10 +44,14 @@ def build(page: Page) -> None:
         rows = html_block(elem_id="result-rows", picks=True)
 
     view = [summary, rows, editor]
-    bind(tab.select, show, [page.project, run, split], [run, *view])
-    bind(run.input, compare, [page.project, run, split], view)
-    bind(split.input, compare, [page.project, run, split], view)
-    bind_pick(rows, choose, [page.project], [editor, words, fixing])
+    chosen = [page.project, run, split, against]
+    bind(tab.select, show, chosen[:-1], [run, against, *view])
+    bind(run.input, show, chosen[:-1], [run, against, *view])
+    for changed in (split.input, against.input):
+        bind(changed, compare, chosen, view)
+    # The field stands above the list, and comes into view by being ready to be typed in.
+    picked = bind_pick(rows, choose, [page.project], [editor, words, fixing])
+    picked.then(None, [], [], js='() => window.lectFocus("#fix-label")', api_visibility="private")
     bind(save.click, fix, [page.project, fixing, words], [editor])
     page.leads(summary)
 
@@ -53,13 +59,18 @@ def build(page: Page) -> None:
 def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tuple[Any, ...]:
     """The step as it is when it is opened: the run that was shown, else the latest that is scored."""
     say = words_for(request)
-    if not folder:
-        return gr.Dropdown([]), empty(say("no_project"), say("tab_project"), "project"), "", gr.Column(visible=False)
-    runs = [run.id for run in scored(opened(folder))]
+    runs = [run.id for run in scored(opened(folder))] if folder else []
     if not runs:
-        return gr.Dropdown([]), empty(say("results_none"), say("tab_train"), "train"), "", gr.Column(visible=False)
+        lacks = ("results_none", "train") if folder else ("no_project", "project")
+        told = empty(say(lacks[0]), say(f"tab_{lacks[1]}"), lacks[1])
+        return gr.Dropdown([]), gr.Dropdown([]), told, "", gr.Column(visible=False)
     chosen = run_id if run_id in runs else runs[-1]
-    return gr.Dropdown(runs[::-1], value=chosen), *compare(folder, chosen, split, request)
+    others = [
+        (say("results_before"), BEFORE),
+        *((say("results_title", number=run), run) for run in runs[::-1] if run != chosen),
+    ]
+    choices = gr.Dropdown(runs[::-1], value=chosen), gr.Dropdown(others, value=BEFORE)
+    return *choices, *compare(folder, chosen, split, BEFORE, request)
 
 
 def scored(project: Project) -> list[Run]:
@@ -69,12 +80,16 @@ def scored(project: Project) -> list[Run]:
     return [run for run in project.runs() if any(has_scores(run.folder, split) for split in SPLITS)]
 
 
-def compare(folder: str, run_id: str, split: str, request: gr.Request) -> tuple[Any, ...]:
-    """(summary, rows, editor) of one run on one split."""
+def compare(folder: str, run_id: str, split: str, against: str, request: gr.Request) -> tuple[Any, ...]:
+    """(summary, rows, editor) of one run on one split, beside its bare backbone or another run."""
     from app.scores import judged, stored
 
     project, say = opened(folder), words_for(request)
     base, adapted = stored(project.run(run_id).folder, run_id, split)
+    names = (say("before"), say("after"))
+    if against != BEFORE:
+        _, base = stored(project.run(against).folder, against, split)
+        names = (say("results_title", number=against), say("results_title", number=run_id))
     comparison, _ = judged(base, adapted)
     on = adapted.conditions
     told = say("outcome_" + comparison.outcome)
@@ -86,13 +101,13 @@ def compare(folder: str, run_id: str, split: str, request: gr.Request) -> tuple[
         rules=adapted.normalisation,
         drawn=say("drawn_" + adapted.resampled),
     )
-    bars = _rate("cer", say("results_cer"), base, adapted, say) + _rate("wer", say("results_wer"), base, adapted, say)
+    bars = "".join(_rate(kind, names, base, adapted, say) for kind in ("cer", "wer"))
     summary = (
         notice(told, KIND[comparison.outcome])
         + f'<div class="rates">{bars}</div><p class="muted">{text(conditions)}</p>'
     )
     pairs = [(row.reference, row.hypothesis) for row in adapted.rows]
-    listed = _rows(project, base, adapted, say) + _confusions(pairs, say)
+    listed = _rows(project, names, base, adapted, say) + _confusions(pairs, say)
     return card(say("results_title", number=run_id), summary), listed, gr.Column(visible=False)
 
 
@@ -115,45 +130,40 @@ def _by_hash(project: Project) -> dict[str, Clip]:
     return {clip.sha256[:ID_LENGTH]: clip for clip in project.clips()}
 
 
-def _rate(kind: str, name: str, base: Any, adapted: Any, say: Say) -> str:
+def _rate(kind: str, names: tuple[str, str], base: Any, adapted: Any, say: Say) -> str:
     rows = []
-    for key, scores in (("before", base), ("after", adapted)):
+    for key, name, scores in zip(("before", "after"), names, (base, adapted), strict=True):
         rate, interval = getattr(scores, kind), getattr(scores, f"{kind}_interval")
         range_ = say("results_interval", low=percent(interval[0]), high=percent(interval[1])) if interval else ""
         bar = f'<i style="width:{min(100, 100 * rate):.1f}%"></i>' + (_whisker(interval) if interval else "")
-        figures = f'<b><bdi dir="ltr">{percent(rate)}</bdi></b><small>{text(range_)}</small>'
-        rows.append(
-            f'<div class="rate {key}"><span>{text(say(key))}</span><div class="track">{bar}</div>{figures}</div>'
-        )
-    return f'<div class="rate-group"><h4>{text(name)}</h4>{"".join(rows)}</div>'
+        figures = f"<b>{figure_of(percent(rate))}</b><small>{text(range_)}</small>"
+        rows.append(f'<div class="rate {key}"><span>{text(name)}</span><div class="track">{bar}</div>{figures}</div>')
+    return f'<div class="rate-group"><h4>{text(say(f"results_{kind}"))}</h4>{"".join(rows)}</div>'
 
 
 def _whisker(interval: tuple[float, float]) -> str:
     low, high = (min(100.0, 100 * end) for end in interval)
-    return f'<em style="inset-inline-start:{low:.1f}%;width:{max(0.4, high - low):.1f}%"></em>'
+    low = min(low, high - 0.4)  # one that is a point is seen too
+    return f'<em style="inset-inline-start:{low:.1f}%;width:{high - low:.1f}%"></em>'
 
 
-def _rows(project: Project, base: Any, adapted: Any, say: Say) -> str:
+def _rows(project: Project, names: tuple[str, str], base: Any, adapted: Any, say: Say) -> str:
     clips, before = _by_hash(project), {row.id: row for row in base.rows}
     worst = sorted(adapted.rows, key=lambda row: (-row.cer, row.id))
     cells = []
     for row in worst[:SHOWN]:
         clip = clips.get(row.id)
-        buttons = play(project.folder, clip, say("play")) if clip else ""
-        fix_button = (
-            f'<button class="link" data-pick="{row.id}">{text(say("results_fix_this"))}</button>' if clip else ""
+        listen = play(project.folder, clip, say("play")) if clip else ""
+        mend = f'<button class="link" data-pick="{row.id}">{text(say("results_fix_this"))}</button>' if clip else ""
+        lines = (
+            (say("column_label"), f"{speech(row.reference)} {mend}"),
+            (names[0], marked(row.reference, before[row.id].hypothesis)),
+            (names[1], marked(row.reference, row.hypothesis)),
         )
-        texts = "".join(
-            f"<div><span>{text(say(key))}</span>{shown}</div>"
-            for key, shown in (
-                ("column_label", speech(row.reference)),
-                ("before", marked(row.reference, before[row.id].hypothesis)),
-                ("after", marked(row.reference, row.hypothesis)),
-            )
-        )
-        cells.append((buttons, f'<div class="texts">{texts}</div>', percent(row.cer), fix_button))
+        texts = "".join(f"<div><span>{text(name)}</span><p>{shown}</p></div>" for name, shown in lines)
+        cells.append((listen, f'<div class="texts">{texts}</div>', percent(row.cer)))
     return table(
-        ["", say("results_texts"), "CER", ""],
+        ["", say("results_texts"), "CER"],
         cells,
         say("results_worst", shown=min(SHOWN, len(worst)), total=len(worst)),
         numbers=(2,),
@@ -166,7 +176,7 @@ def _confusions(pairs: list[tuple[str, str]], say: Say) -> str:
         return notice(say("results_all_right"), "good")
     most = found[0][2]
     bars = "".join(
-        f'<li><span class="pair">{_letter(said)} → {_letter(heard)}</span>'
+        f'<li><span class="pair" dir="ltr">{_letter(said)} → {_letter(heard)}</span>'
         f'<i style="width:{100 * count / most:.0f}%"></i><b>{count}</b></li>'
         for said, heard, count in found
     )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.clips import Clip
 from engine.errors import TextError
 from engine.files import write_bytes
 from engine.store import Project
@@ -33,7 +34,7 @@ class Standing:
     """How far one speaker is."""
 
     sentences: list[Sentence]
-    takes: dict[str, int]  # a sentence's text -> how many clips of this speaker have it
+    takes: dict[str, list[Clip]]  # a sentence's text -> the clips of this speaker that have it
 
     def done(self, index: int) -> bool:
         """Whether a sentence is recorded or skipped."""
@@ -108,8 +109,11 @@ def skip(project: Project, text: str, reason: str) -> None:
 
 def standing(project: Project, speaker: str) -> Standing:
     """How far `speaker` is with the list."""
-    takes = Counter(nfc(clip.text).strip() for clip in project.clips() if clip.speaker == speaker)
-    return Standing(read(project), dict(takes))
+    takes: dict[str, list[Clip]] = {}
+    for clip in project.clips():
+        if clip.speaker == speaker:
+            takes.setdefault(nfc(clip.text).strip(), []).append(clip)
+    return Standing(read(project), takes)
 
 
 def too_long(texts: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from app.page import recent
+from app.page.folders import zips
 from app.page.texts import catalogues, language_of
 from engine.errors import LectError
 from engine.files import ASSETS
@@ -112,6 +113,10 @@ def add_routes(app: FastAPI) -> None:
         packs = _project(key).packs()
         found = packs[number] if 0 <= number < len(packs) else None
         return _file(found and found.path, download=True)
+
+    @app.get("/project/{key}/export/{name}")
+    def export(key: str, name: str) -> FileResponse:
+        return _file(next((path for path in zips(_project(key)) if path.name == name), None), download=True)
 
 
 def _project(key: str) -> Any:

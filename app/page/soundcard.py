@@ -145,6 +145,6 @@ def find() -> tuple[Any, ...]:
 def _portaudio() -> Any:
     try:
         import sounddevice
-    except OSError as error:
+    except (ImportError, OSError) as error:
         raise AudioError(NO_PORTAUDIO) from error
     return sounddevice

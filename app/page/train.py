@@ -1,21 +1,25 @@
 """Training: choose, start, watch, stop and keep the best. The training is a process of its own; the page only looks."""
 
+import json
 import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from app.output import duration, percent
-from app.page import pictures, watch
+from app.output import duration
+from app.page import run_view, watch
 from app.page.events import bind, bind_pick, html_block
 from app.page.header import show as header
-from app.page.markup import card, chips, empty, meter, notice, speech, table, text
+from app.page.markup import card, chips, empty, notice, text
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
-from app.page.watch import View
+from engine import queue
 from engine.backbone import STARTER, backbone_folders
-from engine.clips import Run
-from engine.errors import UsageError
+from engine.errors import TrainError
+from engine.quality import usable
 from engine.store import Project
 
 POLL_S = 1.0
@@ -33,41 +37,52 @@ EXPERT = (
 def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_train"), id="train") as tab:
-        shown, phase = gr.State(""), gr.State("")  # a run's number, and its phase as it was last shown
+        shown, seen = gr.State(""), gr.State("")  # a run's number; it again, and how all runs stood, as last shown
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
-                method = gr.Radio(
-                    _choices("method", METHODS), value="prompt", label=label("train_method"), elem_id="method"
-                )
-                effort = gr.Radio(
-                    _choices("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort"
-                )
-                with gr.Accordion(label("train_expert"), open=False, elem_id="expert"):
-                    backbone = gr.Dropdown([], label=label("train_backbone"), elem_id="backbone")
-                    device = gr.Dropdown(DEVICES, value="auto", label=label("train_device"), elem_id="device")
-                    fields = [
-                        gr.Textbox("", label=f"--{name}", elem_id=f"expert-{name}", min_width=140, placeholder="auto")
-                        for name in EXPERT
-                    ]
+                choices = _choices()
                 with gr.Row():
                     start = gr.Button(label("train_start"), variant="primary", elem_id="start")
-                    stop = gr.Button(label("train_stop"), variant="stop", elem_id="stop", visible=False)
-                    resume = gr.Button(label("train_resume"), elem_id="resume", visible=False)
+                    guess = gr.Button(label("train_estimate"), elem_id="estimate")
                 said = html_block(elem_id="train-said")
                 runs = html_block(elem_id="runs", picks=True)
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(scale=3, min_width=320, elem_classes="first"):
                 live = html_block(elem_id="live", picks=True)
+                with gr.Row():
+                    stop = gr.Button(label("train_stop"), variant="stop", elem_id="stop", visible=False)
+                    leave = gr.Button(label("train_leave"), elem_id="leave", visible=False)
+                    resume = gr.Button(label("train_resume"), elem_id="resume", visible=False)
         clock = gr.Timer(POLL_S, active=False)
 
-    view = [live, runs, start, stop, resume, clock, shown, phase]
-    choice = [page.project, method, effort, backbone, device, *fields]
-    bind(tab.select, show, [page.project], [*view, backbone])
+    view = [live, runs, start, stop, leave, resume, clock, shown, seen]
+    choice = [page.project, *choices]
+    at = [page.project, shown]
+    bind(tab.select, show, [page.project], [*view, choices[2]])
     bind(start.click, begin, choice, [*view, said, page.header])
-    bind(stop.click, end, [page.project, shown], [said])
-    bind(resume.click, go_on, [page.project, shown], [*view, said])
-    bind(clock.tick, tick, [page.project, shown, phase], [*view, page.header], trigger_mode="once")
-    bind_pick(runs, pick, [page.project], view)
+    bind(guess.click, tell_time, choice, [said])
+    bind(stop.click, end, at, [said])
+    bind(leave.click, step_back, at, view)
+    bind(resume.click, go_on, at, [*view, said])
+    # What was under way when another run was chosen must not choose back, so a tick leaves `shown` alone.
+    ticked = [each for each in view if each is not shown]
+    bind(clock.tick, tick, [*at, seen], [*ticked, page.header], trigger_mode="once")
+    bind_pick(runs, pick, [page.project], [*view, page.header])
     page.leads(live)
+
+
+def _choices() -> list[Any]:
+    """Method, effort, backbone, device, and the fields of EXPERT."""
+    method = gr.Radio(_named("method", METHODS), value="prompt", label=label("train_method"), elem_id="method")
+    effort = gr.Radio(_named("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort")
+    with gr.Accordion(label("train_expert"), open=False, elem_id="expert"):
+        backbone = gr.Dropdown([], label=label("train_backbone"), elem_id="backbone")
+        device = gr.Dropdown(DEVICES, value="auto", label=label("train_device"), elem_id="device")
+        with gr.Row():
+            fields = [
+                gr.Textbox("", label=f"--{name}", elem_id=f"expert-{name}", min_width=160, placeholder="auto")
+                for name in EXPERT
+            ]
+    return [method, effort, backbone, device, *fields]
 
 
 def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
@@ -83,15 +98,13 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
 def begin(
     request: gr.Request, folder: str, method: str, effort: str, backbone: str, device: str, *expert: str
 ) -> tuple[Any, ...]:
-    """Starts a run with what was chosen."""
+    """Starts a run with what was chosen, or lets it wait for the one that trains."""
     from engine.runs import create_run
 
     project, say = opened(folder), words_for(request)
-    if training := next((run for run in project.runs() if watch.look(run).live), None):
-        raise UsageError(f"Run {training.id} is training: wait for it, or stop it first.")
     arguments = options(method, effort, backbone, device, list(expert))
     run_id = create_run(project, _request(arguments))
-    _start(project, run_id)
+    queue.enqueue(project, run_id)
     same = f'<p class="muted">{text(say("train_command"))} <code>lect train {text(shlex.join(arguments))}</code></p>'
     return *_view(project, run_id, say), same, header(folder, request)
 
@@ -103,6 +116,22 @@ def options(method: str, effort: str, backbone: str, device: str, expert: list[s
     return [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
 
 
+def tell_time(
+    request: gr.Request, folder: str, method: str, effort: str, backbone: str, device: str, *expert: str
+) -> Iterator[str]:
+    """What a run with these choices would take, measured on this machine in a process of its own."""
+    say = words_for(request)
+    asked = _request(options(method, effort, backbone, device, list(expert)))
+    yield notice(say("estimate_measuring"))
+    command = [sys.executable, "-m", "engine.estimate", str(opened(folder).folder)]
+    asking = subprocess.run(command, input=json.dumps(asked.to_json()), capture_output=True, text=True)
+    told = json.loads(asking.stdout or '{"error": ""}')
+    if "error" in told:
+        raise TrainError(told["error"] or say("estimate_failed"))
+    facts = {key: told[key] for key in ("steps", "clips", "device", "precision")}
+    yield notice(say("estimate_told", length=duration(told["seconds"]), **facts))
+
+
 def end(folder: str, run_id: str, request: gr.Request) -> str:
     """Asks the run to end and keep its best."""
     from engine.runs import stop_run
@@ -111,36 +140,37 @@ def end(folder: str, run_id: str, request: gr.Request) -> str:
     return notice(words_for(request)("train_stopping"))
 
 
+def step_back(folder: str, run_id: str, request: gr.Request) -> tuple[Any, ...]:
+    """Takes a run out of the queue."""
+    project = opened(folder)
+    if project.run(run_id).status == "queued":
+        project.update_run(run_id, status="created")
+    return _view(project, run_id, words_for(request))
+
+
 def go_on(folder: str, run_id: str, request: gr.Request) -> tuple[Any, ...]:
-    """Resumes a run that was cut off."""
+    """Resumes a run that was cut off, or starts one that waits for a click."""
     project = opened(folder)
     if not watch.look(project.run(run_id)).live:
-        _start(project, run_id)
+        queue.enqueue(project, run_id)
     return *_view(project, run_id, words_for(request)), ""
 
 
-def tick(folder: str, run_id: str, phase: str, request: gr.Request) -> tuple[Any, ...]:
-    """What has changed since; the clock stops when the run has ended."""
+def tick(folder: str, run_id: str, seen: str, request: gr.Request) -> tuple[Any, ...]:
+    """What has changed since; the clock stops when no run is under way."""
     if not (folder and run_id):
-        return *[gr.skip()] * 5, gr.Timer(active=False), *[gr.skip()] * 3
-    project = opened(folder)
-    view = watch.look(project.run(run_id))
-    if view.live and view.phase == phase:  # then nothing but the progress has changed
-        return _live(view, words_for(request)), *[gr.skip()] * 8
-    return *_view(project, run_id, words_for(request)), header(folder, request)
+        return *[gr.skip()] * 6, gr.Timer(active=False), *[gr.skip()] * 2
+    project, say = opened(folder), words_for(request)
+    views = _looks(project)
+    if _standing(views, run_id) == seen:  # then nothing but the progress has changed
+        return run_view.live(_chosen(views, run_id), say), *[gr.skip()] * 8
+    *parts, _, standing = _view(project, run_id, say)
+    return *parts, standing, header(folder, request)
 
 
 def pick(run_id: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
     """Shows another run."""
-    return _view(opened(folder), run_id, words_for(request))
-
-
-def _start(project: Project, run_id: str) -> None:
-    """Starts or resumes a run; that it trains is known at once, and not only when its process has loaded everything."""
-    from engine.runs import start_run
-
-    process = start_run(project, run_id)
-    project.update_run(run_id, status="training", pid=process.pid)
+    return *_view(opened(folder), run_id, words_for(request)), header(folder, request)
 
 
 def _request(arguments: list[str]) -> Any:
@@ -150,110 +180,59 @@ def _request(arguments: list[str]) -> Any:
     return request_of(parser_for("train").parse_args(arguments))
 
 
+def _looks(project: Project) -> list[watch.View]:
+    """All runs as they stand; what waits although nothing trains is started."""
+    views = [watch.look(run) for run in project.runs()]
+    if any(view.phase == "queued" for view in views) and not any(view.live for view in views):
+        queue.start_next(project)
+        views = [watch.look(run) for run in project.runs()]
+    return views
+
+
+def _standing(views: list[watch.View], shown: str) -> str:
+    return " ".join([shown, *(f"{view.run.id}:{view.phase}" for view in views)])
+
+
+def _chosen(views: list[watch.View], run_id: str) -> watch.View:
+    return next(view for view in views if view.run.id == run_id)
+
+
 def _view(project: Project, run_id: str, say: Say) -> tuple[Any, ...]:
-    """(live, runs, start, stop, resume, clock, shown, phase)."""
+    """(live, runs, start, stop, leave, resume, clock, shown, seen)."""
     if not run_id:
         return _still(_readiness(project, say), ready=True)
-    view = watch.look(project.run(run_id))
-    resumable = view.phase in ("interrupted", "failed")
+    views = _looks(project)
+    view = _chosen(views, run_id)
+    busy = any(each.live for each in views)
     return (
-        _live(view, say),
-        _runs(project.runs(), run_id, say),
-        gr.Button(interactive=not view.live),
-        gr.Button(visible=view.phase in ("features", "training")),
-        gr.Button(visible=resumable),
-        gr.Timer(active=view.live),
+        run_view.live(view, say),
+        run_view.listed(views, run_id, say),
+        gr.Button(say("train_queue" if busy else "train_start"), interactive=True),
+        gr.Button(visible=view.phase in ("starting", "features", "training")),
+        gr.Button(visible=view.phase == "queued"),
+        gr.Button(visible=view.phase in ("interrupted", "failed", "new")),
+        gr.Timer(active=busy),
         run_id,
-        view.phase,
+        _standing(views, run_id),
     )
 
 
 def _still(told: str, ready: bool) -> tuple[Any, ...]:
     """What `_view` gives while there is no run."""
-    hidden = gr.Button(visible=False)
-    return told, "", gr.Button(interactive=ready), hidden, hidden, gr.Timer(active=False), "", ""
+    hidden = [gr.Button(visible=False)] * 3
+    return told, "", gr.Button(interactive=ready), *hidden, gr.Timer(active=False), "", ""
 
 
 def _readiness(project: Project, say: Say) -> str:
-    from engine.quality import usable
-
     good = [clip for clip in project.clips() if usable(clip.quality)]
     if not good:
         return empty(say("train_no_clips"), say("tab_record"), "record")
     seconds = sum(clip.seconds for clip in good)
-    return card(
-        say("train_ready"),
-        chips([(str(len(good)), say("fact_clips")), (duration(seconds), say("fact_length"))])
-        + notice(say("train_ready_text")),
-    )
+    figures = chips([(str(len(good)), say("fact_clips")), (duration(seconds), say("fact_length"))])
+    return card(say("train_ready"), figures + notice(say("train_ready_text")))
 
 
-def _live(view: View, say: Say) -> str:
-    parts = [_progress(view, say)]
-    if "start" in view.last:
-        parts.append(f'<p class="muted">{text(_facts(view.last["start"], say))}</p>')
-    if view.rates:
-        base = view.last.get("base", {}).get("dev_cer")
-        parts.append(pictures.chart(view.rates, view.steps, say("curve_cer"), base=base, percent=True))
-    if view.losses:
-        parts.append(pictures.chart(view.losses, view.steps, say("curve_loss")))
-    if texts := view.last.get("evaluation", {}).get("texts"):
-        rows = [(speech(one["label"]), speech(one["text"])) for one in texts]
-        parts.append(
-            table(
-                [say("column_label"), say("column_heard")],
-                rows,
-                say("train_texts", step=view.last["evaluation"]["step"]),
-            )
-        )
-    return card(say("run_title", number=view.run.id), "".join(parts))
-
-
-def _progress(view: View, say: Say) -> str:
-    if view.phase == "features":
-        at = view.last["features"]
-        return meter(at["done"] / at["total"], say("phase_features", done=at["done"], total=at["total"]))
-    if view.phase == "training":
-        left = duration(view.last["step"]["seconds_left"])
-        return meter(view.step / view.steps, say("phase_training", step=view.step, total=view.steps, left=left))
-    if view.phase == "failed":
-        return notice(view.message or say("phase_failed"), "bad")
-    if view.phase == "interrupted":
-        return notice(say("phase_interrupted"), "warn")
-    if view.phase == "done":
-        facts = view.run.facts
-        told = say("phase_done", step=facts.get("best_step", "?"), length=duration(facts.get("seconds", 0)))
-        more = f'<button class="act primary" data-pick="results">{text(say("tab_results"))} →</button>'
-        return notice(told, "good") + more
-    return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
-
-
-def _facts(start: dict[str, Any], say: Say) -> str:
-    return say(
-        "train_facts",
-        method=say("method_" + start["settings"]["spec"]["method"]),
-        clips=start["train_clips"],
-        length=duration(start["train_seconds"]),
-        numbers=f"{start['trained_parameters']:,}",
-        device=start["device"],
-        precision=start["precision"],
-    )
-
-
-def _runs(runs: list[Run], shown: str, say: Say) -> str:
-    rows = []
-    for run in reversed(runs):
-        view = watch.look(run)
-        rate = min((rate for _, rate in view.rates), default=None)
-        mark = ' aria-current="true"' if run.id == shown else ""
-        name = f'<button class="link" data-pick="{run.id}"{mark}>{run.id}</button>'
-        method = text(say("method_" + run.method))
-        rows.append((name, method, text(say(f"state_{view.phase}")), percent(rate) if rate is not None else "–"))
-    headings = [say("column_run"), say("train_method"), say("column_state"), say("column_best")]
-    return table(headings, rows, say("train_runs"), numbers=(3,))
-
-
-def _choices(prefix: str, names: tuple[str, ...]) -> list[tuple[Any, str]]:
+def _named(prefix: str, names: tuple[str, ...]) -> list[tuple[Any, str]]:
     return [(label(f"{prefix}_{name}"), name) for name in names]
 
 

@@ -14,7 +14,7 @@ from app.commands import import_
 from app.commands.import_ import Outcome
 from app.output import counted, duration, size
 from app.page.events import bind, html_block, progressing
-from app.page.markup import card, chips, empty, meter, notice, table, text
+from app.page.markup import card, chips, empty, meter, notice, onward, table, text
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
 from engine.errors import UsageError
@@ -161,7 +161,7 @@ def _described(outcome: Outcome, say: Say, done: bool) -> str:
         rows = [(text(path.name), text(what)) for path, what in outcome.warnings[:SHOWN]]
         parts.append(table([say("column_file"), say("column_mind")], rows, say("import_mind")))
     if done:
-        parts.append(f'<button class="act primary" data-pick="clips">{text(say("tab_clips"))} →</button>')
+        parts.append(onward(say("tab_clips"), "clips"))
     elif outcome.clips:
         parts.append(notice(say("import_ready", what=counted(outcome.clips, "clip")), "good"))
     return card(say("import_done" if done else "import_preview"), "".join(parts))

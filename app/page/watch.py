@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.commands.train import is_training, last_start
+from app.commands.train import last_start
 from engine.clips import Run
+from engine.queue import is_training
 
 EVENTS, LOG = "events.jsonl", "log.txt"
 KEPT = 32  # runs whose events are kept read
@@ -20,7 +21,7 @@ class View:
     """Where a run stands."""
 
     run: Run
-    phase: str  # "new", "starting", "features", "training", "scoring", "done", "failed" or "interrupted"
+    phase: str  # "new", "queued", "starting", "features", "training", "scoring", "done", "failed" or "interrupted"
     message: str = ""  # why it failed
     last: dict[str, dict[str, Any]] = field(default_factory=dict)  # the last event of each kind
     losses: list[tuple[float, float]] = field(default_factory=list)  # (step, loss)
@@ -74,8 +75,8 @@ def _enter(view: View, event: dict[str, Any]) -> None:
 
 def _phase(view: View) -> str:
     run, last = view.run, view.last
-    if run.status == "done":
-        return "done"
+    if run.status in ("done", "queued"):
+        return run.status
     if not is_training(run):
         if _just_started(run):
             return "starting"

@@ -1,12 +1,38 @@
 // What the whole page needs: its language and direction, keys, playing clips, and downloads of edited text.
 
 document.documentElement.lang = window.lectLanguage || "en";
-document.documentElement.dir = ["ar", "fa", "he", "ur"].includes(window.lectLanguage) ? "rtl" : "ltr";
+document.documentElement.dir = window.lectLanguage === "ar" ? "rtl" : "ltr";
 
 // <lect-words key="…">: a text of the catalogue inside HTML.
 customElements.define("lect-words", class extends HTMLElement {
   connectedCallback() { this.textContent = (window.lectWords || {})[this.getAttribute("key")] || ""; }
 });
+
+// Fields for a language offer what the registry has for the words in them; any other name may be written.
+const LANGUAGES_OFFERED = 30;
+let languages = null;
+
+async function offerLanguages(input) {
+  languages ??= fetch("/page/languages.tsv").then((answer) => answer.text()).then((text) => text.trim().split("\n").map((row) => row.split("\t")));
+  const words = input.value.trim().toLowerCase();
+  const known = await languages;
+  const found = words ? known.filter(([tag, name]) => tag.startsWith(words) || name.toLowerCase().includes(words)) : [];
+  found.sort((a, b) => b[0].startsWith(words) - a[0].startsWith(words) || a[1].length - b[1].length);
+  let list = document.getElementById("languages");
+  if (!list) list = document.body.appendChild(Object.assign(document.createElement("datalist"), { id: "languages" }));
+  list.replaceChildren(...found.slice(0, LANGUAGES_OFFERED).map(([tag, name]) => new Option(`${name} (${tag})`, tag)));
+  input.setAttribute("list", "languages");
+}
+
+document.addEventListener("input", (event) => {
+  const input = event.target.closest(".language input");
+  if (input) offerLanguages(input);
+});
+
+// What a click has opened elsewhere on the page is brought into view: a field, ready to be typed in; a part of the page.
+const later = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
+window.lectFocus = (part) => later(() => document.querySelector(`${part} textarea, ${part} input`)?.focus());
+window.lectShow = (part) => later(() => document.querySelector(part)?.scrollIntoView({ block: "nearest" }));
 
 const KEYS = {
   r: "lect-recorder .record", p: "lect-recorder .replay", k: "#keep", s: "#skip", g: "#gap",

@@ -107,6 +107,7 @@ class Recorder extends HTMLElement {
     this.ui.said.textContent = "";
     this.audio.pause();
     this.show("opening");
+    this.closing = false;
     this.microphone = await Microphone.open((block) => this.hear(block));
   }
 
@@ -121,6 +122,7 @@ class Recorder extends HTMLElement {
   }
 
   hear(block) {
+    if (this.closing) return; // what still comes while the microphone closes would set the meter again
     this.blocks.push(block);
     this.samples += block.length;
     const seconds = this.samples / (this.microphone ? this.microphone.rate : 48000);
@@ -146,6 +148,7 @@ class Recorder extends HTMLElement {
 
   async close() {
     const { rate } = this.microphone;
+    this.closing = true;
     await this.microphone.close();
     this.microphone = null;
     this.draw(METER_FLOOR_DBFS, this.samples / rate);
@@ -162,8 +165,8 @@ class Recorder extends HTMLElement {
   }
 
   handOver(file) {
-    const input = document.querySelector(`#${this.getAttribute("target")} input[type=file], input[type=file]#${this.getAttribute("target")}`)
-      || document.getElementById(this.getAttribute("target")).parentElement.querySelector("input[type=file]");
+    // Gradio puts an upload button's input beside it.
+    const input = document.getElementById(this.getAttribute("target")).parentElement.querySelector("input[type=file]");
     const files = new DataTransfer();
     files.items.add(file);
     input.files = files.files;

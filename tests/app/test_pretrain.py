@@ -94,6 +94,8 @@ def test_another_network_in_the_folder_of_a_training_is_refused(lect: Lect, tmp_
         ("--model", "[32]", "no JSON object"),
         ("--model", '{"dims": 32}', "'dims'"),
         ("--model", '{"dim": "wide"}', "'dim'"),
+        ("--model", '{"heads": 3}', "3 heads"),
+        ("--model", '{"frontend": "photograph"}', "'photograph'"),
         ("--settings", '{"batch": 8}', "'batch'"),
         ("--settings", '{"learning_rate": null}', "'learning_rate'"),
         ("--settings", '{"sampling": {"augmentation": {"echo": 1}}}', "'echo'"),

@@ -13,7 +13,10 @@ from engine.weights import load_model, load_shared_prompt
 from tests.conftest import PHONES
 
 NEW = Vocabulary("grapheme", tuple(" abeé"))
-BASE = ModelConfig(1000, 768, 12, 3072, 12, 6, "waveform", encoder_positions="convolutional", ctc=False)
+BASE = ModelConfig(
+    1000, 768, 12, 3072, 12, 6, "waveform", encoder_norm_first=False, decoder_norm_first=False,
+    encoder_positions="convolutional", ctc=False,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -125,3 +128,37 @@ def test_from_scratch_keeps_nothing_of_the_backbone(tiny_backbone: Backbone) -> 
     assert not torch.equal(model.encoder.layers[0].attention.key.weight, trained.encoder.layers[0].attention.key.weight)
     row = tensors["vocabulary.embedding"][NEW.tokens.index("a")]
     assert not torch.equal(row, trained.decoder.embedding[PHONES.tokens.index("a")])
+
+
+def trained_on_base(**spec: object) -> int:
+    """Numbers that learn on Wav2Seq-base with a vocabulary of 1000; no memory is used."""
+    letters = Vocabulary("grapheme", tuple(map(chr, range(0x4E00, 0x4E00 + 996))))
+    with torch.device("meta"):
+        model = EncoderDecoder(BASE).requires_grad_(False)
+        adaptation = make_adaptation(AdaptationSpec(**spec), model, letters, letters, {})  # type: ignore[arg-type]
+    return adaptation.trained_parameters()
+
+
+@pytest.mark.parametrize(("length", "millions"), [(60, 2.52), (120, 4.27), (180, 6.02)])
+def test_prompts_on_wav2seq_base_have_the_papers_parameter_counts(length: int, millions: float) -> None:
+    """The paper (arXiv 2310.02971) also counts an input prompt for each stack, which nothing reads once there are
+    key and value prompts in its layers: 2 x length x 768 that are neither made nor trained here.
+    """
+    learnt = trained_on_base(num_virtual_tokens=length, placement="e:all,d:all")
+    assert learnt == 1000 * 768 + length * 2 * (12 + 6) * 768
+    assert round((learnt + 2 * length * 768) / 1e6, 2) == millions
+
+
+@pytest.mark.parametrize(("rank", "millions"), [(64, 2.54), (128, 4.31), (192, 6.08)])
+def test_adapters_on_wav2seq_base_have_the_derived_parameter_counts(rank: int, millions: float) -> None:
+    learnt = trained_on_base(method="adapter", rank=rank, placement="e:all,d:all")
+    assert learnt == 1000 * 768 + (12 + 6) * 2 * 768 * rank
+    assert round(learnt / 1e6, 2) == millions
+
+
+def test_wav2seq_base_and_its_fine_tuning_have_the_papers_parameter_counts() -> None:
+    assert trained_on_base(method="finetune", finetune_layers=2) == 2 * 9_451_776 + 1000 * 768  # 19.7 million
+    with torch.device("meta"):
+        model = EncoderDecoder(BASE)
+    sizes = [sum(parameter.numel() for parameter in part.parameters()) for part in (model.encoder, model.decoder)]
+    assert [round(size / 1e6, 2) for size in sizes] == [94.37, round(56.71 + 0.768, 2)]

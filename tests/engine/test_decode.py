@@ -19,6 +19,7 @@ from engine.decode import (
     ctc_align,
     search,
     words,
+    write,
 )
 from engine.errors import BackboneError, TextError, UsageError
 from engine.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
@@ -239,6 +240,17 @@ def test_several_start_tokens_are_fed_before_the_search() -> None:
     assert found.score == pytest.approx(max(decoder.log_prob(t, (BOS, 5, EOS)) for t in tried), rel=1e-6)
 
 
+def test_what_a_vocabulary_starts_with_suppresses_and_has_room_for() -> None:
+    vocabulary = Vocabulary("grapheme", ("a", "b", "c"), start=(BOS, 5), suppressed=(4,))
+    babbler = Constant([np.log(np.array([0.01, 0.01, 0.01, 0.01, 0.6, 0.3, 0.06], np.float32))])  # rather 4, and no end
+    options = DecodeOptions(beam_size=1, max_repeats=0, max_tokens=9)
+    [found] = write(babbler, None, lengths(50), vocabulary, options, positions=6)
+    assert found.tokens == (5,) * (6 - 2)
+    assert len(babbler.rows_seen) == 6  # each token read, and none beyond
+    [found] = write(Constant(babbler.cycle), None, lengths(50), vocabulary, options)
+    assert len(found.tokens) == 9
+
+
 def test_rows_shrink_as_utterances_finish() -> None:
     quiet, loud = one_hot([EOS])[0], one_hot([4])[0]
     decoder = Constant([quiet, loud], batch=2)
@@ -377,6 +389,10 @@ def test_words_carry_the_product_of_their_tokens() -> None:
     marks = Vocabulary("grapheme", (" ", "e", "\u0301"))
     spelled = words(marks, Hypothesis((5, 6, 4, 5), -1.0, (1.0,) * 4))
     assert [word.text for word in spelled] == marks.decode((5, 6, 4, 5)).split() == ["é", "e"]
+    shared = Vocabulary("bytes", ("a", "Ġ", "Ġa", "æ", "Ĺ", "¥", "<|en|>"))  # the bytes of 日
+    found = words(shared, Hypothesis((6, 7, 8, 9, 5, 4), -1.0, (0.5, 0.5, 0.5, 0.8, 1.0, 0.9)))
+    assert found == [Word("a日", pytest.approx(0.1), 0, 4), Word("a", 0.9, 5, 6)]
+    assert words(shared, Hypothesis((7, 8, 9), -1.0, (0.5, 0.5, 1.0))) == [Word("日", 0.25, 0, 3)]
     assert words(graphemes, Hypothesis((), 0.0, ())) == []
     assert words(graphemes, Hypothesis((4,), 0.0, (0.5,))) == []
 

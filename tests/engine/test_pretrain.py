@@ -21,7 +21,7 @@ from engine.device import Device
 from engine.errors import UsageError
 from engine.pretrain import CHECKPOINT, LanguagePrompts, Pretraining, PretrainSettings, finish, learning_rate, pretrain
 from engine.processes import Processes
-from engine.sampling import BUCKET_SECONDS, Batches, Sampling
+from engine.sampling import PADDING_SECONDS, Batches, Sampling
 from tests.conftest import PHONES, TINY, WORDS, tones
 
 AUGMENTATION = Augmentation(speed_share=0, noise_share=0.5, room_share=0, band_share=0, clip_share=0)
@@ -75,7 +75,7 @@ def test_a_batch_depends_on_seed_and_number_alone(corpus: Corpus) -> None:
     first, second = batches()[21], batches()[21]
     assert torch.equal(first.waveform, second.waveform) and torch.equal(first.labels.tokens, second.labels.tokens)
     assert any(not torch.equal(batches(1)[step].lengths, batches()[step].lengths) for step in range(8))
-    assert first.waveform.shape[1] % int(BUCKET_SECONDS * SAMPLE_RATE) == 0
+    assert first.waveform.shape[1] % int(PADDING_SECONDS * SAMPLE_RATE) == 0
     held_out = {utterance.samples for utterance in corpus.utterances if utterance.held_out}
     seen = {int(length) for step in range(16) for length in batches()[step].lengths}
     assert not seen & held_out
@@ -100,6 +100,14 @@ def test_resumed_pretraining_equals_an_unbroken_one(corpus: Corpus, tmp_path: Pa
     resumed = events_of(corpus, broken, cpu)
     assert resumed[0]["step"] == 40
     assert resumed[0]["ctc"] == whole[2]["ctc"] and resumed[-1]["symbol_error_rate"] == whole[-1]["symbol_error_rate"]
+
+
+def test_a_checkpoint_of_other_languages_is_refused(corpus: Corpus, tmp_path: Path, cpu: Device) -> None:
+    events_of(corpus, tmp_path, cpu)
+    grown = Corpus(corpus.folder)
+    grown.utterances.append(replace(grown.utterances[0], language="zz"))
+    with pytest.raises(UsageError, match="other languages"):
+        events_of(grown, tmp_path, cpu)
 
 
 def test_each_language_has_its_own_prompts_in_every_self_attention() -> None:

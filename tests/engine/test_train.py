@@ -15,7 +15,7 @@ from engine.device import Device
 from engine.errors import TrainError
 from engine.features import ALL_LAYERS, FeatureCache
 from engine.learner import Learner
-from engine.train import BEST, TrainData, TrainSettings, make_learner, rate, step_batch, train
+from engine.train import BEST, LEARNING_RATES, TrainData, TrainSettings, make_learner, rate, step_batch, train
 from engine.weights import load_adaptation
 
 SPEC = AdaptationSpec(num_virtual_tokens=3, placement="e:last1,d:all")
@@ -95,8 +95,13 @@ def test_stopping_before_the_first_evaluation_still_leaves_a_result(run: Any, tm
     assert (tmp_path / "stopped" / BEST).exists()
 
 
+def test_the_learning_rate_is_the_methods_own_unless_it_is_given() -> None:
+    adapter = replace(SETTINGS, spec=AdaptationSpec(method="adapter"), learning_rate=0.0)
+    assert adapter.peak == LEARNING_RATES["adapter"] and replace(adapter, learning_rate=0.5).peak == 0.5
+
+
 def test_patience_ends_a_run_that_no_longer_improves(run: Any) -> None:
-    events = run("patient", replace(SETTINGS, max_steps=200, learning_rate=0.0, vocabulary_learning_rate=0.0,
+    events = run("patient", replace(SETTINGS, max_steps=200, learning_rate=1e-30, vocabulary_learning_rate=0.0,
                                     evaluations=20, early_stopping_patience=2))  # fmt: skip
     assert events[-1]["step"] == 30  # the first evaluation is the best, two worse ones follow
 

@@ -200,3 +200,18 @@ def test_a_strangers_vocabulary_is_refused(value: dict[str, object]) -> None:
 def test_a_token_that_does_not_exist_is_our_mistake() -> None:
     with pytest.raises(IndexError):
         Vocabulary("grapheme", ("a",)).decode([9])
+
+
+def test_a_new_vocabulary_starts_as_the_backbones_does() -> None:
+    backbone = Vocabulary("bytes", ("a", "<|en|>", "<|transcribe|>"), (), (BOS, 5, 6), (5, 6))
+    own = Vocabulary("unigram", ("▁a", "b"), (-1.0, -2.0))
+    led = own.led_by(backbone, "en")
+    assert led.symbols == ("▁a", "b", "<|en|>", "<|transcribe|>")
+    assert led.start == (BOS, 6, 7) and led.suppressed == (6, 7)
+    assert led.encode("ab a") == own.encode("ab a") and led.decode([*led.start, 4, 5]) == "ab"
+    assert led.languages() == ("en",) and own.languages() == ()
+    assert Vocabulary.from_json(led.to_json()) == led
+    assert own.led_by(own, "en") == own
+    assert backbone.starting_as(led).start == backbone.start
+    assert backbone.starting_as(own).start == (EOS,)
+    assert backbone.starting_as(own.led_by(backbone, "tlh")) == backbone  # it has no such token

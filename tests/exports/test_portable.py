@@ -82,7 +82,7 @@ def test_a_network_with_weights_of_its_own_as_int8(tmp_path: Path, backbone: Bac
     assert report.int8_agreement is not None and report.int8_agreement >= INT8_AGREEMENT
     runtime = Runtime.open(tmp_path / "tuned")
     assert runtime.compute_type == "int8"
-    heard = [runtime.transcribe(clip).text for clip in clips]
+    heard = [runtime.transcribe_batch([clip])[0].text for clip in clips]
     expected = texts(tuned, own, LETTERS, clips)
     assert sum(a == b for a, b in zip(heard, expected, strict=True)) >= INT8_AGREEMENT * len(clips)
 

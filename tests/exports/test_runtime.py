@@ -20,12 +20,13 @@ from engine.weights import save_backbone
 from exports.bundle import write_bundle
 from exports.pack import write_pack
 from exports.parity import Clips, ParityError
-from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime
+from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime, SpeechOptions
 from exports.sessions import DECODER, ENCODER
 from tests.conftest import PHONES, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents, sharpened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
+WHOLE = SpeechOptions(vad="off")  # the clips are tones, which are no speech
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,9 @@ def printed(code: str, *arguments: Path) -> dict[str, Any]:
 
 
 TRANSCRIBE = """
-from exports.runtime import Runtime
+from exports.runtime import Runtime, SpeechOptions
 runtime = Runtime.open(*sys.argv[2:])
-heard = runtime.transcribe(sys.argv[1])
+heard = runtime.transcribe(sys.argv[1], SpeechOptions(vad="off"))
 loaded = sorted({"torch", "gradio", "onnx"} & {name for name, module in sys.modules.items() if module})
 print(json.dumps({"text": heard.text, "device": heard.device, "loaded": loaded}))
 """
@@ -116,16 +117,16 @@ def test_a_refused_swap_changes_nothing(
     backbone: Backbone, packs: tuple[Path, Path], tmp_path: Path, clips: list[np.ndarray]
 ) -> None:
     runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
-    before = runtime.transcribe(clips[1]).text
+    before = runtime.transcribe(clips[1], WHOLE).text
     write_bytes(tmp_path / "bad.lect", b"nothing")
     with pytest.raises(PackError):
         runtime.swap(tmp_path / "bad.lect")
-    assert runtime.transcribe(clips[1]).text == before
+    assert runtime.transcribe(clips[1], WHOLE).text == before
 
 
 def test_a_batch_is_its_clips(backbone: Backbone, packs: tuple[Path, Path], clips: list[np.ndarray]) -> None:
     runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
-    alone = [runtime.transcribe(clip).text for clip in clips]
+    alone = [runtime.transcribe(clip, WHOLE).text for clip in clips]
     assert any(alone)
     assert [one.text for one in runtime.transcribe_batch(clips)] == alone
     assert [one.text for one in runtime.transcribe_batch(clips, batch_seconds=1.0)] == alone
@@ -217,19 +218,26 @@ def test_graphs_of_other_weights_are_refused(
         (np.zeros(0, np.float32), "is empty, not mono"),
         (np.zeros((2, 800), np.float32), "is empty, not mono"),
         (np.full(800, np.nan, np.float32), "not numbers"),
-        (np.zeros(31 * 16_000, np.float32), "is 31 s long; up to 30 s"),
     ],
 )
 def test_recordings_that_cannot_be_used(
     backbone: Backbone, packs: tuple[Path, Path], samples: np.ndarray, sentence: str
 ) -> None:
+    runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
     with pytest.raises(AudioError, match=sentence):
-        Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(samples)
+        runtime.transcribe(samples)
+    with pytest.raises(AudioError, match=sentence):
+        runtime.transcribe_batch([samples])
+
+
+def test_a_batch_takes_clips_that_a_backbone_hears_at_once(backbone: Backbone, packs: tuple[Path, Path]) -> None:
+    with pytest.raises(AudioError, match=r"31 s long; up to 30 s fit into a batch: transcribe it by itself\."):
+        Runtime.open(packs[0], backbone.folder, device="cpu").transcribe_batch([np.zeros(31 * 16_000, np.float32)])
 
 
 @pytest.mark.parametrize("samples", [1, 100, 800])
 def test_recordings_shorter_than_a_frame(backbone: Backbone, packs: tuple[Path, Path], samples: int) -> None:
-    heard = Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(np.zeros(samples, np.float32))
+    heard = Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(np.zeros(samples, np.float32), WHOLE)
     assert isinstance(heard.text, str)
 
 

@@ -1,0 +1,75 @@
+"""A run on the page: how far it is, its curves, what it hears; and the list of all runs. It does not know events."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.output import duration, percent
+from app.page import pictures
+from app.page.markup import card, meter, notice, onward, speech, table, text
+from app.page.texts import Say
+from app.page.watch import View
+
+
+def live(view: View, say: Say) -> str:
+    """One run."""
+    parts = [_progress(view, say)]
+    if "start" in view.last:
+        parts.append(f'<p class="muted">{text(_facts(view.last["start"], say))}</p>')
+    steps = view.step if view.phase == "done" else view.steps
+    if view.rates:
+        base = view.last.get("base", {}).get("dev_cer")
+        parts.append(pictures.chart(view.rates, steps, say("curve_cer"), base=base, percent=True))
+    if view.losses:
+        parts.append(pictures.chart(view.losses, steps, say("curve_loss")))
+    if (evaluation := view.last.get("evaluation", {})).get("texts"):
+        rows = [(speech(one["label"]), speech(one["text"])) for one in evaluation["texts"]]
+        headings = [say("column_label"), say("column_heard")]
+        parts.append(table(headings, rows, say("train_texts", step=evaluation["step"])))
+    return card(say("run_title", number=view.run.id), "".join(parts))
+
+
+def _progress(view: View, say: Say) -> str:
+    if view.phase == "features":
+        at = view.last["features"]
+        return meter(at["done"] / at["total"], say("phase_features", done=at["done"], total=at["total"]))
+    if view.phase == "training":
+        left = duration(view.last["step"]["seconds_left"])
+        return meter(view.step / view.steps, say("phase_training", step=view.step, total=view.steps, left=left))
+    if view.phase == "failed":
+        return notice(view.message or say("phase_failed"), "bad")
+    if view.phase == "interrupted":
+        return notice(say("phase_interrupted"), "warn")
+    if view.phase in ("queued", "new"):
+        return notice(say(f"phase_{view.phase}"))
+    if view.phase == "done":
+        facts = view.run.facts
+        told = say("phase_done", step=facts.get("best_step", "?"), length=duration(facts.get("seconds", 0)))
+        return notice(told, "good") + onward(say("tab_results"), "results")
+    return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
+
+
+def _facts(start: dict[str, Any], say: Say) -> str:
+    return say(
+        "train_facts",
+        method=say("method_" + start["settings"]["spec"]["method"]),
+        clips=start["train_clips"],
+        length=duration(start["train_seconds"]),
+        numbers=f"{start['trained_parameters']:,}",
+        device=start["device"],
+        precision=start["precision"],
+    )
+
+
+def listed(views: Sequence[View], shown: str, say: Say) -> str:
+    """All runs, the newest first."""
+    headings = [say("column_run"), say("train_method"), say("column_state"), say("column_best")]
+    return table(headings, [_row(view, shown, say) for view in reversed(views)], say("train_runs"), numbers=(3,))
+
+
+def _row(view: View, shown: str, say: Say) -> tuple[str, ...]:
+    run = view.run
+    rate = min((rate for _, rate in view.rates), default=None)
+    mark = ' aria-current="true"' if run.id == shown else ""
+    name = f'<button class="link" data-pick="{run.id}"{mark}>{run.id}</button>'
+    state = say(f"state_{view.phase}")
+    return name, text(say("method_" + run.method)), text(state), percent(rate) if rate is not None else "–"

@@ -1,0 +1,65 @@
+"""Which recordings are meant, and where the text of each goes. It does not know how they are transcribed."""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UsageError
+
+VIDEO_SUFFIXES = frozenset((".mkv", ".mov", ".avi"))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One file."""
+
+    path: Path
+    inside: Path  # its place below the folder that was named; for a file that was named itself, its name
+
+
+def recordings(named: Sequence[Path]) -> list[Recording]:
+    """Files as they are named, there or not; of folders all sound and video below them, sorted."""
+    return [
+        found for path in named for found in (_below(path) if path.is_dir() else [Recording(path, Path(path.name))])
+    ]
+
+
+def formats(text: str) -> list[str]:
+    """An argument that names formats, apart by commas, in any case; `all` is all of them."""
+    from exports.formats import WRITERS
+
+    known = {name.lower(): name for name in WRITERS}
+    if text.lower() == "all":
+        return list(WRITERS)
+    if wrong := [name for name in text.split(",") if name.lower() not in known]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(WRITERS)}, all")
+    return list(dict.fromkeys(known[name.lower()] for name in text.split(",")))
+
+
+def outputs(found: Sequence[Recording], folder: Path | None, names: Sequence[str]) -> dict[Recording, dict[str, Path]]:
+    """Each recording's file in each format; none without a folder. Raises UsageError when two would share one."""
+    from exports.formats import EXTENSIONS
+
+    if folder is None:
+        return {each: {} for each in found}
+    places = {
+        each: {name: folder / each.inside.with_name(f"{each.inside.stem}{EXTENSIONS[name]}") for name in names}
+        for each in found
+    }
+    paths = [path for files in places.values() for path in files.values()]
+    if len(places) < len(found) or len(set(paths)) < len(paths):
+        raise UsageError("Two of these recordings would be written to one file: give each call names that differ.")
+    return places
+
+
+def _below(folder: Path) -> Iterator[Recording]:
+    from engine.layouts import SOUND_SUFFIXES
+
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not name.startswith(".") and path.suffix.lower() in SOUND_SUFFIXES | VIDEO_SUFFIXES:
+                yield Recording(path, path.relative_to(folder))

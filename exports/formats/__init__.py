@@ -1,0 +1,29 @@
+"""A transcript in the formats that people work in: one function each, `Transcript` and media file to text.
+
+It knows neither how a transcript is made nor where its file goes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from exports.formats.annotations import eaf, textgrid
+from exports.formats.subtitles import srt, vtt
+from exports.formats.tables import audacity, csv, ctm, json, tsv, txt
+from exports.transcript import Transcript
+
+Writer = Callable[[Transcript, Path], str]
+
+# Name, which is also the file's extension, -> writer. Audacity's labels are .txt for Audacity itself.
+WRITERS: dict[str, Writer] = {
+    "txt": txt,
+    "srt": srt,
+    "vtt": vtt,
+    "tsv": tsv,
+    "json": json,
+    "eaf": eaf,
+    "TextGrid": textgrid,
+    "audacity": audacity,
+    "ctm": ctm,
+    "csv": csv,
+}
+EXTENSIONS = {name: f".{name}" for name in WRITERS} | {"audacity": ".labels.txt"}

@@ -1,0 +1,55 @@
+"""What was heard in a recording, and when. All times are seconds from the recording's beginning.
+
+Plain data: it does not know how it was found nor how it is written to a file.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+WordTimes = Literal["ctc", "estimated"]
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """One word."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float  # in [0, 1]: the product of its tokens' confidences
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stretch of speech; segments are in order and do not overlap."""
+
+    start: float
+    end: float
+    text: str
+    words: tuple[TimedWord, ...]
+    confidence: float  # in [0, 1]: geometric mean over the tokens
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A stretch in which nothing was written down."""
+
+    start: float
+    end: float
+    reason: Literal["no speech", "no words"]  # by the voice activity; or by the recogniser, which heard nothing in it
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was heard in one recording: segments and skipped stretches together cover all of it."""
+
+    text: str
+    segments: tuple[Segment, ...]
+    skipped: tuple[Skipped, ...]
+    words: tuple[TimedWord, ...]  # those of all segments
+    confidence: float  # in [0, 1]: geometric mean over the segments, by their words; 0 where nothing was heard
+    seconds: float  # of audio
+    real_time_factor: float  # seconds of work a second of audio, reading included; in a batch, the batch's
+    device: str  # cpu or cuda, as read back from ONNX Runtime
+    vad: str  # what looked for speech: silero, energy or off
+    word_times: WordTimes  # aligned with the CTC head's output; or spread over the segment where there is no such head

@@ -1,0 +1,158 @@
+"""`lect backbone`: foreign models come into the store whole, or not at all, and are listed with what matters."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from engine.backbone import open_backbone, verify_backbone
+from engine.handles import NO_HANDLES
+from engine.model import EncoderDecoder, sinusoids
+from engine.weights import load_model
+from tests.app.conftest import FAST, Lect
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzĠ"
+CONTROLS = ("endoftext", "startoftranscript", "en", "sw", "transcribe", "startoflm", "nospeech", "notimestamps")
+DIM, LAYERS = 16, 1
+
+
+def whisper_folder(folder: Path) -> Path:
+    """Random weights in Hugging Face's layout, written without its library."""
+    folder.mkdir()
+    tokens = [*LETTERS, *(f"<|{name}|>" for name in CONTROLS)]
+    sizes = {
+        "vocab_size": len(tokens), "d_model": DIM, "num_mel_bins": 80, "max_target_positions": 20,
+        "encoder_layers": LAYERS, "decoder_layers": LAYERS, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
+    }  # fmt: skip
+    specials = {"decoder_start_token_id": tokens.index("<|startoftranscript|>"), "eos_token_id": len(LETTERS)}
+    (folder / "config.json").write_text(json.dumps({"model_type": "whisper"} | sizes | specials))
+    (folder / "vocab.json").write_text(json.dumps({letter: index for index, letter in enumerate(LETTERS)}))
+    added = {f"<|{name}|>": len(LETTERS) + index for index, name in enumerate(CONTROLS)}
+    (folder / "added_tokens.json").write_text(json.dumps(added))
+    save_file(weights(len(tokens)), folder / "model.safetensors")
+    return folder
+
+
+def weights(vocabulary: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(4)
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.conv1.weight": (DIM, 80, 3),
+        "encoder.conv2.weight": (DIM, DIM, 3),
+        "decoder.embed_tokens.weight": (vocabulary, DIM),
+        "decoder.embed_positions.weight": (20, DIM),
+    }
+    vectors = ["encoder.conv1.bias", "encoder.conv2.bias"]
+    norms = ["encoder.layer_norm", "decoder.layer_norm"]
+    for stack, attentions in (("encoder", ["self_attn"]), ("decoder", ["self_attn", "encoder_attn"])):
+        layer = f"{stack}.layers.0"
+        shapes |= {f"{layer}.fc1.weight": (24, DIM), f"{layer}.fc1.bias": (24,), f"{layer}.fc2.weight": (DIM, 24)}
+        vectors.append(f"{layer}.fc2.bias")
+        norms.append(f"{layer}.final_layer_norm")
+        for attention in attentions:
+            parts = ("q_proj", "k_proj", "v_proj", "out_proj")
+            shapes |= {f"{layer}.{attention}.{part}.weight": (DIM, DIM) for part in parts}
+            vectors += [f"{layer}.{attention}.{part}.bias" for part in parts if part != "k_proj"]
+            norms.append(f"{layer}.{attention}_layer_norm")
+    vectors += [f"{norm}.{part}" for norm in norms for part in ("weight", "bias")]
+    tensors = {name: torch.randn(shape) for name, shape in (shapes | dict.fromkeys(vectors, (DIM,))).items()}
+    tensors["encoder.embed_positions.weight"] = sinusoids(torch.arange(1500), DIM)
+    return {f"model.{name}": tensor for name, tensor in tensors.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidy(home: Path) -> Iterator[None]:
+    """Takes out again what is added here: other modules have the same home."""
+    store = home / "backbones"
+    before = set(store.iterdir())
+    yield
+    for folder in set(store.iterdir()) - before:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whisper_folder(tmp_path_factory.mktemp("foreign") / "whisper-mini")
+
+
+def test_a_whisper_folder_is_added_and_listed(lect: Lect, whisper: Path, home: Path) -> None:
+    added = lect("backbone", "add", whisper, "--json").json
+    assert added["name"] == "whisper-mini" and added["languages"] == ["en", "sw"] and added["licence"] == "Apache-2.0"
+    folder = home / "backbones" / "whisper-mini"
+    assert verify_backbone(folder) == [] and not list(home.glob(".*.part"))
+    backbone = open_backbone("whisper-mini")
+    model = load_model(backbone)
+    source = weights(len(LETTERS) + len(CONTROLS))["model.decoder.embed_positions.weight"]
+    torch.testing.assert_close(model.decoder.positions, source, atol=2e-3, rtol=1e-3)  # float16
+    tokens = torch.tensor([list(backbone.vocabulary.start)])
+    assert model(torch.randn(1, 8000), torch.tensor([8000]), tokens, NO_HANDLES)[0].isfinite().all()
+    listed = lect("backbone", "list").out
+    assert all(word in listed for word in ("whisper-mini", "kB", "en, sw", "Apache-2.0", "no graphs", "tiny"))
+    assert lect("backbone", "add", whisper).failed_with("already", "--name", code=2)
+    assert lect("backbone", "verify", "whisper-mini").code == 0
+
+
+def test_ones_own_backbone_is_added_under_another_name(lect: Lect, home: Path) -> None:
+    own = home / "backbones" / "tiny"
+    assert lect("backbone", "add", own, "--name", "mine", "--licence", "MIT").code == 0
+    copy = open_backbone("mine")
+    assert (copy.name, copy.licence, copy.sha256) == ("mine", "MIT", open_backbone("tiny").sha256)
+    assert verify_backbone(copy.folder) == []
+    assert isinstance(load_model(copy), EncoderDecoder)
+
+
+def test_a_model_on_the_hub_is_fetched_only_when_asked(
+    lect: Lect, whisper: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def snapshot_download(name: str, allow_patterns: list[str]) -> str:
+        asked.append(name)
+        if name != "someone/whisper-mini":
+            raise ConnectionError("a long story\nin two lines")
+        assert "model.safetensors" in allow_patterns
+        return str(whisper)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert lect("backbone", "add", "someone/whisper-mini", "--name", "x").failed_with("not there", code=2)
+    assert asked == []
+    assert lect("backbone", "add", "else/where", "--hub").failed_with("else/where", "connection")
+    assert lect("backbone", "add", "someone/whisper-mini", "--hub", "--name", "fetched").code == 0
+    assert open_backbone("fetched").name == "fetched"
+
+
+def test_it_learns_and_is_packed(lect: Lect, whisper: Path, home: Path, project: Path) -> None:
+    assert lect("backbone", "add", whisper, "--name", "quick", "--window-seconds", "2").code == 0
+    assert open_backbone("quick").sha256 != open_backbone("fetched").sha256, "another window is another network"
+    on_it = ("train", "--project", project, "--backbone", "quick", *FAST)
+    assert lect(*on_it, "--ctc-weight", "0.5").failed_with("no CTC head", code=2)
+    assert lect(*on_it, "--language", "tlh").failed_with("en, sw", code=2)
+    assert lect("train", "--project", project, "--backbone", "tiny", "--language", "sw").failed_with(
+        "no language", code=2
+    )
+    done = lect(*on_it, "--language", "sw", "--json").json
+    assert done["status"] == "done" and done["test"]["clips"] > 0
+    own, run = open_backbone("quick").vocabulary, Path(done["folder"])
+    assert json.loads((run / "vocabulary.json").read_text())["start"] == list(own.starting("sw").start)
+    packed = lect("pack", done["run"], "--project", project, "-o", project / "x.lect", "--json").json
+    assert packed["parameters"] == 2 * (LAYERS + LAYERS) * 2 * DIM  # prompts of two vectors, and no vocabulary
+
+
+def test_what_cannot_be_added_leaves_nothing(lect: Lect, whisper: Path, home: Path, tmp_path: Path) -> None:
+    before = set(home.rglob("*"))
+    (tmp_path / "notes.pt").write_text("no checkpoint")
+    (tmp_path / "empty").mkdir()
+    assert lect("backbone", "add", tmp_path / "notes.pt").failed_with("no checkpoint")
+    assert lect("backbone", "add", tmp_path / "empty").failed_with("config.json")
+    assert lect("backbone", "add", tmp_path / "absent").failed_with("not there", code=2)
+    assert lect("backbone", "add", whisper, "--name", "../elsewhere").failed_with("cannot be", code=2)
+    assert lect("backbone", "add").failed_with("what to add", code=2)
+    assert lect("backbone", "list", "--name", "x").failed_with("go with", code=2)
+    own = home / "backbones" / "tiny"
+    assert lect("backbone", "add", own, "--name", "x", "--window-seconds", 2).failed_with("no Whisper folder", code=2)
+    assert lect("transcribe", "x.wav", "--pack", own, "--task", "translate").failed_with("--language", code=2)
+    assert set(home.rglob("*")) == before

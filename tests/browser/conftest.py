@@ -1,0 +1,191 @@
+"""A server with a tiny backbone, a real Chromium with a fake microphone, and windows that may reach nothing else."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+
+from engine.audio import SAMPLE_RATE
+from engine.importers import import_into
+from engine.model import EncoderDecoder
+from engine.store import Project
+from engine.weights import save_backbone
+from tests.app.conftest import speech, write_set
+from tests.conftest import PHONES, TINY
+
+ROOT = Path(__file__).parents[2]
+MICROPHONE_RATE = 48_000  # what Chromium's fake device reads
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-ui-for-media-stream --use-fake-device-for-media-stream"
+).split()
+BUILD = """
+from engine.backbone import open_backbone
+from engine.weights import load_model
+from exports.build import build_backbone
+backbone = open_backbone("tiny")
+build_backbone(backbone, load_model(backbone))
+"""
+PATIENCE_MS = 300_000  # two cores that others keep busy
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """LECT_HOME with the backbone `tiny` and its graphs."""
+    folder = tmp_path_factory.mktemp("home")
+    torch.manual_seed(1)
+    save_backbone(
+        folder / "backbones" / "tiny", "tiny", EncoderDecoder(TINY), PHONES, languages=("xx",), licence="CC0-1.0"
+    )
+    before = os.environ.get("LECT_HOME")
+    os.environ["LECT_HOME"] = str(folder)
+    # In a process of its own: PyTorch's exporter logs so much that pytest, which keeps it, doubles its time.
+    # One thread: on a busy machine, threads that wait for each other take many times as long.
+    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", BUILD], cwd=ROOT, env=variables, check=True, capture_output=True)
+    yield folder
+    os.environ.pop("LECT_HOME") if before is None else os.environ.update(LECT_HOME=before)
+
+
+@dataclass
+class Server:
+    """`lect ui` in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Ends it by a signal."""
+        self.process.send_signal(number)
+        self.process.wait(120)
+
+
+def start_server(home: Path, *options: str, **environment: str) -> Server:
+    """Starts one at a free port and waits until it listens."""
+    command = [sys.executable, "-m", "app", "ui", "--port", "0", "--json", *options]
+    variables = {**os.environ, "LECT_HOME": str(home), "OMP_NUM_THREADS": "1", **environment}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=variables)
+    assert process.stdout is not None
+    return Server(process, json.loads(process.stdout.readline())["url"])
+
+
+@pytest.fixture(scope="session")
+def server(home: Path) -> Iterator[Server]:
+    """The server of all tests that do not kill it."""
+    started = start_server(home)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the fake microphone hears, again and again: a sentence and a pause."""
+    wave = soxr.resample(
+        np.concatenate([speech("ba da go"), np.zeros(SAMPLE_RATE // 2, np.float32)]), SAMPLE_RATE, MICROPHONE_RATE
+    )
+    noise = np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32)
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    soundfile.write(path, wave + 0.0005 * noise, MICROPHONE_RATE, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(microphone: Path) -> Iterator[Any]:
+    """Headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'lect[dev]' gives playwright")
+    found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine: apt-get install -y --no-install-recommends chromium")
+    with playwright.sync_playwright() as driver:
+        arguments = [*ARGUMENTS, f"--use-file-for-fake-audio-capture={microphone}"]
+        launched = driver.chromium.launch(executable_path=found, headless=True, args=arguments)
+        yield launched
+        launched.close()
+
+
+Window = Callable[..., Any]
+
+
+@pytest.fixture
+def window(browser: Any, server: Server) -> Iterator[Window]:
+    """`window(locale=…, width=…)`: a page in a context of its own; what it asks of another machine fails the test."""
+    contexts, outside, errors = [], list[str](), list[str]()
+
+    def refuse(route: Any) -> None:
+        if urlsplit(route.request.url).hostname in ("127.0.0.1", None):
+            route.continue_()
+        else:
+            outside.append(route.request.url)
+            route.abort()
+
+    def opened(url: str = server.url, width: int = 1280, height: int = 900, **options: Any) -> Any:
+        context = browser.new_context(
+            permissions=["microphone"], viewport={"width": width, "height": height}, **{"locale": "en-GB"} | options
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        context.route("**/*", refuse)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        page.locator("#header .header").wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not outside, "the page asked another machine for something"
+    assert not errors
+
+
+@pytest.fixture
+def project(home: Path, tmp_path: Path) -> Iterator[Project]:
+    """A project of twelve clips, split, that the page opens next."""
+    from app.page.recent import new_folder, remember
+    from engine.runs import stop_run
+
+    made = Project.create(new_folder("clips"), f"Clips {tmp_path.name}", "x-test")
+    import_into(made, write_set(tmp_path / "set"))
+    made.assign_splits()
+    remember(made)
+    yield made
+    for run in reversed(made.runs()):  # those that wait are taken out of the queue first
+        made.update_run(run.id, status="created" if run.status == "queued" else run.status)
+        stop_run(made, run.id)
+
+
+def go(page: Any, step: str) -> None:
+    """Opens a step by its English name."""
+    page.get_by_role("tab", name=step, exact=True).click()
+
+
+def fill(page: Any, element: str, words: str) -> None:
+    """Types into a field of the page."""
+    page.locator(f"#{element} :is(input, textarea)").first.fill(words)
+
+
+def choose_tiny(page: Any, steps: int) -> None:
+    """Sets the tiny backbone and a number of steps in the expert drawer."""
+    page.locator("#expert > button, #expert .label-wrap").first.click()
+    box = page.locator("#backbone input")
+    box.wait_for()
+    if box.input_value() != "tiny":
+        box.click()
+        page.get_by_role("option", name="tiny", exact=True).click()
+    fill(page, "expert-max-steps", str(steps))
+    fill(page, "expert-copies", "2")
+    fill(page, "expert-per-device-train-batch-size", "4")

@@ -1,0 +1,56 @@
+"""Every step works offline, in three languages and at the width of a phone, and names its controls."""
+
+from typing import Any
+
+import pytest
+
+from app.page.texts import catalogues
+from engine.store import Project
+from tests.browser.conftest import Window
+
+pytestmark = pytest.mark.browser
+STEPS = ("project", "record", "import", "clips", "train", "results", "export", "transcribe")
+
+
+def visit(page: Any, step: str, language: str = "en") -> None:
+    """Opens a step, whose tab may be behind the menu of a narrow window."""
+    name = catalogues()[language][f"tab_{step}"]
+    tab = page.get_by_role("tab", name=name, exact=True).locator("visible=true")
+    if tab.count():
+        tab.first.click()
+    else:
+        page.locator("#steps .overflow-menu > button").first.click()
+        page.locator("#steps .overflow-dropdown button", has_text=name).first.click()
+    page.wait_for_timeout(400)
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "ar"])
+def test_every_step_in_every_language(window: Window, project: Project, language: str) -> None:
+    page = window(locale=language)
+    texts = catalogues()[language]
+    assert page.evaluate("document.documentElement.dir") == ("rtl" if language == "ar" else "ltr")
+    for step in STEPS:
+        visit(page, step, language)
+        assert "__i18n__" not in page.inner_text("body")
+    assert texts["export_make"] in page.content()
+    assert page.evaluate("document.fonts.check('16px Lect')")
+
+
+def test_nothing_is_wider_than_a_phone(window: Window, project: Project) -> None:
+    page = window(width=390, height=800)
+    for step in STEPS:
+        visit(page, step)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, step
+
+
+def test_every_control_has_a_name(window: Window, project: Project) -> None:
+    page = window()
+    for step in STEPS:
+        visit(page, step)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, input, textarea, select")]
+              .filter((e) => e.offsetParent && !["file", "hidden"].includes(e.type) && !e.closest(".away"))
+              .filter((e) => !(e.ariaLabel || e.title || e.innerText || e.labels?.length || e.closest("label")))
+              .map((e) => e.outerHTML.slice(0, 160))"""
+        )
+        assert not nameless, step

@@ -1,0 +1,187 @@
+"""The whole story in a real browser: from an empty project to a transcription with the exported pack."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.store import Project
+from exports.pack import verify_pack
+from exports.runtime import Runtime
+from tests.app.conftest import WORDS, write_set
+from tests.browser.conftest import Window, choose_tiny, fill, go
+
+pytestmark = pytest.mark.browser
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    """A folder as a zip, under its own name."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"{folder.name}/{file.name}")
+    return target
+
+
+def record(page: Any, seconds: float = 1.8) -> None:
+    """Records a take with the fake microphone and waits for its verdict."""
+    page.locator("lect-recorder .record >> visible=true").click()
+    page.locator("lect-recorder .record.going >> visible=true").wait_for()
+    page.wait_for_timeout(1000 * seconds)
+    page.locator("lect-recorder .record >> visible=true").click()
+    page.locator("#verdict .notice").wait_for()
+
+
+def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tmp_path: Path) -> None:
+    page = window()
+    page.locator("#new-project .label-wrap").click()
+    fill(page, "new-name", "Ba da")
+    fill(page, "new-language", "kabyle")
+    page.locator("#languages option[value=kab]").wait_for(state="attached")
+    fill(page, "new-language", "x-bada")
+    page.locator("#make").click()
+    page.locator("#header", has_text="Ba da").wait_for()
+    project = Project.open(home / "projects" / "Ba-da")
+    assert (project.name, project.language) == ("Ba da", "x-bada")
+
+    go(page, "Import")
+    page.locator("#import-files input[type=file]").set_input_files(
+        zipped(write_set(tmp_path / "set"), tmp_path / "set.zip")
+    )
+    page.locator("#import-files", has_text="set.zip").wait_for()
+    page.locator("#import-look").click()
+    page.locator("#import-told", has_text="Ready to import 12 clips").wait_for()
+    assert not project.clips(), "a preview wrote something"
+    page.locator("#import-take").click()
+    page.locator("#import-told", has_text="Imported").wait_for()
+    assert {clip.text for clip in project.clips()} == set(WORDS)
+
+    go(page, "Record")
+    fill(page, "typed", "ba da go\nsu mi")
+    page.locator("#add-sentences").click()
+    page.locator("#prompt", has_text="Sentence 1 of 2").wait_for()
+    fill(page, "speaker", "Ana")
+    page.locator("#record-progress", has_text="0 of 2").wait_for()
+    record(page)
+    assert not project.clips()[12:], "a take was kept unasked"
+    page.locator("#keep").click()
+    page.locator("#prompt", has_text="Sentence 2 of 2").wait_for()
+    kept = project.clips()[-1]
+    assert (kept.text, kept.speaker) == ("ba da go", "Ana") and kept.seconds > 1
+
+    go(page, "Train")
+    choose_tiny(page, steps=20)
+    page.locator("#start").click()
+    page.locator("#live", has_text="Done: best at step").wait_for()
+    assert project.runs()[-1].status == "done"
+    page.locator("#live [data-pick=results]").click()
+    page.locator("#summary .rate.after").first.wait_for()
+    assert page.locator("#result-rows tbody tr").count() == len(project.clips("test"))
+
+    go(page, "Export")
+    page.locator("#export-make").click()
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    pack = tmp_path / "copy.lect"
+    download.value.save_as(pack)
+    assert verify_pack(pack).manifest.language == "x-bada"
+
+    page.locator("#export-made [data-pick=transcribe]").click()
+    sound = project.clips()[0].path
+    page.locator("#transcribe-files input[type=file]").set_input_files(sound)
+    page.locator("#transcribe-files", has_text=sound.suffix).wait_for()
+    page.locator("#transcribe-go").click()
+    page.locator("#transcript textarea").wait_for()
+    page.locator("#transcribed", has_text="1 of 1 recordings").wait_for()
+    assert page.locator("#transcribed .bad").count() == 0
+    assert page.locator("#transcript textarea").input_value() == Runtime.open(pack).transcribe(sound).text
+    fill(page, "transcript", "ba da")
+    with page.expect_download() as download:
+        page.locator("#save-json").click()
+    assert json.loads(Path(download.value.path()).read_text())["files"][0]["file"] == sound.name
+
+
+def test_the_sample_opens_with_one_click(window: Window, home: Path) -> None:
+    page = window()
+    page.locator("#sample").click()
+    page.locator("#header", has_text="Sample").wait_for()
+    sample = Project.open(home / "projects" / "sample")
+    assert len(sample.clips()) == 170 and sample.language == "sw"
+    assert all(sample.clips(split) for split in ("train", "dev", "test"))
+
+
+def test_a_clip_is_found_corrected_deleted_and_brought_back(window: Window, project: Project) -> None:
+    page = window()
+    go(page, "Clips")
+    fill(page, "search", "su la go")
+    page.locator("#clips", has_text="1 of 12 clips").wait_for()
+    page.locator("#clips .clip").click()
+    page.locator("#clip audio").wait_for()
+    fill(page, "label", "su la gó")
+    page.locator("#save-clip").click()
+    page.get_by_text("Saved.").first.wait_for()
+    assert "su la gó" in {clip.text for clip in project.clips()}
+    page.locator("#delete-clip").click()
+    page.locator("#header", has_text="11 clips").wait_for()
+    page.locator("#undo").click()
+    page.locator("#header", has_text="12 clips").wait_for()
+    assert "su la gó" in {clip.text for clip in project.clips()}
+    page.locator("#report .label-wrap").click()
+    page.locator("#set-report .symbol").first.wait_for()
+
+
+def test_everything_about_recording_works_by_keys(window: Window, project: Project) -> None:
+    page = window()
+    page.keyboard.press("Tab")
+    for _ in range(30):
+        if page.evaluate("document.activeElement.textContent") == "Record":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("#typed textarea").wait_for()
+    while page.evaluate("document.activeElement.closest('#typed') === null"):
+        page.keyboard.press("Tab")
+    page.keyboard.type("ba da go\nmi su\nla la")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("#prompt", has_text="Sentence 1 of 3").wait_for()
+    page.keyboard.press("r")
+    page.locator("lect-recorder .record.going >> visible=true").wait_for()
+    page.wait_for_timeout(1500)
+    page.keyboard.press("r")
+    page.locator("#verdict .notice").wait_for()
+    page.keyboard.press("p")
+    page.keyboard.press("k")
+    page.locator("#prompt", has_text="Sentence 2 of 3").wait_for()
+    assert project.clips()[-1].text == "ba da go"
+    page.keyboard.press("ArrowLeft")
+    page.locator("#prompt .takes [data-pick^=delete]").press("Enter")
+    page.locator("#prompt .takes [data-pick^=restore]").wait_for()
+    assert len(project.clips()) == 12
+    page.locator("#prompt .takes [data-pick^=restore]").press("Enter")
+    page.locator("#prompt .takes [data-play]").wait_for()
+    assert len(project.clips()) == 13
+    page.keyboard.press("g")
+    page.locator("#prompt", has_text="Sentence 2 of 3").wait_for()
+    page.keyboard.press("s")
+    page.locator("#prompt", has_text="Sentence 3 of 3").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#prompt", has_text="skipped").wait_for()
+    page.keyboard.press("g")
+    page.locator("#prompt", has_text="Sentence 3 of 3").wait_for()
+
+
+def test_a_label_is_mended_beside_its_result(window: Window, project: Project) -> None:
+    page = window()
+    go(page, "Train")
+    choose_tiny(page, steps=20)
+    page.locator("#start").click()
+    page.locator("#live", has_text="Done: best at step").wait_for()
+    go(page, "Results")
+    page.locator("#result-rows [data-pick]").first.click()
+    page.locator("#fix-label textarea, #fix-label input").first.wait_for()
+    fill(page, "fix-label", "ba ba ba")
+    page.locator("#fix-save").click()
+    page.get_by_text("The label is corrected").first.wait_for()
+    assert "ba ba ba" in {clip.text for clip in project.clips("test")}

@@ -1,0 +1,138 @@
+"""Whisper's and Wav2Seq's habits in the graphs: prompts as inputs, both builds, a pack, and the runtime's text."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.backbone import Backbone, open_backbone
+from engine.errors import UsageError
+from engine.model import EncoderDecoder, ModelConfig
+from engine.vocabulary import BOS, Vocabulary
+from engine.weights import load_model, save_backbone
+from exports.build import build_backbone
+from exports.pack import write_pack
+from exports.parity import TOLERANCE, Clips, System, check_parity
+from exports.portable import write_portable
+from exports.runtime import Runtime
+from exports.tensors import Tensor
+from tests.conftest import TINY
+from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
+
+INT8_AGREEMENT = 0.2  # of random clips that a random network hears; it is no speech
+CONTROLS = ("<|en|>", "<|sw|>", "<|transcribe|>", "<|notimestamps|>")
+BYTES = Vocabulary("bytes", (*"abdgilmosuĠÃ©", *CONTROLS), (), (BOS, 17, 19, 20), (4, 17, 18, 19, 20))  # Ã© is é
+POSITIONS = 16
+WHISPER = replace(
+    TINY,
+    vocab_size=len(BYTES),
+    encoder_layers=1,
+    decoder_layers=1,
+    mel_strides=(1, 2),
+    mel_normalisation="range",
+    mel_window_seconds=1.0,
+    decoder_positions=POSITIONS,
+    scale_embedding=False,
+    key_bias=False,
+    convolution_kernel=0,
+    ctc=False,
+)
+WAV2SEQ = replace(WAVEFORM, vocab_size=len(LETTERS), waveform_layer_norm=True, waveform_normalise=True)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A random backbone of one family with its graphs, and an adaptation of it."""
+
+    backbone: Backbone
+    model: EncoderDecoder
+    vocabulary: Vocabulary  # the adaptation's
+    tensors: dict[str, Tensor]
+
+
+def exported(folder: pytest.TempPathFactory, name: str, config: ModelConfig, own: Vocabulary) -> Backbone:
+    """Graphs in both builds."""
+    path = folder.mktemp("foreign") / name
+    model = sharpened(config, 3)
+    if model.decoder.positions is not None:
+        model.decoder.positions.mul_(4)  # where a token stands must matter
+    save_backbone(path, name, model, own, languages=(), licence="CC0-1.0")
+    backbone = open_backbone(str(path))
+    report = build_backbone(backbone, load_model(backbone))
+    assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
+    return open_backbone(str(path))
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """It keeps its vocabulary, and is started in another language."""
+    backbone = exported(tmp_path_factory, "whisper", WHISPER, BYTES)
+    tensors = adaptation(WHISPER)
+    del tensors["vocabulary.embedding"]
+    return Family(backbone, load_model(backbone), BYTES.starting("sw"), tensors)
+
+
+@pytest.fixture(scope="module")
+def wav2seq(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """It gets a new vocabulary."""
+    backbone = exported(tmp_path_factory, "wav2seq", WAV2SEQ, LETTERS)
+    vocabulary = Vocabulary("grapheme", tuple(" abdgilmosué"))
+    return Family(backbone, load_model(backbone), vocabulary, adaptation(WAV2SEQ, vocabulary=len(vocabulary)))
+
+
+@pytest.fixture(params=["whisper", "wav2seq"])
+def family(request: pytest.FixtureRequest) -> Family:
+    """Each of them."""
+    found: Family = request.getfixturevalue(request.param)
+    return found
+
+
+def test_both_builds_give_what_torch_gives(family: Family, clips: list[np.ndarray]) -> None:
+    float32, int8 = (family.backbone.graphs(build) for build in ("float32", "int8"))
+    system = System(family.model, family.tensors, family.vocabulary)
+    report = check_parity(system, float32, Clips(clips), int8=int8)
+    assert 0 < max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
+    assert report.int8_agreement is not None and report.int8_agreement >= INT8_AGREEMENT
+
+
+def test_a_pack_is_transcribed_as_torch_does(family: Family, clips: list[np.ndarray], tmp_path: Path) -> None:
+    pack = contents(family.backbone, family.tensors, vocabulary=family.vocabulary)
+    write_pack(tmp_path / "village.lect", pack)
+    runtime = Runtime.open(tmp_path / "village.lect", family.backbone.folder, device="cpu")
+    heard = runtime.transcribe_batch(clips)
+    assert [one.text for one in heard] == texts(family.model, family.tensors, family.vocabulary, clips)
+    assert any(one.text for one in heard)
+    assert all(" ".join(word.text for word in one.words) == one.text for one in heard)
+
+
+def test_start_tokens_suppressed_ones_and_positions_hold_in_both(
+    whisper: Family, clips: list[np.ndarray], tmp_path: Path
+) -> None:
+    said = {}
+    for language in ("en", "sw"):
+        vocabulary = BYTES.starting(language)
+        pack = contents(whisper.backbone, whisper.tensors, vocabulary=vocabulary)
+        write_pack(tmp_path / f"{language}.lect", pack)
+        runtime = Runtime.open(tmp_path / f"{language}.lect", whisper.backbone.folder, device="cpu")
+        said[language] = [one.text for one in runtime.transcribe_batch(clips)]
+        assert said[language] == texts(whisper.model, whisper.tensors, vocabulary, clips)
+        assert not any("a" in text for text in said[language])
+    assert said["en"] != said["sw"]
+    assert max(len(BYTES.encode(text)) for text in said["en"]) <= POSITIONS - len(BYTES.start)
+
+
+def test_a_bare_whisper_is_told_the_language(whisper: Family, clips: list[np.ndarray]) -> None:
+    runtime = Runtime.open(str(whisper.backbone.folder), device="cpu")
+    runtime.speak("sw")
+    assert [one.text for one in runtime.transcribe_batch(clips)] == texts(whisper.model, {}, whisper.vocabulary, clips)
+    with pytest.raises(UsageError, match="en, sw"):
+        runtime.speak("tlh")
+
+
+@pytest.mark.slow
+def test_a_portable_whisper_knows_its_own_limits(whisper: Family, clips: list[np.ndarray], tmp_path: Path) -> None:
+    made = contents(whisper.backbone, whisper.tensors, vocabulary=whisper.vocabulary)
+    write_portable(tmp_path / "village", made, whisper.model, Clips(clips))
+    heard = Runtime.open(tmp_path / "village").transcribe_batch(clips)
+    assert [one.text for one in heard] == texts(whisper.model, whisper.tensors, whisper.vocabulary, clips)
