@@ -27,12 +27,13 @@ ROOT = ASSETS.parent
 # An interpreter in which PyTorch cannot be imported, as on an offline machine.
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from app.cli import main; sys.exit(main(sys.argv[1:]))"
 SHOWN = 3
+STEPS = 200  # a fifth of what `lect train` would take: the whole demo stays under four minutes on two cores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where, how long, and on what."""
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep the project here (a temporary folder, removed)")
-    parser.add_argument("--steps", type=int, default=0, metavar="N", help="training steps (by the size of the set)")
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"training steps ({STEPS})")
     parser.add_argument("--sample", type=Path, default=ASSETS / "sample", metavar="DIR", help="another labelled set")
     parser.add_argument("--backbone", default="starter", metavar="NAME", help="another backbone, with its graphs")
 
