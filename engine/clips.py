@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import AudioError, TextError
-from engine.quality import Quality, measure
+from engine.quality import Quality, measure, usable
 from engine.text import TextRules
 
 SPLITS = ("train", "dev", "test")
@@ -36,6 +36,12 @@ class Clip:
     language: str  # BCP-47 or any name the user likes
     split: str  # "train", "dev", "test", or "" for none
     quality: Quality  # measured when the clip was kept
+    excluded: bool = False  # kept, and not used
+
+    @property
+    def usable(self) -> bool:
+        """Whether trainings and scores take it."""
+        return not self.excluded and usable(self.quality)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,14 @@ class Kept:
     clip: Clip  # the new clip, or the one that has this sound already
     duplicate: bool  # nothing was written: the sound was there
     in_trash: bool  # it was there, but had been deleted: `restore` brings it back
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One action on clips that were kept, which can be undone."""
+
+    made: str  # ISO 8601, UTC
+    before: dict[int, dict[str, Any]]  # clip id -> the columns that it changed, as they were
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,13 @@ def clip_row(take: Take, sha256: str, language: str) -> dict[str, Any]:
 def clip_of(row: dict[str, Any], path: Path) -> Clip:
     """The clip of a row; path: where its original lies."""
     same = ("id", "sha256", "seconds", "text", "speaker", "language", "split")
-    return Clip(**{name: row[name] for name in same}, path=path, quality=Quality(**json.loads(row["quality"])))
+    quality, excluded = Quality(**json.loads(row["quality"])), bool(row.get("excluded"))  # a new row has no word on it
+    return Clip(**{name: row[name] for name in same}, path=path, quality=quality, excluded=excluded)
+
+
+def edit_of(row: dict[str, Any]) -> Edit:
+    """The edit of a row."""
+    return Edit(row["made"], {int(clip): columns for clip, columns in json.loads(row["before"]).items()})
 
 
 def run_row(settings: dict[str, Any]) -> dict[str, Any]:

@@ -157,4 +157,10 @@ def _runs(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_clips, _runs)
+def _edits(db: Database) -> None:
+    """Clips that are kept and not used, and what was done to clips, so that it can be undone."""
+    db.table("clips").add_column("excluded", bool, not_null_default=0)
+    db.table("edits").create({"id": int, "made": str, "before": str}, pk="id")  # before: JSON of Edit.before
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_clips, _runs, _edits)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from engine.clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
-from engine.quality import usable
 from engine.text import TextRules
 
 TINY_CLIPS = 40  # below, a tenth is too few to say anything
@@ -70,7 +69,7 @@ def assign(clips: Sequence[Clip], seed: int = 0, reassign: bool = False) -> Spli
     Clips that have a split keep it, and new ones join their speaker and text, unless `reassign`. Where no clip was
     given to test or dev, these are drawn from train. Unusable clips and those that would leak get no split.
     """
-    good = [clip for clip in clips if usable(clip.quality)]
+    good = [clip for clip in clips if clip.usable]
     before = {} if reassign else {clip.id: clip.split for clip in good if clip.split}
     complete = {"dev", "test"} <= set(before.values())
     given = {id_: split for id_, split in before.items() if complete or split != "train"}

@@ -23,11 +23,10 @@ from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from engine import clips as records
-from engine.clips import SPLITS, UNSPLIT, Clip, Kept, Pack, Run, Score, Speaker, Take
+from engine.clips import SPLITS, UNSPLIT, Clip, Edit, Kept, Pack, Run, Score, Speaker, Take
 from engine.errors import StoreError
 from engine.files import write_bytes
 from engine.migrations import MIGRATIONS, connection, migrate, plain_errors, shape_version, transaction
-from engine.quality import usable
 from engine.splits import SplitReport, assign
 from engine.text import TextRules
 
@@ -117,7 +116,7 @@ class Project:
         where, values = ("trashed is null", []) if split is None else ("trashed is null and split = ?", [split])
         with self._connection() as db:
             found = [self._clip(row) for row in db.table("clips").rows_where(where, values, order_by="id")]
-        return [clip for clip in found if usable(clip.quality)] if usable_only else found
+        return [clip for clip in found if clip.usable] if usable_only else found
 
     def trash(self) -> list[Clip]:
         """The deleted clips, the last deleted first."""
@@ -161,48 +160,81 @@ class Project:
     def delete(self, ids: Iterable[int]) -> None:
         """Moves clips to the trash; `restore` brings them back."""
         with self._write() as db:
-            for clip_id in ids:
-                if _get(db, "clips", clip_id)["trashed"] is None:
-                    db.table("clips").update(clip_id, {"trashed": records.now()})
+            _edit(db, ids, {"trashed": records.now()})
         # Only once that is on the disk: a kill in between leaves a file in the wrong place, never a clip without one.
-        with self._write() as db:
-            for row in list(db.table("clips").rows_where("trashed is not null")):
-                if (kept := self._file({**row, "trashed": None})).exists():
-                    _move(kept, self._file(row))
+        self._empty_out()
 
     def restore(self, ids: Iterable[int]) -> None:
         """Brings deleted clips back, label, split and all."""
         with self._write() as db:
+            ids = list(ids)
             for clip_id in ids:
-                row = _get(db, "clips", clip_id)
-                if not (kept := self._file({**row, "trashed": None})).exists():
-                    _move(self._file(row), kept)
-                db.table("clips").update(clip_id, {"trashed": None})
+                self._bring_back(_get(db, "clips", clip_id))
+            _edit(db, ids, {"trashed": None})
+
+    def edit(self, ids: Iterable[int], **changes: str | bool) -> None:
+        """Changes text, speaker, split ("" is none) or `excluded` (kept and not used) of clips in one action.
+
+        A new speaker's name becomes a new speaker. Raises TextError for an empty text.
+        """
+        if "text" in changes:
+            records.check_label(str(changes["text"]))
+        if "speaker" in changes:
+            changes["speaker"] = str(changes["speaker"]).strip()
+        assert changes.keys() <= {"text", "speaker", "split", "excluded"}, changes
+        assert changes.get("split", UNSPLIT) in (*SPLITS, UNSPLIT), changes
+        with self._write() as db:
+            if "speaker" in changes:
+                db.table("speakers").insert(asdict(Speaker(str(changes["speaker"]))), ignore=True)
+            _edit(db, ids, changes)
 
     def relabel(self, clip_id: int, text: str) -> None:
         """Gives a clip another label. Raises TextError when it is empty."""
-        records.check_label(text)
-        self._change([clip_id], {"text": text})
+        self.edit([clip_id], text=text)
 
     def set_speaker(self, ids: Iterable[int], speaker: str) -> None:
-        """Says who speaks in these clips; a new name becomes a new speaker."""
-        self._change(ids, {"speaker": speaker.strip()})
+        """Says who speaks in these clips."""
+        self.edit(ids, speaker=speaker)
 
     def set_split(self, ids: Iterable[int], split: str) -> None:
         """Puts clips into "train", "dev", "test", or "" for none."""
-        assert split in (*SPLITS, UNSPLIT), split
-        self._change(ids, {"split": split})
+        self.edit(ids, split=split)
+
+    def last_edit(self) -> Edit | None:
+        """What `undo` would take back."""
+        with self._connection() as db:
+            return next(
+                (records.edit_of(row) for row in db.table("edits").rows_where(order_by="id desc", limit=1)), None
+            )
+
+    def undo(self) -> Edit | None:
+        """Takes back the last edit of clips (delete, restore, edit, assign_splits), and tells which it was."""
+        with self._write() as db:
+            row = next(db.table("edits").rows_where(order_by="id desc", limit=1), None)
+            if row is None:
+                return None
+            last = records.edit_of(row)
+            for clip_id, columns in last.before.items():
+                if columns.get("trashed", records.now()) is None:
+                    self._bring_back(_get(db, "clips", clip_id))
+                db.table("clips").update(clip_id, columns)
+            db.table("edits").delete(row["id"])
+        self._empty_out()
+        return last
 
     def assign_splits(self, seed: int = 0, reassign: bool = False) -> SplitReport:
-        """Splits the clips by `splits.assign` and saves it; those that have a split keep it unless `reassign`."""
+        """Splits the clips by `splits.assign`, all but excluded ones; what has a split keeps it unless `reassign`."""
         with self._write() as db:
-            clips = [self._clip(row) for row in db.table("clips").rows_where("trashed is null", order_by="id")]
+            wanted = "trashed is null and not excluded"
+            clips = [self._clip(row) for row in db.table("clips").rows_where(wanted, order_by="id")]
             report = assign(clips, seed, reassign)
-            changes = [
-                (report.assignment[each.id], each.id) for each in clips if report.assignment[each.id] != each.split
-            ]
-            if changes:  # else the rule that is saved still tells how the clips were split
-                db.conn.executemany("update clips set split = ? where id = ?", changes)
+            changed = [each for each in clips if report.assignment[each.id] != each.split]
+            if changed:  # else the rule that is saved still tells how the clips were split
+                _note(db, {each.id: {"split": each.split} for each in changed})
+                db.conn.executemany(
+                    "update clips set split = ? where id = ?",
+                    [(report.assignment[each.id], each.id) for each in changed],
+                )
                 db.table("project").update(1, {"split_rule": report.rule, "split_seed": seed})
         return report
 
@@ -298,13 +330,16 @@ class Project:
         with self._write() as db:
             db.table("project").update(1, changes)
 
-    def _change(self, ids: Iterable[int], changes: dict[str, str]) -> None:
+    def _bring_back(self, row: dict[str, Any]) -> None:
+        if not (kept := self._file({**row, "trashed": None})).exists():
+            _move(self._file(row), kept)
+
+    def _empty_out(self) -> None:
+        """Moves the files of deleted clips to the trash, those that a kill left too."""
         with self._write() as db:
-            if "speaker" in changes:
-                db.table("speakers").insert(asdict(Speaker(changes["speaker"])), ignore=True)
-            for clip_id in ids:
-                _get(db, "clips", clip_id)
-                db.table("clips").update(clip_id, changes)
+            for row in list(db.table("clips").rows_where("trashed is not null")):
+                if (kept := self._file({**row, "trashed": None})).exists():
+                    _move(kept, self._file(row))
 
     def _file(self, row: dict[str, Any]) -> Path:
         name = f"{row['sha256']}.{row['extension']}"
@@ -330,6 +365,25 @@ def _get(db: Database, table: str, key: int | str) -> dict[str, Any]:
     if not found:
         raise StoreError(f"There is no {table[:-1]} {key} in this project: look it up in the list of {table}.")
     return dict(found[0])
+
+
+def _edit(db: Database, ids: Iterable[int], changes: dict[str, Any]) -> None:
+    """Changes clips, and notes what was there. Being deleted twice is no change."""
+    before = {}
+    for clip_id in ids:
+        row = _get(db, "clips", clip_id)
+        new = {name: value for name, value in changes.items() if row[name] != value}
+        if new.get("trashed") and row["trashed"]:
+            continue
+        if new:
+            before[clip_id] = {name: row[name] for name in new}
+            db.table("clips").update(clip_id, new)
+    _note(db, before)
+
+
+def _note(db: Database, before: dict[int, dict[str, Any]]) -> None:
+    if before:
+        db.table("edits").insert({"made": records.now(), "before": records.to_json(before)})
 
 
 def _same_sound(db: Database, digest: str, sound: str) -> dict[str, Any] | None:

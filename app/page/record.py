@@ -255,9 +255,9 @@ def _prompt(standing: Standing, at: int, say: Say) -> str:
 
 
 def _progress(folder: str, standing: Standing, say: Say) -> str:
-    clips = opened(folder).clips()
+    clips = opened(folder).clips(usable_only=True)
     total = len(standing.sentences)
-    minutes = sum(clip.seconds for clip in clips if usable(clip.quality)) / 60
+    minutes = sum(clip.seconds for clip in clips) / 60
     bars = (
         meter(standing.recorded / total, say("record_progress", done=standing.recorded, total=total)) if total else ""
     )

@@ -19,7 +19,6 @@ from app.page.texts import Say, label, words_for
 from engine import queue
 from engine.backbone import STARTER, backbone_folders
 from engine.errors import TrainError
-from engine.quality import usable
 from engine.store import Project
 
 POLL_S = 1.0
@@ -224,7 +223,7 @@ def _still(told: str, ready: bool) -> tuple[Any, ...]:
 
 
 def _readiness(project: Project, say: Say) -> str:
-    good = [clip for clip in project.clips() if usable(clip.quality)]
+    good = project.clips(usable_only=True)
     if not good:
         return empty(say("train_no_clips"), say("tab_record"), "record")
     seconds = sum(clip.seconds for clip in good)

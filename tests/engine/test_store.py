@@ -218,6 +218,54 @@ def test_labels_speakers_and_splits_change(project: Project) -> None:
     assert "no clip 99" in sentence(error) and project.clips("dev") == []
 
 
+def test_every_action_on_clips_can_be_undone(project: Project) -> None:
+    for seed in range(8):
+        keep(project, seed)
+    first = project.clips()[0]
+    actions = (
+        lambda: project.relabel(1, "new"),
+        lambda: project.edit([1, 2, 3], speaker="anna", split="dev"),
+        lambda: project.edit([2, 4], excluded=True),
+        project.assign_splits,
+        lambda: project.delete([1, 2]),
+        lambda: project.restore([2]),
+        lambda: project.delete([3, 2]),
+    )
+    before = []
+    for action in actions:
+        before.append((project.clips(), [clip.id for clip in project.trash()]))
+        action()
+    edit = project.last_edit()
+    assert edit and edit.before == {3: {"trashed": None}, 2: {"trashed": None}} and project.undo() == edit
+    for clips, trash in reversed(before):
+        assert (project.clips(), [clip.id for clip in project.trash()]) == (clips, trash)
+        assert all(map(intact, [*project.clips(), *project.trash()]))
+        project.undo()
+    assert project.clips()[0] == first and project.undo() is None and project.last_edit() is None
+
+
+def test_what_changes_nothing_cannot_be_undone(project: Project) -> None:
+    clip = keep(project, 1, speaker="anna")
+    project.edit([clip.id], text=clip.text, speaker=" anna", split="", excluded=False)
+    project.restore([clip.id])
+    assert project.last_edit() is None
+    project.delete([clip.id])
+    project.delete([clip.id])
+    assert project.undo() and project.last_edit() is None and intact(clip)
+
+
+def test_an_excluded_clip_is_kept_and_not_used(project: Project) -> None:
+    clips = [keep(project, seed, split="train") for seed in range(9)]
+    project.edit([clips[0].id], excluded=True)
+    left_out = project.clips()[0]
+    assert left_out.excluded and not left_out.usable and intact(left_out)
+    assert project.clips(usable_only=True) == clips[1:]
+    assert clips[0].id not in project.assign_splits(reassign=True).assignment
+    assert project.clips()[0].split == "train"
+    project.edit([clips[0].id], excluded=False)
+    assert project.clips()[0] == clips[0]
+
+
 def test_unusable_clips_can_be_left_out(project: Project) -> None:
     project.keep((b"silence", "wav"), np.zeros(SAMPLE_RATE, np.float32), "a")
     good = keep(project, 1)
