@@ -79,6 +79,14 @@ def rate(text: str) -> float:
     return number
 
 
+def minutes(text: str) -> float:
+    """A length in minutes: more than 0, and finite."""
+    number = _number(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no length: write for example 10 or 2.5")
+    return number
+
+
 def json_object(text: str) -> dict[str, Any]:
     """An argument that is a JSON object."""
     try:

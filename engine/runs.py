@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.adaptations import AdaptationSpec
+from engine.adaptations import AdaptationSpec, merge_updates
 from engine.audio import load_audio
 from engine.augment import Augmentation
 from engine.backbone import Backbone, open_backbone
@@ -52,6 +53,7 @@ class RunRequest:
     settings: TrainSettings = field(default_factory=TrainSettings)
     vocabulary: VocabularyChoice = "auto"  # see run_vocabulary
     language: str = ""  # whose token the decoder is started with, where a backbone has such tokens; "": the project's
+    minutes: float = 0.0  # of the training clips, those used; 0: all
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `method` is what the store lists runs by."""
@@ -70,6 +72,7 @@ class RunRequest:
             TrainSettings(spec=spec, augmentation=Augmentation(**augmentation), **settings),
             value.get("vocabulary", "auto"),
             value.get("language", ""),
+            value.get("minutes", 0.0),
         )
 
 
@@ -103,12 +106,24 @@ def gather(project: Project, request: RunRequest) -> Gathered:
     clips = {split: project.clips(split, usable_only=True) for split in ("train", "dev", "test")}
     rules = project.rules
     clips = {split: [clip for clip in each if rules.apply(clip.text)] for split, each in clips.items()}
+    clips["train"] = _first_minutes(clips["train"], request.minutes)
     if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
         raise TrainError(
             f"There are {len(clips['train'])} usable clips to train on and {len(clips['dev'])} to check with: "
             f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
         )
     return Gathered(clips, run_vocabulary(project, request, [rules.apply(clip.text) for clip in clips["train"]]))
+
+
+def _first_minutes(clips: Sequence[Clip], minutes: float) -> list[Clip]:
+    """So many minutes of the clips, or all (0), in the order of their hashes: fewer minutes are a part of more."""
+    if not minutes:
+        return list(clips)
+    if (there := sum(clip.seconds for clip in clips) / 60) < minutes:
+        raise TrainError(f"There are only {there:.1f} minutes to train on: ask for fewer --minutes, or leave it out.")
+    ordered = sorted(clips, key=lambda clip: clip.sha256)
+    ends = accumulate(clip.seconds for clip in ordered)
+    return [clip for clip, end in zip(ordered, ends, strict=True) if end <= 60 * minutes]
 
 
 def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) -> Vocabulary:
@@ -229,7 +244,10 @@ class RunData:
 
 
 def load_run(project: Project, run_id: str) -> tuple[Backbone, EncoderDecoder, Handles, Vocabulary]:
-    """A run's best result, ready to transcribe with. Raises UsageError when it has none yet."""
+    """A run's best result, ready to transcribe with; what changes the network's weights is in them.
+
+    Raises UsageError when it has none yet.
+    """
     folder = project.run(run_id).folder
     if not (folder / BEST).exists():
         raise UsageError(
@@ -241,6 +259,7 @@ def load_run(project: Project, run_id: str) -> tuple[Backbone, EncoderDecoder, H
     model = load_model(backbone)
     if network:
         model.load_state_dict(network)
+    tensors = merge_updates(model, tensors)
     return backbone, model, Handles.from_tensors(tensors), Vocabulary.from_json(read_json(folder / VOCABULARY))
 
 

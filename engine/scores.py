@@ -203,16 +203,35 @@ def score(
     words = [_counts(chunks) for chunks in jiwer.process_words(before, after).alignments]
     characters = [_counts(chunks) for chunks in jiwer.process_characters(before, after).alignments]
     rows = tuple(Row(*parts) for parts in zip(ids, speakers, before, after, words, characters, strict=True))
+    conditions = Conditions(split, len(rows), seconds, len({*speakers} - {""}))
+    return _scores(rows, normalisation, conditions, seed)
+
+
+def pooled(several: Sequence[Scores], seed: int = 0) -> Scores:
+    """Trainings that differ in their seed alone as one system, whose rates are the means of theirs.
+
+    Counts are added up utterance by utterance, so that the intervals tell of the utterances, not of the seeds. The rows
+    hold no texts that were heard. Errors: as `compare`.
+    """
+    pairs = [_paired(several[0], each)[1] for each in several]
+    rows = tuple(
+        replace(one[0], hypothesis="", words=_sum([r.words for r in one]), characters=_sum([r.characters for r in one]))
+        for one in zip(*pairs, strict=True)
+    )
+    return _scores(rows, several[0].normalisation, several[0].conditions, seed)
+
+
+def _scores(rows: tuple[Row, ...], normalisation: str, conditions: Conditions, seed: int) -> Scores:
     resampled, draws = _draws(rows, _totals(rows), seed)
     return Scores(
         rows=rows,
-        words=_sum(words),
-        characters=_sum(characters),
+        words=_sum([row.words for row in rows]),
+        characters=_sum([row.characters for row in rows]),
         wer_interval=None if draws is None else _interval(_rates(draws[:, 0], draws[:, 1])),
         cer_interval=None if draws is None else _interval(_rates(draws[:, 2], draws[:, 3])),
         resampled=resampled,
         normalisation=normalisation,
-        conditions=Conditions(split, len(rows), seconds, len({*speakers} - {""})),
+        conditions=conditions,
     )
 
 

@@ -17,6 +17,7 @@ from engine.scores import (
     _rates,
     alignment,
     compare,
+    pooled,
     score,
     write_predictions,
     write_trn,
@@ -240,3 +241,17 @@ def test_alignment_puts_words_under_each_other() -> None:
 
 def test_rates_of_arrays_follow_the_same_rule_as_counts() -> None:
     assert _rates(np.array([0, 3, 3]), np.array([0, 0, 6])).tolist() == [0.0, 1.0, 0.5]
+
+
+def test_seeds_are_pooled_to_their_mean_and_do_not_narrow_the_interval() -> None:
+    references = ["ama kofi", "yaw", "kofi kofi ama yaw"] * 20
+    first = scored([(text, text.replace("kofi", "x")) for text in references])
+    second = scored([(text, text.replace("yaw", "yam")) for text in references])
+    both = pooled([first, second])
+    assert both.wer == pytest.approx((first.wer + second.wer) / 2)
+    assert both.cer == pytest.approx((first.cer + second.cer) / 2)
+    assert pooled([first, first]).cer_interval == first.cer_interval
+    assert compare(first, both).wer_difference == pytest.approx(both.wer - first.wer)
+    assert both.conditions == first.conditions and both.rows[0].reference == "ama kofi"
+    with pytest.raises(UsageError, match="same clips"):
+        pooled([first, scored([("ama", "ama")])])
