@@ -7,6 +7,7 @@ with characters that no training clip has.
 import argparse
 from collections import Counter
 from dataclasses import asdict, dataclass
+from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,14 @@ from app.output import counted, duration, lines, print_result, table
 
 if TYPE_CHECKING:
     from engine.clips import Clip
+    from engine.store import Project
     from engine.text import SymbolCount, TextRules
 
 SHOWN = 12
 SHORT_LABEL = 40  # characters of a label that are shown
 MANY = 0.1  # a verdict on a larger share of the clips is worth a word
+UNBALANCED = 0.6  # of the clips by one of several speakers
+ENOUGH_MINUTES = 10
 RATE_FACTOR = 3.0  # a label this much faster or slower than the others is likely another clip's
 ADVICE = {
     "noisy": "record in a quieter place, or nearer to the microphone",
@@ -43,7 +47,8 @@ class Problem:
 class Report:
     """All that is said about a project."""
 
-    clips: "list[Clip]"
+    clips: "list[Clip]"  # all but those that are left out
+    excluded: int  # clips that are left out
     inventory: "list[SymbolCount]"
     problems: list[Problem]
     advice: list[str]
@@ -52,6 +57,7 @@ class Report:
         """For machines."""
         return {
             "clips": len(self.clips),
+            "excluded": self.excluded,
             "seconds": round(sum(clip.seconds for clip in self.clips), 2),
             "splits": {name: {"clips": len(part), "seconds": _seconds(part)} for name, part in self.splits().items()},
             "speakers": {
@@ -82,7 +88,10 @@ class Report:
         """For people."""
         speakers = self.speakers()
         named = len(speakers.keys() - {""})
-        text = [f"{counted(len(self.clips), 'clip')}, {_length(self.clips)}, {counted(named, 'named speaker')}."]
+        left_out = f"; {counted(self.excluded, 'clip')} left out" if self.excluded else ""
+        text = [
+            f"{counted(len(self.clips), 'clip')}, {_length(self.clips)}, {counted(named, 'named speaker')}{left_out}."
+        ]
         rows = [(name or "none", len(part), _length(part)) for name, part in self.splits().items()]
         text += ["", table(("split", "clips", "length"), rows, right=(1, 2))]
         text += [
@@ -93,7 +102,7 @@ class Report:
             text += ["", f"{counted(len(self.problems), 'clip')} cannot be used as they are:"]
             text += lines([f"  clip {p.clip} “{p.label}”: {p.why}" for p in self.problems], SHOWN)
         text += ["", *self._symbols()]
-        return "\n".join([*text, *(["", *(f"- {advice}" for advice in self.advice)] if self.advice else [])])
+        return "\n".join([*text, "", *(f"- {each}" for each in self.advice)])
 
     def _symbols(self) -> list[str]:
         often = " ".join(symbol.symbol for symbol in self.inventory if not symbol.rare)
@@ -112,18 +121,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Looks, and changes nothing."""
+    report = report_on(open_project(args))
+    following = f"Next: {_next_command(report)} --project {args.project}"
+    print_result(args, report.to_json() | {"next": following}, f"{report.describe()}\n- {following}")
+    return int(bool(report.problems))
+
+
+def report_on(project: "Project") -> Report:
+    """Looks, and changes nothing; clips that are left out count no further."""
     from engine.text import inventory
 
-    project = open_project(args)
-    clips, rules = project.clips(), project.rules
-    problems = _problems(clips, rules)
-    report = Report(clips, inventory([clip.text for clip in clips], rules), problems, _advice(clips, rules, args))
-    print_result(args, report.to_json(), report.describe())
-    return int(bool(problems))
+    everything, rules = project.clips(), project.rules
+    clips = [clip for clip in everything if not clip.excluded]
+    symbols = inventory([clip.text for clip in clips], rules)
+    excluded = len(everything) - len(clips)
+    return Report(clips, excluded, symbols, _problems(clips, rules), _advice(clips, rules, symbols))
+
+
+def _next_command(report: Report) -> str:
+    if not report.clips:
+        return "lect import SOURCE"
+    return "lect train" if any(clip.split for clip in report.clips) else "lect split"
 
 
 def _problems(clips: "list[Clip]", rules: "TextRules") -> list[Problem]:
-    from engine.quality import usable
     from engine.vocabulary import build_vocabulary
 
     taught = [text for clip in clips if clip.split == "train" and (text := rules.apply(clip.text))]
@@ -132,7 +153,7 @@ def _problems(clips: "list[Clip]", rules: "TextRules") -> list[Problem]:
     for clip in clips:
         text = rules.apply(clip.text)
         lacking = vocabulary.unknown(text) if vocabulary and clip.split in ("dev", "test") else []
-        if not usable(clip.quality):
+        if not clip.usable:
             found.append(_problem(clip, f"The recording is {clip.quality.verdict}."))
         elif not text:
             found.append(_problem(clip, "Nothing is left of its label under the project's text rules."))
@@ -146,23 +167,50 @@ def _problem(clip: "Clip", why: str) -> Problem:
     return Problem(clip.id, clip.text if len(clip.text) <= SHORT_LABEL else clip.text[: SHORT_LABEL - 1] + "…", why)
 
 
-def _advice(clips: "list[Clip]", rules: "TextRules", args: argparse.Namespace) -> list[str]:
+def _advice(clips: "list[Clip]", rules: "TextRules", symbols: "list[SymbolCount]") -> list[str]:
     if not clips:
-        return [f"There is no clip yet: lect import SOURCE --project {args.project}"]
+        return ["There is no clip yet: record or import some."]
     verdicts = Counter(clip.quality.verdict for clip in clips)
     advice = [
         f"{counted(number, 'clip')} {verdict}: {ADVICE[verdict]}."
         for verdict, number in verdicts.items()
         if verdict in ADVICE and number > MANY * len(clips)
     ]
-    return [*advice, *_voices(clips), *_misfits(clips, rules), *_splits(clips, args)]
+    return [*_amount(clips), *advice, *_voices(clips), *_rare(symbols), *_misfits(clips, rules), *_leaks(clips)]
+
+
+def _amount(clips: "list[Clip]") -> list[str]:
+    """How many clips like these make a good start."""
+    good = [clip for clip in clips if clip.usable]
+    lacking = 60 * ENOUGH_MINUTES - _seconds(good)
+    if not good or lacking <= 0:
+        return []
+    more = ceil(lacking / (_seconds(good) / len(good)))
+    return [
+        f"There are {_length(good)} to use: {counted(more, 'clip')} more like these make {ENOUGH_MINUTES} minutes, "
+        "a good start."
+    ]
 
 
 def _voices(clips: "list[Clip]") -> list[str]:
     voices = Counter(clip.speaker for clip in clips)
     if voices.pop("", 0):
         return ["Some clips do not say who speaks: then nothing tells whether the test hears a new voice."]
-    return ["There is one speaker: others may be understood worse than the scores say."] if len(voices) == 1 else []
+    if len(voices) == 1:
+        return ["There is one speaker: others may be understood worse than the scores say."]
+    name, most = voices.most_common(1)[0]
+    if most <= UNBALANCED * len(clips):
+        return []
+    return [f"{name} speaks {most} of {len(clips)} clips: record the others more, or they will be understood worse."]
+
+
+def _rare(symbols: "list[SymbolCount]") -> list[str]:
+    """Symbols that a training hardly meets."""
+    rare = [one.symbol for one in symbols if one.rare]
+    if not rare:
+        return []
+    named = " ".join(rare[:SHOWN]) + (" …" if len(rare) > SHOWN else "")
+    return [f"Record more sentences with {named}, or correct the labels where these are slips."]
 
 
 def _misfits(clips: "list[Clip]", rules: "TextRules") -> list[str]:
@@ -176,12 +224,10 @@ def _misfits(clips: "list[Clip]", rules: "TextRules") -> list[str]:
     return [f"Listen to clip {named}: the label is far too long or too short for the recording."]
 
 
-def _splits(clips: "list[Clip]", args: argparse.Namespace) -> list[str]:
+def _leaks(clips: "list[Clip]") -> list[str]:
     from engine.splits import assign
 
-    if not any(clip.split for clip in clips):
-        return [f"Next: lect split --project {args.project}"]
-    return [*assign(clips).leaks, f"Next: lect train --project {args.project}"]
+    return assign(clips).leaks if any(clip.split for clip in clips) else []
 
 
 def _seconds(clips: "list[Clip]") -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.commands.check import report_on
 from app.commands.split import describe
 from app.page import pictures, report
 from app.page.events import bind, bind_pick, html_block
@@ -172,7 +173,7 @@ def assign(folder: str, search: str, which: str, order: str, start: int, request
 
 def check_set(folder: str, request: gr.Request) -> str:
     """The report on the set."""
-    return report.shown(report.make_report(opened(folder)), words_for(request))
+    return report.shown(report_on(opened(folder)), words_for(request))
 
 
 def clip_of(project: Project, clip_id: int) -> Clip:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.commands.check import ENOUGH_MINUTES
 from app.output import duration
 from app.page import pictures, sentences, soundcard
 from app.page.events import bind, bind_pick, html_block
@@ -22,7 +23,6 @@ from engine.quality import Quality, measure, usable
 
 # What can be said about a take: the verdict's key in the catalogue, and how the notice is coloured.
 KIND = {"good": "good", "empty": "bad", "too short": "bad", "too long": "bad"}
-ENOUGH_MINUTES = 10
 KEYS = (("R", "record"), ("P", "play"), ("K", "keep"), ("S", "skip"), ("← →", "move"), ("G", "gap"))  # page.js has them
 
 

@@ -1,26 +1,14 @@
 """The report on a set, as HTML: what `lect check` says, in figures, tables and advice."""
 
-from app.commands import check
 from app.commands.check import Report
 from app.output import counted
 from app.page.markup import card, chips, length, notice, speech, table, text
 from app.page.texts import Say
 from engine.clips import Clip
-from engine.store import Project
-from engine.text import SymbolCount, inventory
+from engine.text import SymbolCount
 
 SYMBOLS = 120
 PROBLEMS = 30
-
-
-def make_report(project: Project) -> Report:
-    """What `lect check` finds."""
-    import argparse
-
-    clips, rules = project.clips(), project.rules
-    args = argparse.Namespace(project=project.folder)
-    symbols = inventory([clip.text for clip in clips], rules)
-    return Report(clips, symbols, check._problems(clips, rules), check._advice(clips, rules, args))
 
 
 def shown(report: Report, say: Say) -> str:
@@ -54,7 +42,7 @@ def _voices(part: list[Clip]) -> str:
 
 
 def _advice(report: Report, say: Say) -> str:
-    advice = [notice(line, "warn") for line in report.advice if not line.startswith("Next:")]
+    advice = [notice(line, "warn") for line in report.advice]
     return card(say("report_advice"), "".join(advice)) if advice else ""
 
 
