@@ -1,13 +1,13 @@
-"""What is trained on top of a frozen backbone: prompts, adapters, a new vocabulary; or the network's own weights.
+"""What is trained on top of a frozen backbone: prompts, adapters, low-rank updates, a new vocabulary; or its weights.
 
 An `Adaptation` is a module that gives flat tensors, named as the exported graph's inputs, at every step; `Handles`
 reads them. What is stored is always those tensors: reparameterisations are folded into them. Prompts are written as
-in SpeechPrompt (keys and values before the frozen projections), adapters as in Houlsby et al. 2019. It does not know
-data or the training loop.
+in SpeechPrompt (keys and values before the frozen projections), adapters as in Houlsby et al. 2019, low-rank updates
+as in Hu et al. 2021 (LoRA). It does not know data or the training loop.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import UsageError
-from engine.handles import Handles, tensor_name
+from engine.handles import PROJECTIONS, Handles, tensor_name
 from engine.model import Attention, DecoderLayer, EncoderDecoder, EncoderLayer, ModelConfig
 from engine.vocabulary import Vocabulary
 
-Method = Literal["prompt", "adapter", "vocabulary", "finetune", "scratch"]
+Method = Literal["prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,13 @@ class AdaptationSpec:
 
     method: Method = "prompt"
     num_virtual_tokens: int = 16  # prompt length, key/value pairs a layer
-    rank: int = 16  # adapter bottleneck
+    rank: int = 16  # adapter bottleneck, or of low-rank updates
     placement: str = "e:all,d:all"  # see parse_placement
     initialisation: Literal["backbone", "features", "random", "zero-value"] = "backbone"
     reparameterise: bool = False  # residual MLP shared by all layers, folded away after training
     shared_key_value: bool = False  # one prompt before both projections
     finetune_layers: int = 0  # finetune: last n decoder layers; 0 is the whole network
+    on: str = "query,value"  # low-rank updates: of which projections, see parse_projections
 
     @property
     def trains_backbone(self) -> bool:
@@ -80,6 +81,15 @@ def _layers(which: str, size: int) -> tuple[int, ...] | None:
         return None
     layers = tuple(sorted({int(number) for number in which.split("+")}))
     return layers if layers[-1] < size else None
+
+
+def parse_projections(text: str) -> tuple[str, ...]:
+    """`query,value` -> names of PROJECTIONS, in their order. Raises UsageError."""
+    chosen = set(text.replace(" ", "").split(","))
+    if not chosen <= set(PROJECTIONS):
+        known = ", ".join(PROJECTIONS)
+        raise UsageError(f"Projections {text!r} are not understood: name some of {known}, as in query,value.")
+    return tuple(name for name in PROJECTIONS if name in chosen)
 
 
 class Part(nn.Module):
@@ -163,22 +173,39 @@ def attention_at(model: EncoderDecoder, stack: str, layer: int) -> Attention:
     return decoder_block.attention if stack == "decoder" else decoder_block.cross_attention
 
 
-class Adapters(Part):
-    """Bottleneck adapters behind each chosen layer; the zero up-projection makes them start as nothing."""
+class Bottlenecks(Part):
+    """Pairs of matrices down (rank, dim) and up (dim, rank), one for each place.
 
-    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[str, int]], dim: int):
+    Of kind "adapter" they stand behind a layer; of kind "lora.query" they update that projection, unscaled (LoRA's
+    alpha is the rank, and its learning rate does the rest). The zero `up` makes them start as nothing.
+    """
+
+    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[str, int, str]], dim: int):
         super().__init__()
-        self.places = tuple(places)
+        self.places = tuple(places)  # stack, layer, kind
         self.down = nn.Parameter(torch.randn(len(self.places), spec.rank, dim) * dim**-0.5)
         self.up = nn.Parameter(torch.zeros(len(self.places), dim, spec.rank))
 
     def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
-        """Matrices down (rank, dim) and up (dim, rank) of each layer."""
+        """The matrices of each place."""
         matrices = {}
-        for index, (stack, layer) in enumerate(self.places):
-            matrices[tensor_name(stack, layer, "adapter", "down")] = self.down[index]
-            matrices[tensor_name(stack, layer, "adapter", "up")] = self.up[index]
+        for index, place in enumerate(self.places):
+            matrices[tensor_name(*place, "down")] = self.down[index]
+            matrices[tensor_name(*place, "up")] = self.up[index]
         return matrices
+
+
+@torch.no_grad()
+def merge_updates(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Adds the low-rank updates among an adaptation's tensors to the weights of `model`; returns the other tensors."""
+    handles = Handles.from_tensors(tensors)
+    stacks = {"encoder": handles.encoder_updates, "decoder": handles.decoder_updates, "cross": handles.cross_updates}
+    for stack, layers in stacks.items():
+        for layer, updates in layers.items():
+            attention = attention_at(model, stack, layer)
+            for projection, (down, up) in updates.items():
+                getattr(attention, projection).weight += up @ down
+    return {name: tensor for name, tensor in tensors.items() if ".lora." not in name}
 
 
 class NewVocabulary(Part):
@@ -251,14 +278,19 @@ def make_adaptation(
         model.load_state_dict(EncoderDecoder(model.config).state_dict())
     placement = parse_placement(spec.placement, model.config)
     places = [("encoder", layer) for layer in placement.encoder] + [("decoder", layer) for layer in placement.decoder]
+    attentions = places + [("cross", layer) for layer in placement.cross]
     vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new)]
     if spec.method == "prompt":
-        prompts = Prompts(spec, places + [("cross", layer) for layer in placement.cross], model.config.dim)
+        prompts = Prompts(spec, attentions, model.config.dim)
         if spec.initialisation == "backbone":
             prompts.start_from(_by_place(shared_prompt))
         return Adaptation(spec, [*vocabulary, prompts])
     if spec.method == "adapter":
-        return Adaptation(spec, [*vocabulary, Adapters(spec, places, model.config.dim)])
+        behind = [(*place, "adapter") for place in places]
+        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, behind, model.config.dim)])
+    if spec.method == "lora":
+        updated = [(*place, f"lora.{name}") for place in attentions for name in parse_projections(spec.on)]
+        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, updated, model.config.dim)])
     if spec.method == "vocabulary":
         if not vocabulary:
             raise UsageError("The method `vocabulary` needs a new one to learn: add --vocabulary new.")

@@ -53,6 +53,22 @@ class Bottleneck(NamedTuple):
         return x + F.linear(narrow, self.up)
 
 
+class LowRank(NamedTuple):
+    """A low-rank update of one projection's weight (LoRA, Hu et al. 2021), which becomes W + up @ down."""
+
+    down: Tensor  # (rank, dim)
+    up: Tensor  # (dim, rank)
+
+    def of(self, x: Tensor) -> Tensor:
+        """What it adds to the projection of x (..., dim)."""
+        return F.linear(F.linear(x, self.down), self.up)
+
+
+PROJECTIONS = ("query", "key", "value", "output")  # of an attention
+Updates = Mapping[str, LowRank]  # of one attention, by projection
+NO_UPDATES: Updates = {}
+
+
 class Vocabularies(NamedTuple):
     """A vocabulary's matrices: the decoder's tied embedding and the CTC head, both over the same tokens."""
 
@@ -70,6 +86,9 @@ class Handles:
     cross_prompts: Mapping[int, KeyValue] = field(default_factory=dict)
     encoder_adapters: Mapping[int, Bottleneck] = field(default_factory=dict)
     decoder_adapters: Mapping[int, Bottleneck] = field(default_factory=dict)
+    encoder_updates: Mapping[int, Updates] = field(default_factory=dict)
+    decoder_updates: Mapping[int, Updates] = field(default_factory=dict)
+    cross_updates: Mapping[int, Updates] = field(default_factory=dict)
     vocabulary: Vocabularies | None = None
 
     @classmethod
@@ -88,12 +107,15 @@ class Handles:
             cross_prompts=_pairs(tensors, "cross", "prompt", KeyValue, KeyValue._fields),
             encoder_adapters=_pairs(tensors, "encoder", "adapter", Bottleneck, Bottleneck._fields),
             decoder_adapters=_pairs(tensors, "decoder", "adapter", Bottleneck, Bottleneck._fields),
+            encoder_updates=_updates(tensors, "encoder"),
+            decoder_updates=_updates(tensors, "decoder"),
+            cross_updates=_updates(tensors, "cross"),
             vocabulary=vocabulary,
         )
 
     def lowest_encoder_layer(self) -> int | None:
         """The lowest encoder layer that these handles change, or None."""
-        return min([*self.encoder_prompts, *self.encoder_adapters], default=None)
+        return min([*self.encoder_prompts, *self.encoder_adapters, *self.encoder_updates], default=None)
 
 
 NO_HANDLES = Handles()
@@ -117,3 +139,12 @@ def _pairs(
         layer: make(tensors[tensor_name(stack, layer, kind, first)], tensors[tensor_name(stack, layer, kind, second)])
         for layer in layers
     }
+
+
+def _updates(tensors: Mapping[str, Tensor], stack: str) -> dict[int, Updates]:
+    """By layer, then by projection."""
+    found: dict[int, dict[str, LowRank]] = {}
+    for projection in PROJECTIONS:
+        for layer, update in _pairs(tensors, stack, f"lora.{projection}", LowRank, LowRank._fields).items():
+            found.setdefault(layer, {})[projection] = update
+    return dict(found)

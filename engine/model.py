@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from engine.errors import UsageError
 from engine.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
-from engine.handles import Bottleneck, Handles, KeyValue, Vocabularies
+from engine.handles import NO_UPDATES, Bottleneck, Handles, KeyValue, Updates, Vocabularies
 
 WAV2VEC_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
 FIRST_POSITION = 2  # fairseq numbers positions from padding_idx + 1
@@ -101,14 +101,20 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         return x.reshape(batch, length, self.heads, -1).transpose(1, 2)
 
-    def keys_values(self, x: Tensor) -> KeyValue:
-        """(batch, length, dim) -> keys and values, each (batch, heads, length, head_dim)."""
-        return KeyValue(self.split(self.key(x)), self.split(self.value(x)))
+    def projected(self, projection: str, x: Tensor, updates: Updates) -> Tensor:
+        """x (..., dim) through one of PROJECTIONS, with its update where there is one."""
+        plain: Tensor = getattr(self, projection)(x)
+        return plain + updates[projection].of(x) if projection in updates else plain
 
-    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None) -> Tensor:
+    def keys_values(self, x: Tensor, updates: Updates = NO_UPDATES) -> KeyValue:
+        """(batch, length, dim) -> keys and values, each (batch, heads, length, head_dim)."""
+        return KeyValue(*(self.split(self.projected(part, x, updates)) for part in KeyValue._fields))
+
+    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None, updates: Updates = NO_UPDATES) -> Tensor:
         """x: (batch, length, dim); memory: (batch, heads, size, head_dim); mask: broadcast to (.., length, size)."""
-        attended = F.scaled_dot_product_attention(self.split(self.query(x)), *memory, attn_mask=mask)
-        return self.output(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        query = self.split(self.projected("query", x, updates))
+        attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
+        return self.projected("output", attended.transpose(1, 2).flatten(2), updates)
 
 
 class FeedForward(nn.Module):
@@ -178,14 +184,21 @@ class EncoderLayer(Layer):
         self.feed_forward = FeedForward(config, config.encoder_activation)
         self.feed_forward_norm = nn.LayerNorm(config.dim)
 
-    def forward(self, x: Tensor, inside: Tensor, prompt: KeyValue | None, adapter: Bottleneck | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        inside: Tensor,
+        prompt: KeyValue | None,
+        adapter: Bottleneck | None,
+        updates: Updates = NO_UPDATES,
+    ) -> Tensor:
         """x: (batch, frames, dim); inside: (batch, frames) bool; prompt: (batch, heads, length, head_dim)."""
         branch = self.before(self.attention_norm, x)
-        memory, mask = self.attention.keys_values(branch), inside[:, None, None, :]
+        memory, mask = self.attention.keys_values(branch, updates), inside[:, None, None, :]
         if prompt is not None:
             memory = prompt.then(memory)
             mask = _visible_prompt(mask, prompt)
-        x = self.after(self.attention_norm, x, self.attention(branch, memory, mask))
+        x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
         if self.convolution is not None and self.convolution_norm is not None:
             branch = self.convolution(self.before(self.convolution_norm, x), inside[..., None])
             x = self.after(self.convolution_norm, x, branch)
@@ -214,15 +227,17 @@ class DecoderLayer(Layer):
         cross: KeyValue,
         cross_mask: Tensor,
         adapter: Bottleneck | None,
+        updates: Updates = NO_UPDATES,
+        cross_updates: Updates = NO_UPDATES,
     ) -> tuple[Tensor, KeyValue]:
         """x: (batch, new, dim); past: earlier keys/values, prompts first.
 
         -> (batch, new, dim) and past with the new ones.
         """
         branch = self.before(self.attention_norm, x)
-        memory = past.then(self.attention.keys_values(branch))
-        x = self.after(self.attention_norm, x, self.attention(branch, memory, mask))
-        branch = self.cross_attention(self.before(self.cross_attention_norm, x), cross, cross_mask)
+        memory = past.then(self.attention.keys_values(branch, updates))
+        x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
+        branch = self.cross_attention(self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates)
         x = self.after(self.cross_attention_norm, x, branch)
         branch = self.feed_forward(self.before(self.feed_forward_norm, x))
         x = self.after(self.feed_forward_norm, x, branch)
@@ -276,7 +291,8 @@ class Encoder(nn.Module):
         for index in range(first, stop):
             prompt = handles.encoder_prompts.get(index)
             prompt = None if prompt is None else prompt.rows(x.shape[0])
-            x = self.layers[index](x, inside, prompt, handles.encoder_adapters.get(index))
+            updates = handles.encoder_updates.get(index, NO_UPDATES)
+            x = self.layers[index](x, inside, prompt, handles.encoder_adapters.get(index), updates)
         if last is None and self.norm is not None:
             x = self.norm(x)
         return Frames(x, frames.lengths)
@@ -329,7 +345,8 @@ class Decoder(nn.Module):
         memories = []
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
-            memory = layer.cross_attention.keys_values(encoded.values)
+            updates = handles.cross_updates.get(index, NO_UPDATES)
+            memory = layer.cross_attention.keys_values(encoded.values, updates)
             prompt = handles.cross_prompts.get(index)
             memories.append(memory if prompt is None else prompt.rows(encoded.values.shape[0]).then(memory))
         mask = encoded.mask()[:, None, None, :]
@@ -357,8 +374,9 @@ class Decoder(nn.Module):
         x = self.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device) + position, table)
         grown = []
         for index, layer in enumerate(self.layers):
-            mask = _causal_mask(tokens.shape[1], past[index])
-            x, memory = layer(x, past[index], mask, cross[0][index], cross[1], handles.decoder_adapters.get(index))
+            mask, adapter = _causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
+            updates = (handles.decoder_updates.get(index, NO_UPDATES), handles.cross_updates.get(index, NO_UPDATES))
+            x, memory = layer(x, past[index], mask, cross[0][index], cross[1], adapter, *updates)
             grown.append(memory)
         if self.norm is not None:
             x = self.norm(x)

@@ -32,7 +32,7 @@ BEST = "best.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 SORTED_BATCHES = 8  # batches cut by length from clips drawn together
 SHOWN_TEXTS = 4  # dev clips whose text each evaluation shows
-LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
+LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "lora": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
 
 Event = dict[str, Any]
 
@@ -42,7 +42,7 @@ class TrainSettings:
     """One training. Names follow Hugging Face's TrainingArguments and PEFT where they have one."""
 
     spec: AdaptationSpec = field(default_factory=AdaptationSpec)
-    learning_rate: float = 0.0  # peak, of prompts, adapters or layers; 0: LEARNING_RATES of the method
+    learning_rate: float = 0.0  # peak, of all but the vocabulary; 0: LEARNING_RATES of the method
     vocabulary_learning_rate: float = 3e-3  # new embedding and CTC head
     max_steps: int = 0  # 0: by the size of the set
     per_device_train_batch_size: int = 8

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from exports.pack import PackContents, VerifyReport
 
 SCORED_SPLITS = ("dev", "test")
-NETWORK = "network."  # what a fine-tune leaves beside an adaptation's tensors
+NETWORK = re.compile(r"network\.|.*\.lora\.")  # what changes the network's own weights, beside an adaptation's tensors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,7 @@ def write(project: "Project", found: "Run", path: Path, what: "PackContents") ->
 def contents(
     project: "Project", found: "Run", *, name: str | None = None, licence: str | None = None
 ) -> "PackContents":
-    """What a pack or a portable export of this run says and holds, without a fine-tune's network.
+    """What a pack or a portable export of this run says and holds, without what changed the network's own weights.
 
     Raises UsageError for a run that has no result.
     """
@@ -79,7 +80,7 @@ def contents(
     from engine.vocabulary import Vocabulary
     from exports.pack import PackContents
 
-    tensors = {name: tensor for name, tensor in result_tensors(found).items() if not name.startswith(NETWORK)}
+    tensors = {name: tensor for name, tensor in result_tensors(found).items() if not NETWORK.match(name)}
     settings = read_json(found.folder / "settings.json")
     files = {split: found.folder / f"scores-{split}.json" for split in SCORED_SPLITS}
     scores = {split: {**read_json(file), "rows": []} for split, file in files.items() if file.exists()}
@@ -101,8 +102,8 @@ def contents(
 
 
 def check_packable(found: "Run") -> None:
-    """Raises UsageError for a run that has no result, or one that is a whole network."""
-    if any(name.startswith(NETWORK) for name in result_tensors(found)):
+    """Raises UsageError for a run that has no result, or one that changed its network's own weights."""
+    if any(NETWORK.match(name) for name in result_tensors(found)):
         raise UsageError(
             f"Run {found.id} changed its backbone's own weights, so it is no small pack: "
             f"use `lect export --run {found.id} --portable`."

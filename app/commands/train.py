@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import LATEST, add_device, add_project, find_run, fraction, open_project, positive, rate
+from app.options import LATEST, add_device, add_project, find_run, fraction, minutes, open_project, positive, rate
 from app.output import counted, duration, percent, print_beside, print_result, progress, remark
 from engine.errors import TrainError, UsageError
 from engine.queue import is_training
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from engine.runs import RunRequest
     from engine.store import Project
 
-METHODS = ("prompt", "adapter", "vocabulary", "finetune", "scratch")
+METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune", "scratch")
 VOCABULARIES = ("auto", "new", "backbone")
 INITIALISATIONS = ("backbone", "features", "random", "zero-value")
 INTERRUPTED = 130
 # Options that set a field of the same name: of the adaptation, and of the training.
-SPEC_FIELDS = ("method", "placement", "num_virtual_tokens", "rank", "initialisation", "finetune_layers")
+SPEC_FIELDS = ("method", "placement", "num_virtual_tokens", "rank", "initialisation", "finetune_layers", "on")
 SETTING_FIELDS = (
     "learning_rate", "vocabulary_learning_rate", "max_steps", "per_device_train_batch_size", "early_stopping_patience",
     "ctc_weight", "copies", "seed",
@@ -54,7 +54,8 @@ def add_adaptation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--method", choices=METHODS, help="(prompt)")
     group.add_argument("--placement", metavar="WHERE", help="layers, such as e:last3,d:all or e:0+1,c:all")
     group.add_argument("--num-virtual-tokens", type=positive, metavar="N", help="length of the prompts")
-    group.add_argument("--rank", type=positive, metavar="N", help="bottleneck of the adapters")
+    group.add_argument("--rank", type=positive, metavar="N", help="of adapters' bottlenecks, or of lora's updates")
+    group.add_argument("--on", metavar="WHICH", help="with lora: query, key, value, output (query,value)")
     group.add_argument(
         "--finetune-layers", type=positive, metavar="N", help="with finetune: only the last N decoder layers"
     )
@@ -82,6 +83,7 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of matrix products"
     )
     group.add_argument("--max-steps", type=positive, metavar="N", help="optimiser steps")
+    group.add_argument("--minutes", type=minutes, default=0.0, help="learn from so much of the training clips (all)")
     group.add_argument("--learning-rate", type=rate, metavar="RATE", help="peak")
     group.add_argument("--vocabulary-learning-rate", type=rate, metavar="RATE", help="peak, of the new vocabulary")
     group.add_argument("--per-device-train-batch-size", type=positive, metavar="N", help="clips a step")
@@ -123,7 +125,7 @@ def request_of(args: argparse.Namespace) -> "RunRequest":
     """What the options ask for. Raises UsageError for a placement or a loss that the backbone has no part for."""
     from dataclasses import replace
 
-    from engine.adaptations import AdaptationSpec, parse_placement
+    from engine.adaptations import AdaptationSpec, parse_placement, parse_projections
     from engine.backbone import open_backbone
     from engine.model import ModelConfig
     from engine.runs import RunRequest
@@ -134,12 +136,15 @@ def request_of(args: argparse.Namespace) -> "RunRequest":
     backbone = open_backbone(args.backbone)
     config = ModelConfig.from_json(backbone.model)
     parse_placement(spec.placement, config)
+    parse_projections(spec.on)
     if args.ctc_weight and not config.ctc:
         raise UsageError(f"The backbone {backbone.name!r} has no CTC head: leave --ctc-weight out.")
     settings = replace(TrainSettings(), spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     if not config.ctc:
         settings = replace(settings, ctc_weight=0.0)
-    return RunRequest(args.backbone, args.device, args.precision, settings, args.vocabulary, args.language)
+    return RunRequest(
+        args.backbone, args.device, args.precision, settings, args.vocabulary, args.language, args.minutes
+    )
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

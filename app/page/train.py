@@ -22,12 +22,12 @@ from engine.errors import TrainError
 from engine.store import Project
 
 POLL_S = 1.0
-METHODS = ("prompt", "adapter", "vocabulary", "finetune")
+METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune")
 EFFORTS = {"quick": "200", "usual": "", "long": "3000"}  # optimiser steps; "" is by the size of the set
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # Fields of the expert drawer: an option of `lect train` each.
 EXPERT = (
-    "placement", "num-virtual-tokens", "rank", "finetune-layers", "max-steps", "learning-rate",
+    "placement", "num-virtual-tokens", "rank", "on", "finetune-layers", "max-steps", "learning-rate",
     "vocabulary-learning-rate", "per-device-train-batch-size", "copies", "early-stopping-patience", "ctc-weight",
     "seed",
 )  # fmt: skip

@@ -86,8 +86,11 @@ def test_a_run_leaves_with_all_it_needs(
     assert heard.stdout == expected
 
 
-def test_a_fine_tune_is_portable_only(lect: Lect, project: Path, graphs: Path) -> None:
-    train = ("train", "--project", project, "--backbone", "tiny", *FAST, "--method", "finetune")
+@pytest.mark.parametrize("method", [("finetune",), ("lora", "--rank", "2", "--on", "value,output")], ids=lambda m: m[0])
+def test_what_changes_the_networks_weights_is_portable_only(
+    lect: Lect, project: Path, graphs: Path, method: tuple[str, ...]
+) -> None:
+    train = ("train", "--project", project, "--backbone", "tiny", *FAST, "--method", *method)
     assert lect(*train, "--quiet").code == 0
     for leaving in (("pack", "001"), ("export", "--run", "001", "--bundle")):
         assert lect(*leaving, "--project", project, "--quiet").failed_with("--portable", code=2)

@@ -1,9 +1,17 @@
 """Adaptations: placements, the folding of prompts, parameter counts, and what starts as nothing."""
 
+import numpy as np
 import pytest
 import torch
 
-from engine.adaptations import AdaptationSpec, attention_at, make_adaptation, parse_placement
+from engine.adaptations import (
+    AdaptationSpec,
+    attention_at,
+    make_adaptation,
+    merge_updates,
+    parse_placement,
+    parse_projections,
+)
 from engine.backbone import Backbone
 from engine.errors import UsageError
 from engine.handles import NO_HANDLES, Handles
@@ -81,6 +89,69 @@ def test_adapters_and_zero_value_gates_start_as_they_promise(tiny_backbone: Back
     assert all(tensor.abs().max() == 0 for name, tensor in tensors.items() if name.endswith("prompt.value"))
 
 
+def test_projections_are_named_in_any_order_and_a_wrong_name_is_refused() -> None:
+    assert parse_projections("value, query") == ("query", "value")
+    with pytest.raises(UsageError, match="query, key, value, output"):
+        parse_projections("query,gate")
+
+
+def learnt_updates(backbone: Backbone, **spec: object) -> tuple[EncoderDecoder, Handles, dict[str, torch.Tensor]]:
+    """Low-rank updates as a training leaves them: no matrix of zeros, and the backbone's own vocabulary."""
+    model, _, tensors = make(backbone, method="lora", **spec)
+    updates = {name: torch.randn(each.shape) * 0.2 for name, each in tensors.items() if ".lora." in name}
+    return model, Handles.from_tensors(updates), updates
+
+
+SPOKEN = torch.randn(1, 8000, generator=torch.Generator().manual_seed(3)) * 0.1, torch.tensor([8000])
+WRITTEN = torch.tensor([[2, 5, 7, 9]])
+EVERYWHERE = {"placement": "e:all,d:all,c:all", "on": "query,key,value,output", "rank": 3}
+
+
+@torch.no_grad()
+def test_low_rank_updates_start_as_nothing_and_each_of_them_has_an_effect(tiny_backbone: Backbone) -> None:
+    model, handles, tensors = make(tiny_backbone, method="lora", **EVERYWHERE)
+    bare = model(*SPOKEN, WRITTEN, NO_HANDLES)[0]
+    start = Handles.from_tensors({name: tensor for name, tensor in tensors.items() if ".lora." in name})
+    torch.testing.assert_close(model(*SPOKEN, WRITTEN, start)[0], bare, atol=0, rtol=0)
+    _, handles, updates = learnt_updates(tiny_backbone, **EVERYWHERE)
+    whole = model(*SPOKEN, WRITTEN, handles)[0]
+    for name in updates:
+        if name.endswith(".up"):
+            without = {**updates, name: torch.zeros_like(updates[name])}
+            assert not torch.allclose(model(*SPOKEN, WRITTEN, Handles.from_tensors(without))[0], whole), name
+
+
+@torch.no_grad()
+def test_an_updated_attention_is_that_of_the_formula_in_numpy(tiny_backbone: Backbone) -> None:
+    """Hu et al. 2021: h = W x + b + B A x, in softmax(Q K^T / sqrt(d)) V of two heads."""
+    model, handles, updates = learnt_updates(tiny_backbone, placement="e:1", on="query,key,value,output", rank=3)
+    attention, x = attention_at(model, "encoder", 1), torch.randn(1, 6, 32)
+    change = handles.encoder_updates[1]
+    found = attention(x, attention.keys_values(x, change), None, change)[0]
+
+    def project(name: str, inputs: np.ndarray) -> np.ndarray:
+        linear = getattr(attention, name)
+        down, up = (updates[f"encoder.1.lora.{name}.{part}"].numpy() for part in ("down", "up"))
+        return inputs @ linear.weight.numpy().T + linear.bias.numpy() + (inputs @ down.T) @ up.T
+
+    query, key, value = (project(name, x[0].numpy()) for name in ("query", "key", "value"))
+    heads = []
+    for head in (slice(0, 16), slice(16, 32)):
+        scores = np.exp(query[:, head] @ key[:, head].T / 4)
+        heads.append(scores / scores.sum(1, keepdims=True) @ value[:, head])
+    np.testing.assert_allclose(found.numpy(), project("output", np.concatenate(heads, 1)), atol=1e-5)
+
+
+@torch.no_grad()
+def test_merged_updates_write_what_they_did_as_handles(tiny_backbone: Backbone) -> None:
+    model, handles, updates = learnt_updates(tiny_backbone, **EVERYWHERE)
+    expected = model(*SPOKEN, WRITTEN, handles)
+    other = {"vocabulary.embedding": torch.zeros(1)}
+    assert merge_updates(model, updates | other).keys() == other.keys()
+    for merged, apart in zip(model(*SPOKEN, WRITTEN, NO_HANDLES), expected, strict=True):
+        torch.testing.assert_close(merged, apart, atol=1e-5, rtol=1e-4)
+
+
 def test_prompts_start_from_the_backbones_shared_prompt_at_any_length(tiny_backbone: Backbone) -> None:
     shared = load_shared_prompt(tiny_backbone)["encoder.1.prompt.key"]
     for length in (2, 4, 7):
@@ -115,6 +186,8 @@ def test_parameter_counts(tiny_backbone: Backbone) -> None:
     assert counts(tiny_backbone, num_virtual_tokens=5, placement="e:all,d:all") == vocabulary + 4 * 2 * 5 * 32
     assert counts(tiny_backbone, num_virtual_tokens=5, placement="e:0", shared_key_value=True) == vocabulary + 5 * 32
     assert counts(tiny_backbone, method="adapter", rank=3, placement="e:all,d:all") == vocabulary + 4 * 2 * 3 * 32
+    assert counts(tiny_backbone, method="lora", rank=3, placement="e:all,d:0,c:0") == vocabulary + 4 * 2 * (2 * 3 * 32)
+    assert counts(tiny_backbone, method="lora", rank=3, placement="e:0", on="key") == vocabulary + 2 * 3 * 32
     model = load_model(tiny_backbone)
     whole = sum(parameter.numel() for parameter in model.parameters())
     assert counts(tiny_backbone, method="finetune") == vocabulary + whole
@@ -154,6 +227,13 @@ def test_adapters_on_wav2seq_base_have_the_derived_parameter_counts(rank: int, m
     learnt = trained_on_base(method="adapter", rank=rank, placement="e:all,d:all")
     assert learnt == 1000 * 768 + (12 + 6) * 2 * 768 * rank
     assert round(learnt / 1e6, 2) == millions
+
+
+def test_low_rank_updates_on_wav2seq_base_have_the_derived_parameter_count() -> None:
+    """At rank r, queries and values of the 18 self-attentions cost as much as prompts of length 2 r."""
+    learnt = trained_on_base(method="lora", rank=60, placement="e:all,d:all")
+    assert learnt == 1000 * 768 + 18 * 2 * (60 * (768 + 768))
+    assert learnt == trained_on_base(num_virtual_tokens=120, placement="e:all,d:all")
 
 
 def test_wav2seq_base_and_its_fine_tuning_have_the_papers_parameter_counts() -> None:

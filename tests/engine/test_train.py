@@ -71,6 +71,8 @@ def test_with_and_without_the_feature_cache_the_result_is_the_same(run: Any, tmp
         (replace(SPEC, placement="e:all,d:all"), 0),
         (replace(SPEC, placement="d:all,c:all"), ALL_LAYERS),
         (replace(SPEC, method="adapter", rank=2), 1),
+        (replace(SPEC, method="lora", rank=2, placement="e:last1,d:all,c:all"), 1),
+        (replace(SPEC, method="lora", rank=2, placement="d:all"), ALL_LAYERS),
         (replace(SPEC, method="vocabulary"), ALL_LAYERS),
         (replace(SPEC, method="finetune", finetune_layers=1), ALL_LAYERS),
         (replace(SPEC, method="finetune"), None),
