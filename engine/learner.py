@@ -62,11 +62,14 @@ class Learner:
                 losses = self._backward(examples, copies)
                 break
             except OUT_OF_MEMORY:
-                if self.largest_part <= 1:
+                if not self.model.encoder.gradient_checkpointing:
+                    self.model.checkpoint_gradients()
+                elif self.largest_part > 1:
+                    self.largest_part = max(1, min(self.largest_part, len(examples)) // 2)
+                else:
                     raise TrainError(
                         "Not enough memory for a single clip: use shorter clips or --device cpu."
                     ) from None
-                self.largest_part = max(1, min(self.largest_part, len(examples)) // 2)
         nn.utils.clip_grad_norm_(self.adaptation.parameters(), max_norm)
         self.optimizer.step()
         return losses

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from engine.errors import UsageError
 from engine.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
@@ -244,7 +245,23 @@ class DecoderLayer(Layer):
         return (x if adapter is None else adapter.add_to(x)), memory
 
 
-class Encoder(nn.Module):
+class Stack(nn.Module):
+    """Layers one after the other.
+
+    With `gradient_checkpointing` what a layer computes inside is not kept for the backward pass but computed again
+    (Chen et al. 2016): about a third more time for a fraction of the memory, and the same gradients.
+    """
+
+    gradient_checkpointing = False
+
+    def through(self, layer: nn.Module, *inputs: Any) -> Any:
+        """A layer's output."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(layer, *inputs, use_reentrant=False)
+        return layer(*inputs)
+
+
+class Encoder(Stack):
     """Frontend, positions and layers."""
 
     def __init__(self, config: ModelConfig, dropout: float):
@@ -292,7 +309,7 @@ class Encoder(nn.Module):
             prompt = handles.encoder_prompts.get(index)
             prompt = None if prompt is None else prompt.rows(x.shape[0])
             updates = handles.encoder_updates.get(index, NO_UPDATES)
-            x = self.layers[index](x, inside, prompt, handles.encoder_adapters.get(index), updates)
+            x = self.through(self.layers[index], x, inside, prompt, handles.encoder_adapters.get(index), updates)
         if last is None and self.norm is not None:
             x = self.norm(x)
         return Frames(x, frames.lengths)
@@ -313,7 +330,7 @@ class ConvolutionalPositions(nn.Module):
         return F.gelu(positions).transpose(1, 2)
 
 
-class Decoder(nn.Module):
+class Decoder(Stack):
     """Token embedding (tied to the output) and layers."""
 
     def __init__(self, config: ModelConfig, dropout: float):
@@ -376,7 +393,8 @@ class Decoder(nn.Module):
         for index, layer in enumerate(self.layers):
             mask, adapter = _causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
             updates = (handles.decoder_updates.get(index, NO_UPDATES), handles.cross_updates.get(index, NO_UPDATES))
-            x, memory = layer(x, past[index], mask, cross[0][index], cross[1], adapter, *updates)
+            inputs = (x, past[index], mask, cross[0][index], cross[1], adapter, *updates)
+            x, memory = self.through(layer, *inputs)
             grown.append(memory)
         if self.norm is not None:
             x = self.norm(x)
@@ -392,6 +410,10 @@ class EncoderDecoder(nn.Module):
         self.encoder = Encoder(config, dropout)
         self.decoder = Decoder(config, dropout)
         self.ctc = nn.Linear(config.dim, config.vocab_size) if config.ctc else None
+
+    def checkpoint_gradients(self) -> None:
+        """Trains in less memory from now on, see Stack."""
+        self.encoder.gradient_checkpointing = self.decoder.gradient_checkpointing = True
 
     def vocabulary(self) -> Vocabularies:
         """The backbone's own vocabulary matrices."""

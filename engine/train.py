@@ -57,6 +57,7 @@ class TrainSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     cache: bool = True
+    gradient_checkpointing: bool = False  # from the first step on; else once memory does not suffice
 
     @property
     def peak(self) -> float:
@@ -165,6 +166,8 @@ def make_learner(
     """The frozen backbone with a fresh adaptation, seeded."""
     torch.manual_seed(settings.seed)
     model = load_model(backbone)
+    if settings.gradient_checkpointing:
+        model.checkpoint_gradients()
     adaptation = make_adaptation(
         settings.spec, model, backbone.vocabulary, data.vocabulary, load_shared_prompt(backbone)
     ).to(device.torch_device)

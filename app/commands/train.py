@@ -93,6 +93,9 @@ def add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of the CTC loss")
     group.add_argument("--copies", type=positive, metavar="N", help="variants of each clip, itself among them")
     group.add_argument("--seed", type=int, help="another seed, another order and start")
+    group.add_argument(
+        "--gradient-checkpointing", action="store_true", help="less memory, and about a third more time a step"
+    )
     group.add_argument("--no-cache", action="store_true", help="compute the frozen part anew at every step")
 
 
@@ -140,6 +143,7 @@ def request_of(args: argparse.Namespace) -> "RunRequest":
     if args.ctc_weight and not config.ctc:
         raise UsageError(f"The backbone {backbone.name!r} has no CTC head: leave --ctc-weight out.")
     settings = replace(TrainSettings(), spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
+    settings = replace(settings, gradient_checkpointing=args.gradient_checkpointing)
     if not config.ctc:
         settings = replace(settings, ctc_weight=0.0)
     return RunRequest(

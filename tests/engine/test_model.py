@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from engine.frontend import Frames, LogMel
 from engine.handles import NO_HANDLES, Bottleneck, Handles, KeyValue
@@ -196,3 +197,29 @@ def test_frame_lengths_are_those_of_the_convolutions() -> None:
             frames = model.encoder.embed(speech(1, samples), torch.tensor([samples]))
             assert isinstance(frames, Frames)
             assert frames.values.shape[1] == int(frames.lengths[0]), (name, samples)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_checkpointing_keeps_less_and_gives_the_same_gradients(name: str) -> None:
+    """Of a prompt under frozen layers, as adapting has them."""
+    kept: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    found = []
+    for checkpointed in (False, True):
+        model, learnt = model_of(name).requires_grad_(False), prompt(3, 0)
+        if checkpointed:
+            model.checkpoint_gradients()
+        handles = Handles(encoder_prompts={0: learnt}, decoder_prompts={0: learnt}, cross_prompts={})
+        learnt.key.requires_grad_(True)
+        kept.clear()
+        with saved_tensors_hooks(keep, lambda tensor: tensor):
+            logits = model(speech(2, 9600), torch.tensor([9600, 6400]), torch.tensor([[2, 5, 6], [2, 8, 9]]), handles)[
+                0
+            ]
+        found.append((sum(kept), torch.autograd.grad(logits.square().sum(), learnt.key)[0]))
+    assert found[1][0] < found[0][0] / 3
+    torch.testing.assert_close(found[1][1], found[0][1])
