@@ -7,11 +7,13 @@
 `runtime.transcribe("recording.wav")` gives all of it at once.
 """
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -23,7 +25,7 @@ from engine.errors import AudioError, BackboneError, PackError, UsageError
 from engine.files import read_json
 from engine.vocabulary import Vocabulary
 from exports.hearing import Heard, hear
-from exports.pack import VOCABULARY, Pack, check_fits, read_pack
+from exports.pack import MANIFEST, VOCABULARY, Pack, check_fits, read_pack
 from exports.recording import stream
 from exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
 from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Network, Samples
@@ -61,6 +63,7 @@ class Runtime:
         self._network, self._options, self._backbone = network, options, backbone
         self._vocabulary = vocabulary
         self._adapted = network.adapt({} if backbone is None else _own_vocabulary(backbone))
+        self._language = ""
         self._has_ctc = any(port.name == "ctc_log_probs" for port in network.encoder.get_outputs())
         self._detectors: dict[Method, Detector] = {}
 
@@ -86,7 +89,9 @@ class Runtime:
             raise UsageError(f"Compute type {compute_type!r} is not known: use float32 or int8.")
         path, options = Path(source), options or DecodeOptions()
         if is_portable(path):
-            return cls(Network.open(path, device, threads), _portable_vocabulary(path), options)
+            runtime = cls(Network.open(path, device, threads), _portable_vocabulary(path), options)
+            runtime._language = _portable_language(path)
+            return runtime
         if (path / BUNDLED_PACK).is_file():
             path, backbone = path / BUNDLED_PACK, (path / BUNDLED_BACKBONE).resolve()
         pack = read_pack(path) if path.is_file() else None
@@ -100,6 +105,18 @@ class Runtime:
         if pack is not None:
             runtime.swap(pack)
         return runtime
+
+    @classmethod
+    def open_all(
+        cls, sources: Sequence[Path | str], backbone: Path | str | None = None, **settings: Any
+    ) -> list["Runtime"]:
+        """Each of several, in their order, as `open` does; packs of one backbone share its loaded graphs."""
+        opened = list[Runtime]()
+        for source in sources:
+            pack = read_pack(Path(source)) if Path(source).is_file() else None
+            alike = next((each for each in opened if pack and each._is_of(pack)), None)
+            opened.append(alike.beside(pack) if alike and pack else cls.open(source, backbone, **settings))
+        return opened
 
     @property
     def device(self) -> str:
@@ -116,6 +133,11 @@ class Runtime:
         """The symbols that it writes."""
         return self._vocabulary
 
+    @property
+    def language(self) -> str:
+        """The code of the lect that it writes, as its pack says; empty where nothing says it."""
+        return self._language
+
     def swap(self, pack: Pack | Path | str) -> None:
         """Puts another pack of the same backbone in place; the graphs stay loaded. Raises PackError or UsageError."""
         if self._backbone is None:
@@ -125,7 +147,13 @@ class Runtime:
         pack = pack if isinstance(pack, Pack) else read_pack(Path(pack))
         check_fits(pack, self._backbone)
         self._adapted = self._network.adapt(_own_vocabulary(self._backbone) | pack.tensors)
-        self._vocabulary = pack.vocabulary
+        self._vocabulary, self._language = pack.vocabulary, pack.manifest.language
+
+    def beside(self, pack: Pack | Path | str) -> "Runtime":
+        """Another runtime with another pack of the same backbone, over the same loaded graphs. Raises as `swap`."""
+        other = copy.copy(self)
+        other.swap(pack)
+        return other
 
     def speak(self, language: str, task: str = "transcribe") -> None:
         """Tells a Whisper in its own vocabulary which language it hears; task: transcribe, or translate into English.
@@ -133,6 +161,7 @@ class Runtime:
         Raises UsageError when it has no token for them.
         """
         self._vocabulary = self._vocabulary.starting(language, task)
+        self._language = language if task == "transcribe" else "en"
 
     def segments(self, source: Source, speech: SpeechOptions | None = None) -> Iterator[Segment]:
         """What is said in a recording of any length, in order, as it is found. Raises AudioError or UsageError."""
@@ -191,6 +220,9 @@ class Runtime:
             replace(self.gathered([_placed(one, 0.0, length)], started, whole), real_time_factor=factor)
             for one, length in zip(heard, seconds, strict=True)
         ]
+
+    def _is_of(self, pack: Pack) -> bool:
+        return self._backbone is not None and self._backbone.sha256 == pack.manifest.backbone_sha256
 
     def _detector(self, method: Method) -> Detector:
         # Loading Silero's network takes longer than looking through a minute of sound.
@@ -280,3 +312,10 @@ def _portable_vocabulary(folder: Path) -> Vocabulary:
         return Vocabulary.from_json(read_json(folder / VOCABULARY))
     except (OSError, ValueError) as error:
         raise BackboneError(f"The vocabulary in {folder} cannot be read: export it again.") from error
+
+
+def _portable_language(folder: Path) -> str:
+    try:
+        return str(read_json(folder / MANIFEST).get("language", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""  # a folder that says nothing about itself still transcribes

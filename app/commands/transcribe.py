@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import fraction, positive
 from app.output import counted, duration, percent, print_beside, print_json, progress, remark
 from app.recordings import formats, outputs, recordings
+from app.runtimes import add_packs, add_runtime, add_speech, open_runtime, speech_options
 from engine.errors import LectError, UsageError, os_sentence
 
 if TYPE_CHECKING:
@@ -23,36 +23,15 @@ FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, csv"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files, pack, and how; names as Whisper's."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, or folders of them")
-    written_by = parser.add_mutually_exclusive_group(required=True)
-    written_by.add_argument("--pack", type=Path, metavar="PACK", help="a .lect file, a bundle or a portable folder")
-    written_by.add_argument(
-        "--phones", action="store_true", help="no pack: the sounds of any language, roughly, as IPA symbols"
-    )
-    parser.add_argument(
-        "--backbone", metavar="NAME", help="its name or folder (the pack's, found by itself; for phones the starter)"
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    parser.add_argument(
-        "--compute-type", choices=("float32", "int8"), default="float32", help="int8 is smaller and quicker"
-    )
-    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads")
-    parser.add_argument("--beam-size", type=positive, metavar="N", help="1 is quickest")
-    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what it hears")
-    parser.add_argument(
-        "--task", choices=("transcribe", "translate"), default="transcribe", help="with --language: or into English"
-    )
+    add_packs(parser)
+    add_runtime(parser)
     written = parser.add_argument_group("files of text")
     written.add_argument("--output-dir", type=Path, metavar="DIR", help="also write files for each recording")
     written.add_argument(
         "--format", "--output-format", type=formats, metavar="NAMES", help=f"of those files: {FORMATS}, or all (txt)"
     )
     written.add_argument("--skip-existing", action="store_true", help="leave out recordings whose files are there")
-    speech = parser.add_argument_group("where speech is")
-    speech.add_argument("--vad", choices=("silero", "energy", "off"), default="silero", help="what tells it (silero)")
-    speech.add_argument("--vad-threshold", type=fraction, metavar="P", help="how likely it must be speech (0.5)")
-    speech.add_argument("--vad-min-silence-duration-ms", type=positive, metavar="MS", help="that ends a segment (500)")
-    speech.add_argument("--vad-speech-pad-ms", type=positive, metavar="MS", help="kept around speech (400)")
-    speech.add_argument("--vad-max-speech-duration-s", type=positive, metavar="S", help="of a segment (20, at most 30)")
+    add_speech(parser)
     parser.add_argument("--verbose", action="store_true", help="also each segment and each skipped stretch, on stderr")
 
 
@@ -73,56 +52,12 @@ def run(args: argparse.Namespace) -> int:
                 results.append(transcribe(args, runtime, speech, each.path, places[each], bar, len(found) == 1))
                 bar.update()
     if args.json:
-        facts = {"pack": args.pack, "device": runtime.device, "compute_type": runtime.compute_type}
+        pack = args.pack[0] if args.pack else None
+        facts = {"pack": pack, "device": runtime.device, "compute_type": runtime.compute_type}
         print_json({**facts, "files": results, "skipped_existing": [each.path for each in done]})
     if len(found) > 1:
         remark(args, summary(results, len(done)))
     return any("error" in result for result in results)
-
-
-def open_runtime(args: argparse.Namespace) -> "Runtime":
-    """The pack with its graphs loaded."""
-    from engine.decode import DecodeOptions
-    from exports.runtime import Runtime
-
-    if args.pack and not args.pack.exists():
-        raise UsageError(f"There is no pack {args.pack}: check the path of --pack.")
-    if args.task != "transcribe" and not args.language:
-        raise UsageError("--task goes with --language.")
-    options = DecodeOptions(beam_size=args.beam_size) if args.beam_size else DecodeOptions()
-    runtime = Runtime.open(
-        args.pack or phone_backbone(args),
-        args.backbone,
-        device=args.device,
-        compute_type=args.compute_type,
-        threads=args.threads,
-        options=options,
-    )
-    if args.language:
-        runtime.speak(args.language, args.task)
-    return runtime
-
-
-def phone_backbone(args: argparse.Namespace) -> str:
-    """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
-    from engine.backbone import STARTER, open_backbone
-
-    backbone = open_backbone(args.backbone or STARTER)
-    if backbone.vocabulary.kind != "phone":
-        raise UsageError(
-            f"The backbone {backbone.name!r} does not write phones: leave --backbone out, or name another."
-        )
-    remark(args, "Rough phones, by a model that nobody taught this language: check every symbol.")
-    return str(backbone.folder)
-
-
-def speech_options(args: argparse.Namespace) -> "SpeechOptions":
-    """How speech is looked for. Raises UsageError when a value makes no sense."""
-    from exports.runtime import SpeechOptions
-    from exports.segments import CutOptions
-
-    given = {name: value for name, value in vars(args).items() if name.startswith("vad_") and value is not None}
-    return SpeechOptions(args.vad, CutOptions(**given))
 
 
 def transcribe(

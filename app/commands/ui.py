@@ -7,15 +7,15 @@ It listens on this machine only. Another --host opens it to the network, over pl
 import argparse
 import contextlib
 import os
-import socket
 import sys
 from getpass import getpass
 from pathlib import Path
 
+from app.addresses import is_loopback, listen
 from app.output import note, print_json, remark
 from engine.errors import UsageError
 
-FIRST_PORT, PORTS = 7860, 40
+FIRST_PORT = 7860
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,16 +34,13 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("The page needs its extra: run pip install 'lect[app]'.") from error
-    from app.page.server import ServerOptions, is_loopback, make_server
+    from app.page.server import ServerOptions, make_server
 
     password = _password(args)
     if password is None and not is_loopback(args.host):
         raise UsageError(f"{args.host} can be reached from elsewhere: add --password, or leave --host out.")
-    listener = _listen(args.host, args.port)
+    listener, url = listen(args.host, args.port, FIRST_PORT)
     app, uploads = make_server(ServerOptions(args.host, password), _first_project(args.project))
-    port = listener.getsockname()[1]
-    shown = f"[{args.host}]" if ":" in args.host else args.host
-    url = f"http://{shown}:{port}"
     with uploads:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         if args.json:
@@ -76,27 +73,6 @@ def _first_project(folder: Path | None) -> str:
     project = Project.open(folder)
     remember(project)
     return str(project.folder)
-
-
-def _listen(host: str, port: int | None) -> socket.socket:
-    """A socket at the port that was named, or at the first that is free."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for candidate in [port] if port is not None else range(FIRST_PORT, FIRST_PORT + PORTS):
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        if os.name != "nt":  # there, it would share the port with whoever has it
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, candidate))
-        except OSError as error:
-            listener.close()
-            problem = error
-        except OverflowError as error:
-            raise UsageError(f"{port} is no port: name one from 1 to 65535.") from error
-        else:
-            listener.listen()
-            return listener
-    where = f"port {port}" if port is not None else f"a port from {FIRST_PORT} to {FIRST_PORT + PORTS - 1}"
-    raise UsageError(f"{host} gives no {where} ({problem.strerror}): name another with --port, or another --host.")
 
 
 def _open_browser(url: str) -> None:

@@ -1,0 +1,106 @@
+"""What the commands that transcribe share: their options, and the runtimes that these open."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.options import fraction, positive
+from app.output import remark
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from exports.runtime import Runtime, SpeechOptions
+
+
+def add_packs(parser: argparse.ArgumentParser) -> None:
+    """--pack, once or more, or --phones."""
+    written_by = parser.add_mutually_exclusive_group(required=True)
+    written_by.add_argument(
+        "--pack",
+        type=Path,
+        action="append",
+        metavar="PACK",
+        help="a .lect file, a bundle or a portable folder; may be given more than once",
+    )
+    written_by.add_argument(
+        "--phones", action="store_true", help="no pack: the sounds of any language, roughly, as IPA symbols"
+    )
+    parser.add_argument(
+        "--backbone", metavar="NAME", help="its name or folder (the pack's, found by itself; for phones the starter)"
+    )
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """How packs are run; names as Whisper's."""
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    parser.add_argument(
+        "--compute-type", choices=("float32", "int8"), default="float32", help="int8 is smaller and quicker"
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads")
+    parser.add_argument("--beam-size", type=positive, metavar="N", help="1 is quickest")
+    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what it hears")
+    parser.add_argument(
+        "--task", choices=("transcribe", "translate"), default="transcribe", help="with --language: or into English"
+    )
+
+
+def add_speech(parser: argparse.ArgumentParser) -> None:
+    """Where speech is; names as faster-whisper's."""
+    speech = parser.add_argument_group("where speech is")
+    speech.add_argument("--vad", choices=("silero", "energy", "off"), default="silero", help="what tells it (silero)")
+    speech.add_argument("--vad-threshold", type=fraction, metavar="P", help="how likely it must be speech (0.5)")
+    speech.add_argument("--vad-min-silence-duration-ms", type=positive, metavar="MS", help="that ends a segment (500)")
+    speech.add_argument("--vad-speech-pad-ms", type=positive, metavar="MS", help="kept around speech (400)")
+    speech.add_argument("--vad-max-speech-duration-s", type=positive, metavar="S", help="of a segment (20, at most 30)")
+
+
+def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
+    """Each of --pack with its graphs loaded, or the one of --phones. Raises UsageError, PackError or BackboneError."""
+    from engine.decode import DecodeOptions
+    from exports.runtime import Runtime
+
+    for pack in args.pack or ():
+        if not pack.exists():
+            raise UsageError(f"There is no pack {pack}: check the path of --pack.")
+    if args.task != "transcribe" and not args.language:
+        raise UsageError("--task goes with --language.")
+    runtimes = Runtime.open_all(
+        args.pack or [_phone_backbone(args)],
+        args.backbone,
+        device=args.device,
+        compute_type=args.compute_type,
+        threads=args.threads,
+        options=DecodeOptions(beam_size=args.beam_size) if args.beam_size else DecodeOptions(),
+    )
+    for runtime in runtimes if args.language else ():
+        runtime.speak(args.language, args.task)
+    return runtimes
+
+
+def open_runtime(args: argparse.Namespace) -> "Runtime":
+    """As `open_runtimes`, for a command that takes one pack."""
+    if args.pack and len(args.pack) > 1:
+        raise UsageError("This command runs one pack: give --pack once.")
+    return open_runtimes(args)[0]
+
+
+def speech_options(args: argparse.Namespace) -> "SpeechOptions":
+    """How speech is looked for. Raises UsageError when a value makes no sense."""
+    from exports.runtime import SpeechOptions
+    from exports.segments import CutOptions
+
+    given = {name: value for name, value in vars(args).items() if name.startswith("vad_") and value is not None}
+    return SpeechOptions(args.vad, CutOptions(**given))
+
+
+def _phone_backbone(args: argparse.Namespace) -> str:
+    """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
+    from engine.backbone import STARTER, open_backbone
+
+    backbone = open_backbone(args.backbone or STARTER)
+    if backbone.vocabulary.kind != "phone":
+        raise UsageError(
+            f"The backbone {backbone.name!r} does not write phones: leave --backbone out, or name another."
+        )
+    remark(args, "Rough phones, by a model that nobody taught this language: check every symbol.")
+    return str(backbone.folder)

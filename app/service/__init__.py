@@ -1,0 +1,1 @@
+"""Transcription over HTTP, in the request and answer shapes of OpenAI's audio interface; by the torch-free runtime."""

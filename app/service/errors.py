@@ -1,0 +1,37 @@
+"""Refusals in the shape of OpenAI's errors, which its clients turn into exceptions."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from engine.errors import LectError, os_sentence
+
+INVALID, BUSY, BROKEN = "invalid_request_error", "overloaded_error", "server_error"
+RETRY_AFTER_S = 5
+
+
+class Refusal(Exception):
+    """A request that is not answered as asked: the status, one sentence, and the field that is to blame."""
+
+    def __init__(self, status: int, sentence: str, kind: str = INVALID, *, field: str = "", code: str = "") -> None:
+        super().__init__(sentence)
+        self.status, self.kind, self.field, self.code = status, kind, field, code
+
+    def response(self) -> JSONResponse:
+        """What the client gets."""
+        told = {"message": str(self), "type": self.kind, "param": self.field or None, "code": self.code or None}
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if self.kind == BUSY else None
+        return JSONResponse({"error": told}, self.status, headers)
+
+
+def refused(request: Request, error: Exception) -> JSONResponse:
+    """Any error of a request, as an answer."""
+    if isinstance(error, LectError):
+        error = Refusal(400, str(error), field="file")
+    elif isinstance(error, HTTPException):
+        error = Refusal(error.status_code, f"{error.detail}: {request.method} {request.url.path}.")
+    elif isinstance(error, OSError):
+        error = Refusal(500, os_sentence(error), BROKEN)
+    elif not isinstance(error, Refusal):
+        error = Refusal(500, "This is a mistake of the server's own: its terminal says more.", BROKEN)
+    return error.response()
