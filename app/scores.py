@@ -1,6 +1,7 @@
 """A run's stored scores as tables and verdicts, and what spoils them. It does not know how they were measured."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ def figures(base: Scores, adapted: Scores, comparison: Comparison) -> dict[str, 
         "normalisation": adapted.normalisation,
         "outcome": comparison.outcome,
         "verdict": comparison.verdict,
+        **({"slots": asdict(adapted.slots)} if adapted.slots else {}),
     }
 
 

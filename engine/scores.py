@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from engine.errors import UsageError
 from engine.files import atomic_path, write_bytes
+from engine.slot_scores import RATES, slot_counts, slot_rates
+from engine.slots import slots_of
 
 # Part of every rate's name: a rate over other units is another rate.
 WER_UNIT = "words between spaces, after NFC"
@@ -87,6 +89,22 @@ class Row:
 
 
 @dataclass(frozen=True)
+class SlotScores:
+    """How well slots were filled, see `slot_scores`; fractions, with 95 % intervals as error rates have them."""
+
+    type_f1: float
+    value_cer: float
+    edit_f1_full: float
+    edit_f1_part: float
+    intervals: dict[str, Interval]  # by the rate's name; empty where there is only one thing to draw
+
+    def describe(self) -> str:
+        """The rates in one line."""
+        shown = (("slot type F1", "type_f1"), ("slot edit F1", "edit_f1_full"), ("slot value CER", "value_cer"))
+        return ", ".join(f"{name} {_shown(getattr(self, rate), self.intervals.get(rate))}" for name, rate in shown)
+
+
+@dataclass(frozen=True)
 class Conditions:
     """What a rate was measured on."""
 
@@ -109,6 +127,7 @@ class Scores:
     normalisation: str  # the name of the text rules applied to both sides
     conditions: Conditions
     baseline: tuple[float, float] | None = None  # WER and CER before adaptation, of the same utterances
+    slots: SlotScores | None = None  # where references have slots; error rates count their marks as text
 
     @property
     def wer(self) -> float:
@@ -127,10 +146,10 @@ class Scores:
 
     def describe(self) -> str:
         """The rates in one line with everything needed to read them."""
-        on, rates = self.conditions, ((self.cer, self.cer_interval), (self.wer, self.wer_interval))
-        cer, wer = (f"{rate:.1%}" + (f" [{at[0]:.1%}, {at[1]:.1%}]" if at else "") for rate, at in rates)
+        on, slots = self.conditions, f", {self.slots.describe()}" if self.slots else ""
+        cer, wer = _shown(self.cer, self.cer_interval), _shown(self.wer, self.wer_interval)
         return (
-            f"CER {cer} ({CER_UNIT}), WER {wer}; 95% intervals over {self.resampled}; "
+            f"CER {cer} ({CER_UNIT}), WER {wer}{slots}; 95% intervals over {self.resampled}; "
             f"split {on.split or 'none'}, clips {on.clips}, seconds {on.seconds:.0f}, "
             f"speakers {on.speakers or 'unknown'}, normalisation {self.normalisation}"
         )
@@ -156,6 +175,7 @@ class Scores:
             normalisation=value["normalisation"],
             conditions=Conditions(**value["conditions"]),
             baseline=baseline and (baseline["wer"], baseline["cer"]),
+            slots=_slot_scores(value.get("slots")),
         )
 
 
@@ -204,7 +224,7 @@ def score(
     characters = [_counts(chunks) for chunks in jiwer.process_characters(before, after).alignments]
     rows = tuple(Row(*parts) for parts in zip(ids, speakers, before, after, words, characters, strict=True))
     conditions = Conditions(split, len(rows), seconds, len({*speakers} - {""}))
-    return _scores(rows, normalisation, conditions, seed)
+    return replace(_scores(rows, normalisation, conditions, seed), slots=_filled(rows, seed))
 
 
 def pooled(several: Sequence[Scores], seed: int = 0) -> Scores:
@@ -305,6 +325,25 @@ def write_trn(scores: Scores, folder: Path) -> None:
     ):
         lines = [f"{_escaped(text)} ({_trn_id(row)})\n" for text, row in zip(texts, scores.rows, strict=True)]
         write_bytes(folder / name, "".join(lines).encode())
+
+
+def _filled(rows: Sequence[Row], seed: int) -> SlotScores | None:
+    if not any(slots_of(row.reference) for row in rows):
+        return None
+    counts = slot_counts([row.reference for row in rows], [row.hypothesis for row in rows])
+    _, draws = _draws(rows, counts, seed)
+    intervals = {} if draws is None else dict(zip(RATES, map(_interval, slot_rates(draws).T), strict=True))
+    return SlotScores(**dict(zip(RATES, map(float, slot_rates(counts.sum(0))), strict=True)), intervals=intervals)
+
+
+def _slot_scores(value: Mapping[str, Any] | None) -> SlotScores | None:
+    if value is None:
+        return None
+    return SlotScores(**{**value, "intervals": {name: (low, high) for name, (low, high) in value["intervals"].items()}})
+
+
+def _shown(rate: float, interval: Interval | None) -> str:
+    return f"{rate:.1%}" + (f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else "")
 
 
 def _tidy(text: str, normalise: Callable[[str], str] | None = None) -> str:

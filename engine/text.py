@@ -4,6 +4,7 @@ Text is compared in NFC, so composed and decomposed spellings are the same; mark
 stay. The rules know no language, from which two things follow. Lowering is Unicode's: Turkish and Azerbaijani need
 `replace=(("I", "ı"), ("İ", "i"))`. And at a word's edge an apostrophe cannot be told from a quotation mark: an
 orthography that begins or ends words with one writes ʼ (U+02BC, a letter), or says `replace=(("'", "ʼ"),)`.
+Marked slots (`engine.slots`) stay marked: the rules act on what is said, not on the marks and names.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import regex
 
 from engine.errors import TextError
+from engine.slots import plain, rewritten
 
 Case = Literal["lower", "keep"]
 Punctuation = Literal["remove", "keep"]
@@ -88,6 +90,9 @@ class TextRules:
 
     def apply(self, text: str) -> str:
         """`text` under these rules: NFC, single spaces, none at the ends; empty when nothing is left."""
+        return rewritten(text, self._applied)
+
+    def _applied(self, text: str) -> str:
         text = nfc(_INVISIBLE.sub("", text))
         rules, lowered = self._substitutions(), self.case == "lower"
         for old, new in rules:
@@ -155,7 +160,7 @@ def inventory(texts: Iterable[str], rules: TextRules) -> list[SymbolCount]:
     counts: Counter[str] = Counter()
     clips: Counter[str] = Counter()
     for text in texts:
-        symbols = Counter(graphemes(rules.apply(text)))
+        symbols = Counter(graphemes(plain(rules.apply(text))))
         counts.update(symbols)
         clips.update(symbols.keys())
     ordered = sorted(counts.keys() - {" "}, key=lambda symbol: (-counts[symbol], symbol))

@@ -1,7 +1,9 @@
 """Vocabularies: text to token ids and back. Grapheme clusters, unigram subwords, phones, or Whisper's byte pairs.
 
-The runtime needs nothing but this file, `engine.text` and `engine.byte_pairs` to use any of them; the `tokenizers`
-library is only for learning subwords. It does not know the text rules (texts come normalised) nor the model's matrices.
+The marks of slots (`engine.slots`) are symbols of their own among graphemes and subwords, and stand for word boundaries
+too. The runtime needs nothing but this file, `engine.text`, `engine.slots` and `engine.byte_pairs` to use any of them;
+the `tokenizers` library is only for learning subwords. It does not know the text rules (texts come normalised) nor the
+model's matrices.
 """
 
 import json
@@ -17,6 +19,7 @@ import regex
 
 from engine import byte_pairs
 from engine.errors import TextError, UsageError
+from engine.slots import CLOSING, Slot, is_mark, opening, parts, plain, slots_of
 from engine.text import RARE_CLIPS, graphemes, nfc
 
 Kind = Literal["grapheme", "unigram", "phone", "bytes"]
@@ -84,19 +87,22 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids` (undoes `encode` where nothing is unknown): no specials, single spaces, none at the ends."""
-        text = "".join(self.pieces(ids))
+        text = "".join(self.pieces(ids, marks=True))
         # Phones stay as their symbols are written, which is decomposed when these are bare marks.
         return " ".join((text if self.kind == "phone" else nfc(text)).split())
 
-    def pieces(self, ids: Iterable[int]) -> list[str]:
+    def pieces(self, ids: Iterable[int], *, marks: bool = False) -> list[str]:
         """The text that each of `ids` adds, spaces at word boundaries; "" for specials and control tokens.
 
-        A character whose bytes are shared among tokens is the last one's.
+        A character whose bytes are shared among tokens is the last one's. marks: those of slots, in their inline form;
+        else only the word boundaries that they are.
         """
         symbols = ["" if CONTROL.fullmatch(symbol) else symbol for symbol in map(self._symbol, ids)]
-        if self.kind == "unigram":
-            return [symbol.replace(WORD_START, " ") for symbol in symbols]
-        return byte_pairs.decoded(symbols) if self.kind == "bytes" else symbols
+        if self.kind == "bytes":
+            return byte_pairs.decoded(symbols)
+        if self._has_marks:
+            symbols = [_mark_piece(symbol, marks) if is_mark(symbol) else symbol for symbol in symbols]
+        return [symbol.replace(WORD_START, " ") for symbol in symbols] if self.kind == "unigram" else symbols
 
     def sources(self, token: str) -> list[int]:
         """Ids of the tokens that mean what another vocabulary's `token` does.
@@ -105,6 +111,8 @@ class Vocabulary:
         """
         if token in SPECIALS:
             return [SPECIALS.index(token)]
+        if is_mark(token) and token not in self._ids:
+            return []  # it is not said, least of all like the letters of its name
         if self._normal(token) in self._ids and (self.kind != "bytes" or CONTROL.fullmatch(token)):
             return [self._ids[self._normal(token)]]
         if CONTROL.fullmatch(token):
@@ -195,6 +203,20 @@ class Vocabulary:
 
     def _pieces(self, text: str) -> list[str]:
         """`text` cut into symbols, in normal form, and what lies between them."""
+        if self._has_marks:
+            return [piece for part in parts(text) for piece in self._part_pieces(part)]
+        return self._said_pieces(text)
+
+    def _part_pieces(self, part: str | Slot) -> list[str]:
+        if isinstance(part, str):
+            return self._said_pieces(part)
+        return [opening(part.name), *self._said_pieces(part.value), CLOSING]
+
+    @cached_property
+    def _has_marks(self) -> bool:
+        return CLOSING in self._ids
+
+    def _said_pieces(self, text: str) -> list[str]:
         text = self._normal(" ".join(text.split()))
         if self.kind == "grapheme":
             return [piece for cluster in graphemes(text) for piece in self._spelled(cluster)]
@@ -252,8 +274,19 @@ def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto"] = "auto"
     "auto" is "unigram" from UNIGRAM_CHARACTERS of text on, in a script with spaces and few letters, and otherwise
     "grapheme". "phone" takes IPA: phones kept apart by spaces, each of which becomes a symbol (`tʃ aː b`); or, where
     tokens are longer than phones are, running words, whose characters and marks become the symbols, with the space.
+    Marks of slots, in all but phones, follow the symbols of what is said.
     """
-    labels = [" ".join(text.split()) for text in texts]
+    marked = list(texts)
+    said = _built([plain(text) for text in marked], kind)
+    names = sorted({slot.name for text in marked for slot in slots_of(text)})
+    if kind == "phone" or not names:
+        return said
+    marks = (*map(opening, names), CLOSING)
+    scores = said.scores and (*said.scores, *(min(said.scores),) * len(marks))
+    return Vocabulary(said.kind, said.symbols + marks, scores)
+
+
+def _built(labels: Sequence[str], kind: Kind | Literal["auto"]) -> Vocabulary:
     if not any(labels):
         raise TextError("There is no text to build a vocabulary from: label some clips first.")
     if kind == "phone":
@@ -293,6 +326,10 @@ def _phone_symbols(labels: Sequence[str]) -> list[str]:
 
 def _is_mark(character: str) -> bool:
     return unicodedata.category(character or " ").startswith("M")
+
+
+def _mark_piece(mark: str, shown: bool) -> str:
+    return (f" {mark} " if mark != CLOSING else "] ") if shown else " "
 
 
 def _learn_unigrams(labels: Sequence[str]) -> Vocabulary:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.slots import plain, slots_of
 from exports.transcript import Segment, Transcript
 
 
@@ -50,7 +51,7 @@ def ctm(transcript: Transcript, media: Path) -> str:
 def document(transcript: Transcript) -> dict[str, Any]:
     """A transcript as a JSON object."""
     return {
-        "text": transcript.text,
+        **_said(transcript.text),
         "segments": [_segment(number, each) for number, each in enumerate(transcript.segments)],
         "skipped": [
             {"start": round(each.start, 3), "end": round(each.end, 3), "reason": each.reason}
@@ -76,7 +77,14 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         for each in segment.words
     ]
     rounded = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
-    return {"id": number, **rounded, "text": segment.text, "confidence": round(segment.confidence, 4), "words": words}
+    said = _said(segment.text)
+    return {"id": number, **rounded, **said, "confidence": round(segment.confidence, 4), "words": words}
+
+
+def _said(text: str) -> dict[str, Any]:
+    """What is said, and the slots that it fills, where there are any."""
+    slots = [slot._asdict() for slot in slots_of(text)]
+    return {"text": plain(text), "slots": slots} if slots else {"text": text}
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -183,3 +183,12 @@ TALK = Transcript(
     "silero",
     "ctc",
 )
+
+
+def test_slots_are_told_in_json_and_stay_inline_in_texts() -> None:
+    inline, words = "a [size: large] latte", tuple(TimedWord(text, 0, 1, 0.5) for text in ("a", "large", "latte"))
+    transcript = Transcript(inline, (Segment(0, 1, inline, words, 0.5),), (), words, 0.5, 1, 0.1, "cpu", "off", "ctc")
+    told = json.loads(written("json", transcript))
+    for each in (told, told["segments"][0]):
+        assert each["text"] == "a large latte" and each["slots"] == [{"name": "size", "value": "large"}]
+    assert written("txt", transcript) == f"{inline}\n"
