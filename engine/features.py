@@ -129,14 +129,16 @@ class FeatureSource:
         kept = None if self.cache is None else self.cache.get(key)
         if kept is not None:
             return torch.from_numpy(np.array(kept))
-        frames = self._compute(example, copy)
-        if self.cache is not None:
-            self.cache.put(key, frames.numpy())
+        if self.cache is None:
+            return self._compute(example, copy)
+        with torch.autocast(self.device.torch_device.type, enabled=False):  # the cache serves every precision
+            frames = self._compute(example, copy)
+        self.cache.put(key, frames.numpy())
         return frames
 
     @torch.no_grad()
     def _compute(self, example: Example, copy: int) -> Tensor:
-        """(frames, dim) float32: the cache serves every precision."""
+        """(frames, dim)."""
         waveform = torch.from_numpy(self._waveform(example, copy))[None].to(self.device.torch_device)
         if self.layer is None:
             return waveform[0, :, None].cpu()

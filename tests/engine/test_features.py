@@ -36,6 +36,16 @@ def test_cached_frames_equal_computed_ones(
             assert torch.equal(kept.lengths, computed.lengths)
 
 
+def test_what_the_cache_lost_is_computed_in_full_precision_inside_of_a_bfloat16_step(
+    tiny_backbone: Backbone, tone_data: TrainData, cpu: Device, tmp_path: Path
+) -> None:
+    kept = source(tiny_backbone, cpu, FeatureCache(tmp_path)).batch(tone_data.train[:2], [CLEAN, 1]).values
+    halves = Device(cpu.torch_device, True, "CPU")
+    with halves.autocast():
+        found = source(tiny_backbone, halves, FeatureCache(tmp_path / "empty")).batch(tone_data.train[:2], [CLEAN, 1])
+    torch.testing.assert_close(found.values, kept, atol=0, rtol=0)
+
+
 def test_copies_differ_from_the_recording_and_from_each_other(
     tiny_backbone: Backbone, tone_data: TrainData, cpu: Device
 ) -> None:
