@@ -6,11 +6,12 @@ one may be, or what is said in it. What cannot be decoded to its end is refused,
 
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 import soundfile
@@ -42,6 +43,7 @@ BARE_STREAMS = ("mp3", "aac", "amr")
 ADTS_SYNC = (b"\xff\xf1", b"\xff\xf9")  # bare AAC
 
 Samples = NDArray[np.float32]
+UseStretch = Callable[[int, Samples], None]
 T = TypeVar("T")
 
 
@@ -88,6 +90,16 @@ def load_audio(path: Path) -> Samples:
     return _with_source(path, lambda source: _to_speech(source, path.name))
 
 
+def each_stretch(path: Path, stretches: Sequence[tuple[float, float]], use: UseStretch) -> float:
+    """Hands stretches (start, end in seconds) of `path` to `use`, decoding it once; gives its length in seconds.
+
+    use: called with a stretch's index and (samples,) as `load_audio` gives them, shorter where the recording ends
+    first, and never for what begins after its end; twice for the same stretch if a damaged file has to be read anew.
+    Memory holds the stretches that are open, not the recording. Raises AudioError as `load_audio` does.
+    """
+    return _with_source(path, lambda source: _cut(source, path.name, stretches, use))
+
+
 def from_array(rate: int, samples: NDArray[Any]) -> Samples:
     """A recorder's array, (n,) or (n, channels), signed integers or floats, as (samples,) float32 at 16 kHz.
 
@@ -111,30 +123,68 @@ def from_array(rate: int, samples: NDArray[Any]) -> Samples:
 
 def write_wav(path: Path, samples: Samples) -> None:
     """Writes (samples,) float32 at 16 kHz as a 16-bit WAV, atomically; `load_audio` gives the same 16 bits back."""
+    write_bytes(path, encoded(samples, "WAV"))
+
+
+def encoded(samples: Samples, container: Literal["WAV", "FLAC"]) -> bytes:
+    """(samples,) float32 at 16 kHz as a file of 16 bits a sample."""
     assert samples.ndim == 1 and np.isfinite(samples).all()
     # Scaled here, because libsndfile multiplies by 32767 when it writes and divides by 32768 when it reads.
     pcm = np.clip(np.rint(samples * np.float32(32_768)), -32_768, 32_767).astype(np.int16)
     buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    write_bytes(path, buffer.getvalue())
+    soundfile.write(buffer, pcm, SAMPLE_RATE, format=container, subtype="PCM_16")
+    return buffer.getvalue()
 
 
 def _to_speech(source: _Source, name: str) -> Samples:
     """Mixes, resamples and limits a source block by block: (samples,) float32."""
-    resampler = soxr.ResampleStream(source.info.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     collected = bytearray()  # grows in place, so the whole is never held twice
+    for block in _resampled(source, name):
+        collected += block.tobytes()
+    return _limited(np.frombuffer(collected, np.float32), source.headroom, name)
+
+
+def _resampled(source: _Source, name: str) -> Iterator[Samples]:
+    """A source mixed to one channel at 16 kHz, block by block: (samples,) float32, not limited yet."""
+    resampler = soxr.ResampleStream(source.info.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     for block in source.blocks:
         if not np.isfinite(block).all():
             raise AudioError(f"{name} holds samples that are not numbers (NaN or infinity): export it again.")
-        collected += resampler.resample_chunk(block.mean(axis=1, dtype=np.float32)).tobytes()
-    collected += resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes()
-    samples = np.frombuffer(collected, np.float32)
+        yield resampler.resample_chunk(block.mean(axis=1, dtype=np.float32))
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _limited(samples: Samples, headroom: bool, name: str) -> Samples:
     if not len(samples):
         raise AudioError(f"{name} holds no sound: record or export it again.")
     peak = max(float(samples.max()), -float(samples.min()))
-    if source.headroom and peak > 1:
+    if headroom and peak > 1:
         samples /= np.float32(peak)
     return np.clip(samples, -1, 1, out=samples)
+
+
+def _cut(source: _Source, name: str, stretches: Sequence[tuple[float, float]], use: UseStretch) -> float:
+    bounds = [(round(start * SAMPLE_RATE), end * SAMPLE_RATE) for start, end in stretches]  # in samples
+    waiting = deque(sorted(range(len(bounds)), key=bounds.__getitem__))
+    opened: dict[int, list[Samples]] = {}
+
+    def close(index: int) -> None:
+        use(index, _limited(np.concatenate(opened.pop(index)), source.headroom, name))
+
+    done = 0
+    for block in _resampled(source, name):
+        while waiting and bounds[waiting[0]][0] < done + len(block):
+            opened[waiting.popleft()] = []
+        for index in list(opened):
+            start, end = bounds[index]
+            last = len(block) if end >= done + len(block) else round(end) - done
+            opened[index].append(block[max(start - done, 0) : last])
+            if end <= done + len(block):
+                close(index)
+        done += len(block)
+    for index in list(opened):
+        close(index)
+    return done / SAMPLE_RATE
 
 
 def _with_source(path: Path, use: Callable[[_Source], T]) -> T:

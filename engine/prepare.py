@@ -132,6 +132,8 @@ class _Taken:
 def _spelled(item: Item, language: str, voices: set[str]) -> str:
     if item.problem or not item.text:
         raise _LeftOut("no label or no file")
+    if item.is_stretch:
+        raise _LeftOut("a stretch of a longer recording")
     voice = voice_for(language, voices)
     if voice is None:
         raise _LeftOut("no espeak-ng voice")

@@ -1,12 +1,14 @@
 """Takes labelled recordings into a project: a copy of each original, its label, speaker, split and quality.
 
-SOURCE is a folder with metadata.csv (columns file_name, transcription and, if known, speaker_id, language), a Common
-Voice folder, or recordings with a .txt of the same name beside each. What is wrong with one recording is said, and the
-others go on; the same command again takes only what is new.
+SOURCE is a folder with metadata.csv (columns file_name, transcription and, if known, speaker_id, language), recordings
+with a .txt of the same name beside each, long recordings with an ELAN, Praat, subtitle or Audacity file beside each, a
+published corpus (Common Voice, LibriSpeech, MLS, LJSpeech, Audio SNIPS), a NeMo manifest, a Kaldi data folder, or a zip
+of any of these. What is wrong with one recording is said, and the others go on; the same command again takes only what
+is new.
 """
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +16,29 @@ from app.options import add_project, open_project
 from app.output import counted, duration, lines, print_result, progress
 
 if TYPE_CHECKING:
-    from engine.importers import ImportReport
-    from engine.layouts import Item
+    from engine.errors import LectError
+    from engine.importers import Candidate, ImportReport
+    from engine.layouts import Item, Tier
     from engine.quality import Quality
     from engine.store import Project
 
+LAYOUTS = "audiofolder common-voice pairs librispeech mls ljspeech snips nemo kaldi elan textgrid subtitles audacity"
 SHOWN = 20  # of what was not taken
 SHOWN_NAMES = 4  # of clips with the same verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Source, layout, and what of it."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder")
-    parser.add_argument("--layout", default="auto", help="audiofolder, common-voice or pairs (auto)")
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder, a zip, a manifest or an annotation file")
+    parser.add_argument("--layout", default="auto", help=f"{LAYOUTS} (auto)")
+    parser.add_argument(
+        "--tier",
+        dest="tiers",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of annotation files, only tiers of this name, type or participant, with * and ?; may be repeated",
+    )
     parser.add_argument(
         "--language", default="", metavar="TAG", help="only recordings in this language, or in none stated"
     )
@@ -38,10 +50,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Imports, or says what an import would do."""
+    from engine.archives import unpacked
+
     project = open_project(args)
-    outcome = (_rehearse if args.dry_run else _import)(args, project)
+    with unpacked(args.source, project.folder / "cache") as args.source:
+        outcome = (_rehearse if args.dry_run else _import)(args, project)
     print_result(args, outcome.to_json(args.dry_run), outcome.describe(args))
     return int(outcome.failed)
+
+
+@dataclass(frozen=True)
+class FoundTier:
+    """A tier of the annotation files of a set."""
+
+    name: str
+    kind: str  # ELAN's linguistic type
+    participant: str
+    annotations: int
+    seconds: float
+    chosen: bool
+
+    def describe(self) -> str:
+        """For people."""
+        facts = ", ".join(
+            filter(None, (self.kind and f"type {self.kind}", self.participant and f"by {self.participant}"))
+        )
+        known = f" ({facts})" if facts else ""
+        length = f"{counted(self.annotations, 'annotation')}, {duration(self.seconds)}"
+        return f"tier “{self.name}”{known}: {length}{'' if self.chosen else '; left out'}"
 
 
 @dataclass
@@ -54,6 +90,7 @@ class Outcome:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     warnings: list[tuple[Path, str]] = field(default_factory=list)
     unusable: int = 0  # taken, but of no use to a training
+    tiers: list[FoundTier] = field(default_factory=list)  # of annotation files; only in a dry run
 
     @property
     def failed(self) -> bool:
@@ -70,11 +107,13 @@ class Outcome:
             "duplicates": self.duplicates,
             "skipped": [{"file": path, "why": why} for path, why in self.skipped],
             "warnings": [{"file": path, "what": what} for path, what in self.warnings],
+            "tiers": [asdict(tier) for tier in self.tiers],
         }
 
     def describe(self, args: argparse.Namespace) -> str:
         """For people."""
-        text = list(lines([f"not taken: {_told(path, why)}" for path, why in self.skipped], SHOWN, "not taken"))
+        text = [tier.describe() for tier in self.tiers]
+        text += list(lines([f"not taken: {_told(path, why)}" for path, why in self.skipped], SHOWN, "not taken"))
         for what in dict.fromkeys(what for _, what in self.warnings):
             names = [path.name for path, each in self.warnings if each == what]
             text.append(f"mind, {counted(len(names), 'clip')}: {what} {', '.join(lines(names, SHOWN_NAMES))}")
@@ -109,7 +148,9 @@ def _import(args: argparse.Namespace, project: "Project") -> Outcome:
             bar.total = at.total
             bar.update(at.done - bar.n)
 
-        report = import_into(project, args.source, args.layout, select=lambda i: _selects(args, i), progress=show)
+        report = import_into(
+            project, args.source, args.layout, tiers=args.tiers, select=lambda i: _selects(args, i), progress=show
+        )
     _complete(args, project, report)
     new = set(report.taken)
     clips = [clip for clip in project.clips() if clip.id in new]
@@ -119,13 +160,11 @@ def _import(args: argparse.Namespace, project: "Project") -> Outcome:
 
 def _complete(args: argparse.Namespace, project: "Project", report: "ImportReport") -> None:
     """Gives the set's clips the speaker and split that it does not state."""
-    from engine.files import sha256_file
-
     if not (args.speaker or args.split):
         return
     # An import that was cut off before this finds its clips as duplicates when it is run again.
-    repeated = {sha256_file(path) for path in report.duplicates}
-    clips = [clip for clip in project.clips() if clip.id in set(report.taken) or clip.sha256 in repeated]
+    ids = {*report.taken, *report.repeated}
+    clips = [clip for clip in project.clips() if clip.id in ids]
     if args.speaker:
         project.set_speaker([clip.id for clip in clips if not clip.speaker], args.speaker)
     if args.split:
@@ -134,54 +173,59 @@ def _complete(args: argparse.Namespace, project: "Project", report: "ImportRepor
 
 def _rehearse(args: argparse.Namespace, project: "Project") -> Outcome:
     from engine.errors import LectError
-    from engine.importers import read
+    from engine.importers import candidates
+    from engine.layouts import choose, listed
     from engine.quality import usable
 
-    outcome = Outcome()
     known = {clip.sha256: (clip.text, False) for clip in project.clips()}
     known |= {clip.sha256: (clip.text, True) for clip in project.trash()}
-    items = [item for item in read(args.source, args.layout) if _selects(args, item)]
+    everything = list(listed(args.source, args.layout))
+    items = [item for item in choose(everything, args.tiers) if _selects(args, item)]
+    outcome = Outcome(tiers=_found_tiers(everything, {item.tier for item in items}))
     with progress(args, len(items), "reading", "clip") as bar:
-        for item in items:
+        for item, found in candidates(items):
             try:
-                if (quality := _look(item, known)) is None:
-                    outcome.duplicates.append(item.path)
+                if (quality := _look(item, found, known)) is None:
+                    outcome.duplicates.append(item.place)
                 else:
                     outcome.clips += 1
                     outcome.seconds += quality.seconds
                     outcome.unusable += not usable(quality)
                     if quality.verdict != "good":
-                        outcome.warnings.append((item.path, f"The recording is {quality.verdict}."))
+                        outcome.warnings.append((item.place, f"The recording is {quality.verdict}."))
             except LectError as error:
-                outcome.skipped.append((item.path, str(error)))
+                outcome.skipped.append((item.place, str(error)))
             bar.update()
     return outcome
 
 
-def _look(item: "Item", known: dict[str, tuple[str, bool]]) -> "Quality | None":
+def _found_tiers(items: "list[Item]", chosen: "set[Tier | None]") -> list[FoundTier]:
+    from engine.layouts import tiers_of
+
+    return [
+        FoundTier(tier.name, tier.kind, tier.participant, count, round(seconds, 2), tier in chosen)
+        for tier, count, seconds in tiers_of(items)
+    ]
+
+
+def _look(item: "Item", found: "Candidate | LectError", known: dict[str, tuple[str, bool]]) -> "Quality | None":
     """The quality of what an import would take; None for a duplicate. Raises LectError for what it would skip.
 
     known: hash -> (label, whether in the trash) of what the project has by then; this item is added.
     """
-    from engine.audio import load_audio, probe
-    from engine.errors import AudioError
-    from engine.files import sha256_file
-    from engine.importers import LONGEST_IMPORT_S
-    from engine.quality import measure
+    from engine.errors import AudioError, LectError
     from engine.text import nfc
 
-    if item.problem:
-        raise AudioError(item.problem)
+    if isinstance(found, LectError):
+        raise found
     label = nfc(item.text or "").strip()
-    kept, in_trash = known.get(digest := sha256_file(item.path), ("", False))
+    kept, in_trash = known.get(found.sha256, ("", False))
     if in_trash:
         raise AudioError("It was deleted from this project: restore it instead.")
-    if digest in known and nfc(kept).strip() != label:
+    if found.sha256 in known and nfc(kept).strip() != label:
         raise AudioError(f"Two labels for one recording: “{kept}” stays, “{label}” is left out.")
-    if digest in known:
+    if found.sha256 in known:
         return None
-    if (seconds := probe(item.path).seconds) > LONGEST_IMPORT_S:
-        raise AudioError(f"{item.path.name} lasts {duration(seconds)}: cut it into sentences, and import those.")
-    quality = measure(load_audio(item.path))
-    known[digest] = (label, False)
+    quality = found.take().quality
+    known[found.sha256] = (label, False)
     return quality

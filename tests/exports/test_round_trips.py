@@ -1,0 +1,73 @@
+"""What Lect writes about a recording, Lect reads again: the same texts at the same times, whatever the text."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from engine.layouts.elan import parse as parse_elan
+from engine.layouts.praat import parse as parse_praat
+from engine.layouts.spans import Annotation
+from engine.layouts.subtitles import parse_audacity, parse_srt, parse_vtt
+from exports.formats import WRITERS
+from exports.formats.annotations import SEGMENTS, WORDS
+from exports.transcript import Transcript
+from tests.exports.test_formats import lines, transcripts
+
+MEDIA = Path("talk & song.wav")
+MARKUP = re.compile(r"</?[a-z]|\{\\|-->", re.IGNORECASE)  # which SubRip has no way to escape
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def milliseconds(annotations: list[Annotation]) -> list[tuple[int, int, str]]:
+    return [(round(each.start * 1000), round(each.end * 1000), each.text) for each in annotations]
+
+
+def data(name: str, transcript: Transcript, encoding: str = "utf-8") -> bytes:
+    return WRITERS[name](transcript, MEDIA).encode(encoding)
+
+
+@QUICK
+@given(transcripts())
+def test_elan(transcript: Transcript) -> None:
+    annotated = parse_elan(data("eaf", transcript), "talk.eaf")
+    (segments, found), (words, found_words) = annotated.tiers
+    assert (segments.name, words.name, words.parent) == (SEGMENTS, WORDS, SEGMENTS)
+    assert annotated.media == ((MEDIA.name, 0.0),)
+    assert milliseconds(found) == lines(transcript)
+    assert [each.text for each in found_words] == [word.text for word in transcript.words]
+
+
+@QUICK
+@given(transcripts())
+def test_textgrid(transcript: Transcript) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        (segments, found), (words, found_words) = parse_praat(data("TextGrid", transcript, encoding), "x").tiers
+        assert (segments.name, words.name) == (SEGMENTS, WORDS)
+        assert milliseconds(found) == lines(transcript)
+        assert [each.text for each in found_words] == [word.text for word in transcript.words]
+
+
+@QUICK
+@given(transcripts())
+def test_webvtt_and_audacity(transcript: Transcript) -> None:
+    for name, parse in (("vtt", parse_vtt), ("audacity", parse_audacity)):
+        if transcript.segments:
+            ((_, found),) = parse(data(name, transcript), "x").tiers
+            assert milliseconds(found) == lines(transcript)
+
+
+@QUICK
+@given(transcripts())
+def test_subrip(transcript: Transcript) -> None:
+    assume(transcript.segments and not any(MARKUP.search(each.text) for each in transcript.segments))
+    ((_, found),) = parse_srt(data("srt", transcript), "talk.srt").tiers
+    assert milliseconds(found) == lines(transcript)
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_line_ends_of_other_systems(newline: str) -> None:
+    text = "1\n00:00:01,000 --> 00:00:02,500\nal contrario\n\n".replace("\n", newline)
+    ((_, found),) = parse_srt(text.encode("utf-8-sig"), "talk.srt").tiers
+    assert found == [Annotation(1.0, 2.5, "al contrario")]
