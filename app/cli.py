@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "teach a frozen backbone the project's lect",
     "eval": "score a run, base against adapted",
     "compare": "whether one run is better than another by more than chance",
+    "lab": "run a table of experiments: many trainings, compared with intervals",
     "export": "write the graphs of a backbone, or a run as a folder that needs nothing else",
     "pack": "write a run as a .lect file; verify or describe one",
     "transcribe": "recordings to text with a pack, offline",

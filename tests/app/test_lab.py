@@ -1,0 +1,136 @@
+"""Tables of experiments: what they train, that they go on where they were, and that their figures are the runs' own."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from app.lab_tables import TABLES
+from engine.backbone import open_backbone
+from engine.files import read_json
+from engine.lab import learning, sized_alike
+from engine.model import EncoderDecoder, ModelConfig
+from engine.store import Project
+from tests.app.conftest import FAST, Lect
+from tests.app.test_train import events, press_ctrl_c, wait_for
+from tests.conftest import TINY
+
+LAYERS = TINY.encoder_layers + TINY.decoder_layers
+OPTIONS = ("--options", " ".join(("--backbone tiny", *FAST)))
+SYSTEMS = ("--system", "prompt --num-virtual-tokens 3", "--system", "adapter --rank 2")
+LONG = ("--options", "--backbone tiny --copies 2 --per-device-train-batch-size 2 --max-steps 60")
+
+
+def runs(out: Path, name: str = "set") -> list[Path]:
+    """The folders of a set's runs."""
+    return [run.folder for run in Project.open(out / "data" / name).runs()]
+
+
+def test_a_table_of_two_trainings(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *SYSTEMS, *OPTIONS)
+    assert [cell["done"] for cell in lect(*lab, "--dry-run", "--json").json["cells"]] == [False, False]
+    done = lect(*lab, "--json")
+    assert done.code == 0 and not done.json["failed"]
+    prompt, adapter = done.json["rows"]
+    assert prompt["trained"] - prompt["vocabulary"] == 2 * 3 * TINY.dim * LAYERS
+    assert adapter["trained"] - adapter["vocabulary"] == 2 * 2 * TINY.dim * LAYERS
+    assert prompt["vocabulary"] == adapter["vocabulary"] > 0
+    for row, folder in zip((prompt, adapter), runs(tmp_path), strict=True):
+        own = read_json(folder / "scores-test.json")
+        assert row["test"]["cer"] == own["cer"] and row["test"]["cer_interval"] == own["cer_interval"] is not None
+        assert row["base"]["wer"] == read_json(folder / "base-scores-test.json")["wer"]
+    assert prompt["against"] is None and adapter["against"]["cer"] == [prompt["test"]["cer"], adapter["test"]["cer"]]
+    assert read_json(tmp_path / "table.json") == done.json["rows"]
+    with (tmp_path / "table.csv").open(newline="") as file:
+        assert [float(row["test_cer"]) for row in csv.DictReader(file)] == [
+            prompt["test"]["cer"],
+            adapter["test"]["cer"],
+        ]
+    text = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert f"{prompt['trained']:,}" in text and "2 of 2 trainings done" in text
+    drawn = ElementTree.parse(tmp_path / "plot.svg").iter("{http://www.w3.org/2000/svg}title")
+    assert sorted(title.text.partition(",")[0] for title in drawn if title.text) == sorted(SYSTEMS[1::2])
+    # Nothing is trained twice, and a table with more systems trains only those.
+    more = lect(*lab, "--system", "vocabulary", "--json")
+    assert more.json["rows"][:2] == done.json["rows"] and len(more.json["rows"]) == len(runs(tmp_path)) == 3
+
+
+def test_a_killed_table_goes_on(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *SYSTEMS, *LONG)
+    command = [sys.executable, "-m", "app", *map(str, lab), "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        first = tmp_path / "data" / "set" / "runs" / "001"
+        wait_for(lambda: (first / "checkpoint.safetensors").exists())
+        process.kill()
+    os.kill(Project.open(tmp_path / "data" / "set").run("001").facts["pid"], signal.SIGKILL)
+    assert '"event": "done"' not in events(first)
+    done = lect(*lab, "--json")
+    assert done.code == 0 and len(done.json["rows"]) == 2
+    assert [folder.name for folder in runs(tmp_path)] == ["001", "002"]
+    assert events(first).count('"event": "step", "step": 1,') == 1  # it did not start anew
+
+
+def test_ctrl_c_ends_a_table_and_the_training_goes_on_later(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *SYSTEMS, *LONG, "--json")
+    finger = press_ctrl_c(tmp_path / "data" / "set" / "runs" / "001", times=1)
+    ended = lect(*lab)
+    finger.join()
+    assert ended.code == 130 and ended.json["rows"] == [] and len(runs(tmp_path)) == 1
+    done = lect(*lab)
+    assert done.code == 0 and len(done.json["rows"]) == len(runs(tmp_path)) == 2
+    assert '"step": 60,' in events(runs(tmp_path)[0])
+
+
+def test_minutes_seeds_and_what_fails(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, "--system", "vocabulary", *OPTIONS)
+    done = lect(*lab, "--minutes", "0.08", "0.1", "60", "--seeds", "0", "1", "--json")
+    assert done.code == 1 and len(done.json["failed"]) == 2
+    assert all("ask for fewer --minutes" in sentence for sentence in done.json["failed"].values())
+    less, more = done.json["rows"]
+    assert less["clips"] < more["clips"] and less["minutes"] <= 0.08 < more["minutes"] <= 0.1
+    assert less["seeds"] == [0, 1] and less["test"]["cer"] == pytest.approx(sum(less["test_cers"]) / 2)
+    small, large = (set(read_json(runs(tmp_path)[number] / "clips.json")["train"]) for number in (0, 2))
+    assert small < large
+
+
+def test_systems_of_equal_size(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    systems = ("prompt --num-virtual-tokens 4", "adapter", "prompt --placement e:last1", "vocabulary")
+    given = [word for system in systems for word in ("--system", system)]
+    lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *given, "--equal", *OPTIONS)
+    assert [cell["size"] for cell in lect(*lab, "--dry-run", "--json").json["cells"]] == [4, 4, 16, None]
+    assert runs(tmp_path) == []
+
+
+def test_the_tables_that_come_along_fit_the_starter() -> None:
+    from app.commands.lab import _request
+
+    backbone = open_backbone("starter")
+    model = EncoderDecoder(ModelConfig.from_json(backbone.model))
+    for name, table in TABLES.items():
+        requests = [_request(table, system) for system in table.systems]
+        if table.equal:
+            sizes = [
+                learning(one.settings.spec, model, backbone)
+                for one in sized_alike(requests)
+                if one.settings.spec.method in ("prompt", "adapter")
+            ]
+            assert max(sizes) < 1.1 * min(sizes), name
+
+
+def test_what_makes_no_sense_is_said(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path)
+    assert lect("lab", "mine", "--data", dataset, *out).failed_with("mls-full", "--system", code=2)
+    lab = ("lab", "length", *out, *OPTIONS, "--data")
+    assert lect(*lab, tmp_path / "none").failed_with("no folder", code=2)
+    assert lect(*lab, dataset, dataset).failed_with("name of its own", code=2)
+    assert lect(*lab, dataset, "--system", "prompt --seed 3").failed_with("--seeds", code=2)
+    assert lect(*lab, dataset, "--system", "prompt --placement e:last9").failed_with("e:last9", code=2)
+    assert lect(*lab, f"a={dataset}", "--dry-run").code == 0
+    other = tmp_path / "other"
+    other.mkdir()
+    assert lect(*lab, f"a={other}").failed_with("holds another set", code=2)
