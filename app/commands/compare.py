@@ -1,13 +1,45 @@
-"""Whether one run is better than another by more than chance, on the clips that both were scored on.
+"""Which of several runs is best on the clips that all were scored on, by how much, and whether that may be chance.
 
-The first run is compared with each of the others; a single run is compared with its bare backbone.
+The run with the lowest CER is compared with each of the others; a single run is compared with its bare backbone. Each
+95 % interval is of one difference, by a bootstrap over the same utterances. Methods as such compare only where about as
+many numbers learn.
 """
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from app.options import add_project, find_run, open_project
 from app.output import percent, print_result, table
+
+if TYPE_CHECKING:
+    from engine.clips import Run
+    from engine.scores import Comparison, Interval, Scores
+
+ALIKE = 1.05  # the most numbers that learn over the fewest, of runs that learn equally much
+
+
+@dataclass(frozen=True)
+class System:
+    """What is compared."""
+
+    name: str
+    learnt: str  # the method, and where it learns
+    trained: int  # numbers that learn
+    scores: "Scores"
+
+    @property
+    def label(self) -> str:
+        """Its name with its method."""
+        return f"{self.name} ({self.learnt.split()[0]})" if self.learnt else self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        own = ("wer", "cer", "wer_interval", "cer_interval")
+        rates = {name: getattr(self.scores, name) for name in own}
+        slots = {"slots": asdict(self.scores.slots)} if self.scores.slots else {}
+        return {"system": self.name, "learnt": self.learnt, "trained_parameters": self.trained, **rates, **slots}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +57,88 @@ def run(args: argparse.Namespace) -> int:
     project = open_project(args)
     runs = [find_run(project, name) for name in args.run_ids]
     scores = {run.id: stored(run.folder, run.id, args.split) for run in runs}
-    base, first = scores[runs[0].id]
-    others = [(f"run {run.id}", scores[run.id][1]) for run in runs[1:]] or [(f"run {runs[0].id}", first)]
-    before = (f"run {runs[0].id}", first) if runs[1:] else ("its backbone", base)
-    found = [(name, compare(before[1], after)) for name, after in others]
-    rows = [(name, percent(system.cer), percent(system.wer)) for name, system in (before, *others)]
-    text = [table(("system", "CER", "WER"), rows, right=(1, 2))]
-    text += [f"{name} after {before[0]}: {comparison.verdict}" for name, comparison in found]
-    comparisons = [{"before": before[0], "after": name, **asdict(comparison)} for name, comparison in found]
-    print_result(args, {"split": args.split, "comparisons": comparisons}, "\n".join(text))
+    systems = [_system(run, scores[run.id][1]) for run in runs]
+    if len(systems) == 1:
+        systems.insert(0, System("its backbone", "", 0, scores[runs[0].id][0]))
+        best = systems[1]
+    else:
+        best = min(systems, key=lambda system: system.scores.cer)
+    others = [system for system in systems if system is not best]
+    found = [(other, compare(other.scores, best.scores)) for other in others]
+    winner = best.name if all(comparison.outcome == "better" for _, comparison in found) else None
+    text = [_table(systems), *([_headline(best, found)] if runs[1:] else [])]
+    text += [_against(best, other, comparison) for other, comparison in found]
+    text += _fairness([system for system in systems if system.learnt])
+    comparisons = [{"before": other.name, "after": best.name, **asdict(comparison)} for other, comparison in found]
+    value = {"split": args.split, "systems": [system.to_json() for system in systems], "best": best.name}
+    print_result(args, value | {"winner": winner, "comparisons": comparisons}, "\n".join(text))
     return 0
+
+
+def _system(run: "Run", scores: "Scores") -> System:
+    start = _start(run.folder)
+    spec = start["settings"]["spec"]
+    where = "" if spec["method"] in ("vocabulary", "finetune", "scratch") else f" {spec['placement']}"
+    return System(f"run {run.id}", spec["method"] + where, start["trained_parameters"], scores)
+
+
+def _start(folder: Path) -> dict[str, Any]:
+    """What the run's training told when it began."""
+    import json
+
+    with (folder / "events.jsonl").open(encoding="utf-8") as file:
+        return next(event for event in map(json.loads, file) if event["event"] == "start")
+
+
+def _table(systems: list[System]) -> str:
+    slots = any(system.scores.slots for system in systems)
+    rows = [
+        (
+            system.name,
+            system.learnt,
+            f"{system.trained:,}" if system.trained else "",
+            _with_interval(system.scores.cer, system.scores.cer_interval),
+            _with_interval(system.scores.wer, system.scores.wer_interval),
+            *([percent(system.scores.slots.edit_f1_full)] if system.scores.slots else []),
+        )
+        for system in systems
+    ]
+    headings = ["system", "learns", "numbers", "CER [95%]", "WER [95%]", *(["slot edit F1"] if slots else [])]
+    return table(headings, rows, right=range(2, len(headings)))
+
+
+def _with_interval(rate: float, interval: "Interval | None") -> str:
+    return percent(rate) + (f" [{percent(interval[0])}, {percent(interval[1])}]" if interval else "")
+
+
+def _headline(best: System, found: "list[tuple[System, Comparison]]") -> str:
+    rivals = [other.label for other, comparison in found if comparison.outcome != "better"]
+    if rivals:
+        return f"No clear winner: {best.label} has the lowest CER, but {', '.join(rivals)} may be as good."
+    return f"The winner is {best.label}, by more than chance."
+
+
+def _against(best: System, other: System, comparison: "Comparison") -> str:
+    from engine.scores import OUTCOMES
+
+    changes = (
+        _change("CER", comparison.cer_difference, comparison.cer_interval),
+        _change("WER", comparison.wer_difference, comparison.wer_interval),
+    )
+    return f"{best.label} against {other.label}: {', '.join(changes)}. {OUTCOMES[comparison.outcome]}."
+
+
+def _change(name: str, difference: float, interval: "Interval | None") -> str:
+    span = f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]" if interval else " (too little for an interval)"
+    return f"{name} {100 * difference:+.1f} points{span}"
+
+
+def _fairness(learning: list[System]) -> list[str]:
+    """Whether the methods were given as much to learn with."""
+    numbers = [system.trained for system in learning]
+    if len(learning) < 2 or max(numbers) <= ALIKE * min(numbers):
+        return []
+    return [
+        f"Mind: {min(numbers):,} to {max(numbers):,} numbers learn, so this compares these runs and not their methods: "
+        "choose --num-virtual-tokens or --rank so that as many learn."
+    ]

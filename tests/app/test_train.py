@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.options import LATEST
-from engine.files import read_json
+from engine.files import read_json, write_json
+from engine.scores import score
 from engine.store import Project
 from tests.app.conftest import FAST, Lect
 
@@ -124,6 +125,27 @@ def test_runs_are_compared(lect: Lect, trained: Path) -> None:
     twice = lect("compare", "001", "1", "--project", trained)
     assert "No clear difference" in twice.out
     assert lect("compare", "001", "--split", "train", "--project", trained).failed_with("lect eval 001", code=2)
+
+
+def test_methods_are_compared_and_the_winner_is_named(lect: Lect, project: Path) -> None:
+    train = ("train", "--project", project, "--backbone", "tiny", *FAST, "--quiet")
+    assert lect(*train, "--placement", "e:last1").code == 0
+    assert lect(*train, "--method", "lora", "--rank", "2", "--on", "value", "--placement", "e:all,d:all").code == 0
+    both = ("compare", "1", "2", "--project", project)
+    first, second = lect(*both, "--json").json["systems"]
+    vocabulary = first["trained_parameters"] - 2 * 2 * 32  # prompts of length 2 in one layer
+    assert second["trained_parameters"] == vocabulary + 4 * 2 * 2 * 32
+    assert "lora e:all,d:all" in (told := lect(*both).out) and "not their methods" in told
+    # What run 2 would have left if it had written every label.
+    path = project / "runs" / "002" / "scores-test.json"
+    labels = [row["reference"] for row in read_json(path)["rows"]]
+    ids = [row["id"] for row in read_json(path)["rows"]]
+    write_json(path, score(labels, labels, ids, normalisation=read_json(path)["normalisation"]).to_json())
+    told = lect(*both, "--json").json
+    assert told["winner"] == told["best"] == "run 002" and told["comparisons"][0]["before"] == "run 001"
+    assert told["comparisons"][0]["cer_interval"][1] < 0
+    shown = lect(*both).out
+    assert "The winner is run 002 (lora)" in shown and "run 002 (lora) against run 001 (prompt): CER -" in shown
 
 
 @pytest.mark.parametrize("name", ["7", "zero"])
