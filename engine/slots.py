@@ -5,6 +5,7 @@ value, in square brackets; slots lie beside each other, never inside of each oth
 text. It does not know vocabularies, text rules or scores, and needs nothing but the standard library.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -74,8 +75,9 @@ def is_mark(token: str) -> bool:
 def from_snips(line: str) -> str:
     """Audio SNIPS' label as SUPERB writes it, without the id: `BOS WORDS EOS<TAB>O TAGS INTENT` -> the inline form.
 
-    A tag a word, `O` or a slot's name; equal tags beside each other are one slot. Punctuation that is a word of its own
-    is left out, as SUPERB does. Raises TextError when there are not as many tags as words.
+    A tag a word, `O` or a slot's name; equal tags beside each other are one slot, unless IOB's `B-` begins another.
+    Punctuation that is a word of its own is left out, as SUPERB does. Raises TextError when there are not as many tags
+    as words.
     """
     sentence, _, labels = line.strip().partition("\t")
     words, tags = sentence.split()[1:-1], labels.split()[1:-1]
@@ -84,16 +86,29 @@ def from_snips(line: str) -> str:
     return written(_joined(words, tags))
 
 
+def from_object(text: str) -> str:
+    """Slots written as a JSON object, `{"size": "large"}`, in the inline form and their order; "" for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        return ""
+    label = written(Slot(name, each) for name, each in value.items())
+    return label if slots_of(label) == [*value.items()] else ""
+
+
 def _joined(words: Sequence[str], tags: Sequence[str]) -> list[Part]:
     found: list[Part] = []
     before = "O"
     for word, tag in zip(words, tags, strict=True):
         said = "" if word in _SNIPS_SILENT else _SNIPS_SPELLED.get(word, word)
-        if tag == "O":
+        begins, name = tag.startswith("B-"), re.sub("^[BI]-", "", tag)
+        if name == "O":
             found.append(said)
-        elif tag == before and isinstance(last := found[-1], Slot):
-            found[-1] = Slot(tag, f"{last.value} {said}".strip())
+        elif name == before and not begins and isinstance(last := found[-1], Slot):
+            found[-1] = Slot(name, f"{last.value} {said}".strip())
         else:
-            found.append(Slot(tag, said))
-        before = tag
+            found.append(Slot(name, said))
+        before = name
     return found

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import TextError, UsageError
 from engine.layouts.items import SOUND_SUFFIXES, Item, decode, files_in, sounds_in, split_of
+from engine.slots import from_snips
 
 CORPUS_SUFFIXES = (".flac", ".wav", ".opus", ".mp3", ".ogg")  # in which corpora of this kind come
 MLS_LANGUAGES = {
@@ -82,20 +83,27 @@ def ljspeech(source: Path) -> Iterator[Item]:
 def snips(source: Path) -> Iterator[Item]:
     """`all.iob.snips.txt` with `ID BOS TEXT EOS<TAB>O SLOTS INTENT`, and `{train,valid,test}/ID.wav`.
 
-    The text is the line as it stands. Only SUPERB's speakers of a split get that split, the others get none.
+    The text is the inline form of its slots. Only SUPERB's speakers of a split get that split, the others get none.
     """
     table = next((path for path in files_in(source) if path.name == SNIPS_TABLE), None)
     if table is None:
         raise UsageError(f"{source} has no {SNIPS_TABLE}: name the folder of Audio SNIPS as SUPERB prepares it.")
     found = {item.path.stem: item.path for item in sounds_in(table.parent)}
     listed = set()
-    for name, text in pairs_of(table):
+    for name, line in pairs_of(table):
         speaker = name.split("-")[0]
-        item = _labelled(found.get(name, table.parent / name), text, table)
+        item = _slotted(_labelled(found.get(name, table.parent / name), line, table))
         split = split_of(item.path, table.parent)
         listed.add(item.path)
         yield replace(item, speaker=speaker, split=split if speaker in SNIPS_SPEAKERS.get(split, ()) else "")
     yield from _unlisted(table.parent, listed, SNIPS_TABLE)
+
+
+def _slotted(item: Item) -> Item:
+    try:
+        return replace(item, text=item.text and from_snips(item.text))
+    except TextError as error:
+        return replace(item, problem=item.problem or str(error))
 
 
 def pairs_of(table: Path) -> Iterator[tuple[str, str]]:

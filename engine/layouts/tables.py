@@ -10,10 +10,12 @@ from typing import Literal
 
 from engine.errors import AudioError, TextError, UsageError
 from engine.layouts.items import SPLIT_NAMES, Item, Row, cell, decode, find, same_name, sounds_in
+from engine.slots import from_object
 
 # The names that a column goes by; the first that is filled in counts.
 FILE_COLUMNS = ("file_name", "path", "audio_file", "file")
 TEXT_COLUMNS = ("transcription", "sentence", "text", "transcript")
+SLOT_COLUMNS = ("slots",)  # {"size": "large"}: the label of a recording that has no text
 SPEAKER_COLUMNS = ("speaker_id", "speaker", "client_id")
 LANGUAGE_COLUMNS = ("language", "locale")
 SPLIT_COLUMNS = ("split",)
@@ -109,7 +111,7 @@ def item_of(
     row: Row, problem: str | None, source: Path, folder: Path, table: Path, split: str, finder: Finder = find
 ) -> Item:
     """The item of a table's row. folder: from where files are named; split: where the row does not say."""
-    name, text = cell(row, FILE_COLUMNS), cell(row, TEXT_COLUMNS)
+    name, text = cell(row, FILE_COLUMNS), cell(row, TEXT_COLUMNS) or from_object(cell(row, SLOT_COLUMNS))
     path = folder / name if name else table
     try:
         path = finder(name, folder, source, table) if name else table

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.errors import TextError
 from engine.scores import Scores, score
 from engine.slot_scores import RATES, slot_counts, slot_rates
-from engine.slots import CLOSING, Slot, from_snips, is_mark, opening, parts, plain, slots_of, written
+from engine.slots import CLOSING, Slot, from_object, from_snips, is_mark, opening, parts, plain, slots_of, written
 from engine.text import TextRules, inventory, nfc
 from engine.vocabulary import UNK, Kind, Vocabulary, build_vocabulary
 
@@ -48,8 +48,16 @@ def test_audio_snips_form_becomes_the_inline_form() -> None:
     assert from_snips(apart) == "PLAY [genre: JAZZ AND BLUES] NOW"
     beside = "BOS RATE DUNE FIVE EOS\tO O book rating RateBook"
     assert from_snips(beside) == "RATE [book: DUNE] [rating: FIVE]"
+    prefixed = "BOS RATE DUNE IT FIVE EOS\tO O B-book B-book I-book RateBook"
+    assert from_snips(prefixed) == "RATE [book: DUNE] [book: IT FIVE]"
     with pytest.raises(TextError, match="3 words and 2 tags"):
         from_snips("BOS PLAY JAZZ NOW EOS\tO O genre PlayMusic")
+
+
+def test_slots_of_a_json_object_become_the_inline_form() -> None:
+    assert from_object('{"size": "large", "milk": "oat milk"}') == "[size: large] [milk: oat milk]"
+    for text in ("", "{", "[]", "{}", '{"size": 3}', '{"a b": "c"}', '{"a": "b]"}'):
+        assert from_object(text) == ""
 
 
 def test_text_rules_act_on_what_is_said_and_keep_the_marks() -> None:
