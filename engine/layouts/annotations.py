@@ -62,6 +62,8 @@ class AnnotationLayout:
         except TextError as error:
             yield Item(path, None, problem=str(error))
             return
+        if not any(annotations for _, annotations in annotated.tiers):
+            yield Item(sound, None, problem=f"{path.name} has no text with times in it: write what is said there.")
         for tier, annotations in annotated.tiers:
             if tier.kind == CUES:  # talk.en.srt beside talk.wav is the tier en.srt
                 rest = path.name.removeprefix(sound.name).removeprefix(sound.stem)

@@ -21,6 +21,12 @@ SPLIT_NAMES = {
     **dict.fromkeys(("dev", "validation", "valid", "val"), "dev"),
     **dict.fromkeys(("test", "testing", "eval"), "test"),
 }
+MARKS = (  # at the beginning of a text file; UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def _is_file(path: Path, name: str) -> bool:
 
 
 def decode(path: Path) -> str:
-    """A text file's text: UTF-8, or UTF-16 by its mark as spreadsheets write it. Raises TextError."""
+    """A text file's text: UTF-8, or UTF-16 or -32 by its mark as spreadsheets write it. Raises TextError."""
     try:
         return decoded(path.read_bytes(), path.name)
     except OSError as error:
@@ -123,7 +129,7 @@ def decode(path: Path) -> str:
 def decoded(data: bytes, name: str) -> str:
     """The text of a file's bytes, as `decode`."""
     try:
-        return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+        return data.decode(next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig"))
     except UnicodeDecodeError as error:
         raise TextError(f"{name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
 

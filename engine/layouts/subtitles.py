@@ -5,6 +5,7 @@ tag of WebVTT names the speaker.
 """
 
 import html
+import math
 import re
 from collections.abc import Iterator
 
@@ -70,7 +71,7 @@ def is_audacity(head: str) -> bool:
 
 
 def _cues(data: bytes, name: str) -> Iterator[tuple[tuple[float, float], list[str]]]:
-    """(start, end) in seconds, and the lines of each cue."""
+    """(start, end) in seconds, NaN where the file has nonsense, and the lines of each cue."""
     times, lines, found = None, list[str](), False
     # The last line's blank ends the last cue; a new arrow ends one too, for files whose empty lines were lost.
     for line in [*LINES.split(decoded(data, name)), ""]:
@@ -82,6 +83,8 @@ def _cues(data: bytes, name: str) -> Iterator[tuple[tuple[float, float], list[st
             times, lines, found = (_seconds(*arrow.groups()[:4]), _seconds(*arrow.groups()[4:])), [], True
         elif times:
             lines.append(line)
+        elif "-->" in line:  # mistyped: its text must not vanish
+            times, lines = (math.nan, math.nan), []
     if not found:
         raise TextError(f"{name} has no times in it: save it again as subtitles.")
 

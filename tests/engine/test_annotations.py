@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.audio import SAMPLE_RATE, load_audio, write_wav
 from engine.errors import TextError, UsageError
@@ -215,9 +217,18 @@ def test_subrip_from_the_wild() -> None:
         (60.1, 62.0, "no blank line after me"),
         (3600.0, 3601.0, "42"),
     ]
+    mistyped = b"1\n00:00:01,000 --> 00:00:02,000\none\n\n2\n00:00:03,000 --> 00:00:4x\ntwo\n"
+    ((_, cues),) = parse_srt(mistyped, "x.srt").tiers
+    assert [(each.text, np.isnan(each.start)) for each in cues] == [("one", False), ("two", True)]
     for data in (b"", b"1\n\nno times\n", b"caf\xe9"):
         with pytest.raises(TextError):
             parse_srt(data, "x.srt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_subtitles_of_other_codings(encoding: str) -> None:
+    data = "\ufeff1\r\n00:00:01,000 --> 00:00:02,000\r\nžluť\r\n".encode(encoding)
+    assert found(parse_srt(data, "x.srt").tiers[0][1]) == [(1.0, 2.0, "žluť")]
 
 
 def test_webvtt_from_the_wild() -> None:
@@ -360,6 +371,45 @@ def test_labels_are_told_from_texts(talk: Path) -> None:
     (talk / "talk.txt").unlink()
     assert [(item.text, item.start, item.end) for item in read(talk)] == [("uno", 0.5, 1.0)]
     assert [item.text for item in read(talk / "talk.labels.txt")] == ["uno"]  # that file alone
+
+
+def test_files_without_a_word(talk: Path) -> None:
+    (talk / "talk.eaf").write_bytes(eaf([0, 1000], tier("A", aligned("a", 1, 2, ""))))
+    (talk / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\n\n")
+    for layout, name in (("elan", "talk.eaf"), ("subtitles", "talk.srt")):
+        assert [item.problem for item in read(talk, layout)] == [
+            f"{name} has no text with times in it: write what is said there."
+        ]
+
+
+SAMPLES = {
+    "x.eaf": (
+        parse_elan,
+        eaf([0, 1000, None], tier("A", aligned("a", 1, 2, "x")) + tier("B", referring("b", "a", "y"))),
+    ),
+    "x.TextGrid": (parse_praat, textgrid({"a": [(0, 1, "x"), (1, 2, "")], "b": [(0, 2, "y")]})),
+    "x.srt": (parse_srt, b"1\n00:00:00,000 --> 00:00:01,000\n<i>x</i>\n\n2\n00:00:01,000 --> 00:00:02,000\ny\n"),
+    "x.vtt": (parse_vtt, b"WEBVTT\n\n00:00.000 --> 00:01.000 line:1\n<v A>x <00:00.500><c>y</c>\n\nNOTE z\n"),
+    "x.txt": (parse_audacity, b"0.0\t1.0\tx\n\\\t1.0\t2.0\n1.0\t2.0\ty\n"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@settings(max_examples=100, deadline=None)
+@given(
+    cuts=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 30), st.binary(max_size=6)), min_size=1, max_size=4)
+)
+def test_whatever_is_in_a_file_it_is_read_or_refused(name: str, cuts: list[tuple[int, int, bytes]]) -> None:
+    parse, data = SAMPLES[name]
+    for at, length, new in cuts:
+        at %= len(data) + 1
+        data = data[:at] + new + data[at + length :]
+    try:
+        annotated = parse(data, name)
+    except TextError as error:
+        assert str(error).startswith(name) and str(error).endswith(".")
+    else:
+        assert all(each.text.strip() for _, annotations in annotated.tiers for each in annotations)
 
 
 def test_a_file_whose_recording_is_not_there_or_not_in_the_folder(talk: Path) -> None:

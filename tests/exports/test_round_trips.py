@@ -1,10 +1,15 @@
-"""What Lect writes about a recording, Lect reads again: the same texts at the same times, whatever the text."""
+"""What Lect and others write about a recording, Lect reads: the same texts at the same times, whatever the text."""
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from praatio.data_classes.interval_tier import IntervalTier
+from praatio.data_classes.point_tier import PointTier
+from praatio.data_classes.textgrid import Textgrid
+from pympi.Elan import Eaf
 
 from engine.layouts.elan import parse as parse_elan
 from engine.layouts.praat import parse as parse_praat
@@ -71,3 +76,34 @@ def test_line_ends_of_other_systems(newline: str) -> None:
     text = "1\n00:00:01,000 --> 00:00:02,500\nal contrario\n\n".replace("\n", newline)
     ((_, found),) = parse_srt(text.encode("utf-8-sig"), "talk.srt").tiers
     assert found == [Annotation(1.0, 2.5, "al contrario")]
+
+
+def test_documents_that_pympi_writes(tmp_path: Path) -> None:
+    document = Eaf(author="x")
+    document.add_linked_file(str(tmp_path / "talk.wav"), mimetype="audio/x-wav", relpath="./talk.wav")
+    document.add_linguistic_type("tr", "Symbolic_Association")
+    document.add_tier("A", part="Ana")
+    document.add_tier("A-en", ling="tr", parent="A")
+    document.add_annotation("A", 500, 1500, "uno & dos")
+    document.add_annotation("A", 2000, 2500, "tres")
+    document.add_ref_annotation("A-en", "A", 2100, "three")
+    document.to_file(str(tmp_path / "talk.eaf"))
+    annotated = parse_elan((tmp_path / "talk.eaf").read_bytes(), "talk.eaf")
+    found = {tier.name: (tier.participant, milliseconds(annotations)) for tier, annotations in annotated.tiers}
+    assert found["A"] == ("Ana", [(500, 1500, "uno & dos"), (2000, 2500, "tres")])
+    assert found["A-en"] == ("Ana", [(2000, 2500, "three")])
+    assert annotated.media == (("talk.wav", 0.0),)
+
+
+@pytest.mark.parametrize("form", ["short_textgrid", "long_textgrid"])
+def test_textgrids_that_praatio_writes(tmp_path: Path, form: Literal["short_textgrid", "long_textgrid"]) -> None:
+    grid = Textgrid()
+    grid.addTier(IntervalTier("words", [(0.5, 1.25, 'say "uno"'), (2.0, 2.5, "1.5 dos")], 0, 3))
+    grid.addTier(PointTier("tones", [(0.7, "H*"), (2.2, "L")], 0, 3))
+    grid.addTier(IntervalTier("phones", [(0.5, 0.7, "u")], 0, 3))
+    grid.save(str(tmp_path / "x.TextGrid"), format=form, includeBlankSpaces=True)
+    tiers = parse_praat((tmp_path / "x.TextGrid").read_bytes(), "x.TextGrid").tiers
+    assert [(tier.name, milliseconds(annotations)) for tier, annotations in tiers] == [
+        ("words", [(500, 1250, 'say "uno"'), (2000, 2500, "1.5 dos")]),
+        ("phones", [(500, 700, "u")]),
+    ]
