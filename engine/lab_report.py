@@ -10,19 +10,23 @@ from typing import Any
 
 from engine.lab import Row
 from engine.scores import Interval, Scores
+from engine.slot_scores import RATES as SLOT_RATES
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666", "#000000")  # Okabe and Ito
 HEADINGS = (
     "set", "minutes", "system", "numbers that learn", "of them vocabulary", "seeds", "dev CER", "test CER", "test WER",
     "against the first system", "training",
 )  # fmt: skip
+SLOTS = "slot type F1, edit F1, value CER"
 WIDTH, HEIGHT, MARGIN, LEGEND_LINE = 360, 260, 48, 18  # of a panel, in pixels
 
 
 def markdown(rows: Sequence[Row], title: str, conditions: str) -> str:
     """A title, what was measured under which conditions, and a row a system."""
-    lines = [f"# {title}", "", conditions, "", f"| {' | '.join(HEADINGS)} |", "| --- " * len(HEADINGS) + "|"]
-    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+    slots = any(row.test.slots for row in rows)
+    headings = [*HEADINGS, *([SLOTS] if slots else [])]
+    lines = [f"# {title}", "", conditions, "", f"| {' | '.join(headings)} |", "| --- " * len(headings) + "|"]
+    lines += [f"| {' | '.join([*_cells(row), *([_slots(row)] if slots else [])])} |" for row in rows]
     return "\n".join([*lines, "", *_notes(rows), ""])
 
 
@@ -55,6 +59,11 @@ def _difference(row: Row) -> str:
     return f"CER {100 * row.against.cer_difference:+.1f}{interval}: {row.against.outcome}"
 
 
+def _slots(row: Row) -> str:
+    found = row.test.slots
+    return f"{found.type_f1:.1%}, {found.edit_f1_full:.1%}, {found.value_cer:.1%}" if found else "–"
+
+
 def _notes(rows: Sequence[Row]) -> list[str]:
     """What the bare backbone wrote, and what each set was scored on."""
     notes = dict[str, str]()
@@ -82,12 +91,15 @@ def table_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ("data", "system", "minutes", "clips", "trained", "vocabulary")
-    writer.writerow([*names, "seeds", "cells", "base_cer", "dev_cer", *_spread("test_cer"), *_spread("test_wer")])
+    heads = ["base_cer", "dev_cer", *_spread("test_cer"), *_spread("test_wer")]
+    writer.writerow([*names, "seeds", "cells", *heads, *(f"test_slot_{rate}" for rate in SLOT_RATES)])
     for row in rows:
         given = [getattr(row, name) for name in names]
         lists = [" ".join(map(str, row.seeds)), " ".join(row.cells)]
-        rates = [row.base.cer, row.dev.cer, row.test.cer, *(row.test.cer_interval or ("", ""))]
-        writer.writerow([*given, *lists, *rates, row.test.wer, *(row.test.wer_interval or ("", ""))])
+        rates: list[Any] = [row.base.cer, row.dev.cer, row.test.cer, *(row.test.cer_interval or ("", ""))]
+        rates += [row.test.wer, *(row.test.wer_interval or ("", ""))]
+        slots = [getattr(row.test.slots, rate) if row.test.slots else "" for rate in SLOT_RATES]
+        writer.writerow([*given, *lists, *rates, *slots])
     return text.getvalue()
 
 

@@ -231,14 +231,19 @@ def pooled(several: Sequence[Scores], seed: int = 0) -> Scores:
     """Trainings that differ in their seed alone as one system, whose rates are the means of theirs.
 
     Counts are added up utterance by utterance, so that the intervals tell of the utterances, not of the seeds. The rows
-    hold no texts that were heard. Errors: as `compare`.
+    of several hold no texts that were heard, and their slot scores no intervals. Errors: as `compare`.
     """
+    if len(several) == 1:
+        return several[0]
     pairs = [_paired(several[0], each)[1] for each in several]
     rows = tuple(
         replace(one[0], hypothesis="", words=_sum([r.words for r in one]), characters=_sum([r.characters for r in one]))
         for one in zip(*pairs, strict=True)
     )
-    return _scores(rows, several[0].normalisation, several[0].conditions, seed)
+    slots = [each.slots for each in several if each.slots]
+    rates = {rate: float(np.mean([getattr(each, rate) for each in slots])) for rate in RATES if slots}
+    found = _scores(rows, several[0].normalisation, several[0].conditions, seed)
+    return replace(found, slots=SlotScores(**rates, intervals={}) if slots else None)
 
 
 def _scores(rows: tuple[Row, ...], normalisation: str, conditions: Conditions, seed: int) -> Scores:

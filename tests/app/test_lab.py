@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 import pytest
 
 from app.lab_tables import TABLES
+from engine.audio import write_wav
 from engine.backbone import open_backbone
 from engine.files import read_json
 from engine.lab import learning, sized_alike
 from engine.model import EncoderDecoder, ModelConfig
 from engine.store import Project
-from tests.app.conftest import FAST, Lect
+from tests.app.conftest import FAST, WORDS, Lect, speech
 from tests.app.test_train import events, press_ctrl_c, wait_for
 from tests.conftest import TINY
 
@@ -96,6 +97,61 @@ def test_minutes_seeds_and_what_fails(lect: Lect, dataset: Path, tmp_path: Path)
     assert less["seeds"] == [0, 1] and less["test"]["cer"] == pytest.approx(sum(less["test_cers"]) / 2)
     small, large = (set(read_json(runs(tmp_path)[number] / "clips.json")["train"]) for number in (0, 2))
     assert small < large
+
+
+def corpus(folder: Path, name: str) -> Path:
+    """A few clips as LibriSpeech, a language of Multilingual LibriSpeech, or Audio SNIPS as SUPERB prepares it lie."""
+    make = {"librispeech-100h": librispeech, "mls-limited": multilingual, "snips": snips}[name]
+    make(folder / "corpus")
+    return folder / "corpus"
+
+
+def librispeech(folder: Path) -> None:
+    for speaker, subset in enumerate(("train-clean-100", "dev-clean", "test-clean", "test-other", "train-other-500")):
+        chapter = folder / subset / str(speaker) / "7"
+        texts = {f"{speaker}-7-{n:04d}": text for n, text in enumerate(WORDS[speaker * 2 : speaker * 2 + 5])}
+        for n, (name, text) in enumerate(texts.items()):
+            write_wav(chapter / f"{name}.wav", speech(text, 10 * speaker + n))
+        lines = [f"{name} {text.upper()}\n" for name, text in texts.items()]
+        (chapter / f"{speaker}-7.trans.txt").write_text("".join(lines))
+
+
+def multilingual(folder: Path) -> None:
+    for split, texts in (("train", WORDS[:8]), ("dev", WORDS[8:10]), ("test", WORDS[10:])):
+        root, lines = folder / "mls_polish" / split, []
+        for n, text in enumerate(texts):
+            write_wav(root / "audio" / "5" / "2" / f"5_2_{split}{n}.wav", speech(text, n))
+            lines.append(f"5_2_{split}{n}\t{text}\n")
+        (root / "transcripts.txt").write_text("".join(lines))
+    for hours, names in (("9hr", (0, 1, 2)), ("1hr/0", (3, 4))):
+        handles = folder / "mls_polish" / "train" / "limited_supervision" / hours / "handles.txt"
+        handles.parent.mkdir(parents=True)
+        handles.write_text("".join(f"5_2_train{n}\n" for n in names))
+
+
+def snips(folder: Path) -> None:
+    lines = []
+    for split, voice, count in (("train", "Ivy", 5), ("valid", "Amy", 2), ("test", "Emma", 2)):
+        for n in range(count):
+            words = WORDS[n + len(split)]
+            write_wav(folder / split / f"{voice}-snips-{split}-{n}.wav", speech(words, len(lines)))
+            slots = " ".join("B-artist" if at == 0 else "O" for at in range(words.count(" ") + 1))
+            lines.append(f"{voice}-snips-{split}-{n} BOS {words} EOS\tO {slots} PlayMusic\n")
+    (folder / "all.iob.snips.txt").write_text("".join(lines))
+
+
+@pytest.mark.parametrize(("name", "clips"), [("librispeech-100h", 5), ("mls-limited", 5), ("snips", 5)])
+def test_the_papers_corpora_as_they_are_published(lect: Lect, tmp_path: Path, name: str, clips: int) -> None:
+    source = corpus(tmp_path, name)
+    lab = ("lab", name, "--data", source, "--out", tmp_path / "lab", "--system", "vocabulary", *OPTIONS)
+    done = lect(*lab, "--json")
+    assert done.code == 0 and done.json["failed"] == {}
+    (row,) = done.json["rows"]
+    assert row["clips"] == clips and row["data"] == ("mls_polish" if name == "mls-limited" else "corpus")
+    (run,) = runs(tmp_path / "lab", row["data"])
+    used = {split: len(hashes) for split, hashes in read_json(run / "clips.json").items()}
+    assert used == {"train": 5, "dev": 5 if name == "librispeech-100h" else 2, "test": used["dev"]}
+    assert Project.open(tmp_path / "lab" / "data" / row["data"]).language == ("pl" if name == "mls-limited" else "und")
 
 
 def test_systems_of_equal_size(lect: Lect, dataset: Path, tmp_path: Path) -> None:

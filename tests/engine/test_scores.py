@@ -253,5 +253,8 @@ def test_seeds_are_pooled_to_their_mean_and_do_not_narrow_the_interval() -> None
     assert pooled([first, first]).cer_interval == first.cer_interval
     assert compare(first, both).wer_difference == pytest.approx(both.wer - first.wer)
     assert both.conditions == first.conditions and both.rows[0].reference == "ama kofi"
+    half, none = (scored([("[size: big] tea", heard)] * 3) for heard in ("[size: big] tea", "tea"))
+    pool = pooled([half, none]).slots
+    assert pool is not None and pool.type_f1 == 0.5 and pool.intervals == {}
     with pytest.raises(UsageError, match="same clips"):
         pooled([first, scored([("ama", "ama")])])
