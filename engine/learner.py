@@ -109,9 +109,9 @@ class Learner:
 
     @torch.no_grad()
     def recognize(self, examples: Sequence[Example], handles: Handles, vocabulary: Vocabulary, batch: int) -> list[str]:
-        """Quick texts for choosing the best step: CTC's best path, or greedy where the backbone has no CTC head."""
+        """Quick texts for choosing the best step: CTC's best path, or greedy where no CTC head learns."""
         self.model.eval()
-        options = DecodeOptions(beam_size=1, ctc_weight=1.0 if self.model.ctc is not None else 0.0)
+        options = DecodeOptions(beam_size=1, ctc_weight=1.0 if self.model.ctc is not None and self.ctc_weight else 0.0)
         recognizer = Recognizer(self.model, vocabulary, handles, options, self.device)
         texts = []
         for start in range(0, len(examples), batch):

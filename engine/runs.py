@@ -263,6 +263,12 @@ def load_run(project: Project, run_id: str) -> tuple[Backbone, EncoderDecoder, H
     return backbone, model, Handles.from_tensors(tensors), Vocabulary.from_json(read_json(folder / VOCABULARY))
 
 
+def decoding(folder: Path) -> DecodeOptions:
+    """How the result of the run in `folder` is decoded: without the CTC head where the training let it be."""
+    trained = RunRequest.from_json(read_json(folder / SETTINGS)).settings
+    return DecodeOptions() if trained.ctc_weight else DecodeOptions(ctc_weight=0.0)
+
+
 def score_run(
     project: Project, run_id: str, split: str, device: Device, options: DecodeOptions | None = None
 ) -> Scores:
@@ -274,7 +280,7 @@ def score_run(
     backbone, model, handles, vocabulary = load_run(project, run_id)
     clips = RunData.open(project, run_id).clips[split]
     waveforms = [load_audio(clip.path) for clip in clips]
-    options = options or DecodeOptions()
+    options = options or decoding(folder)
     own = backbone.vocabulary.starting_as(vocabulary)
     bare = Recognizer(load_model(backbone), own, NO_HANDLES, options, device).texts(waveforms)
     texts = Recognizer(model, vocabulary, handles, options, device).texts(waveforms)

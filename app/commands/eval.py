@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="which clips (test)")
     parser.add_argument("--beam-size", type=positive, metavar="N", help="hypotheses kept; 1 is greedy")
-    parser.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of CTC in the joint score")
+    parser.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of CTC in the joint score (0.6)")
     add_device(parser)
     add_project(parser)
 
@@ -27,15 +27,14 @@ def run(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
-    from engine.decode import DecodeOptions
     from engine.device import choose_device
-    from engine.runs import score_run
+    from engine.runs import decoding, score_run
 
     project = open_project(args)
     found = find_run(project, args.run_id)
     device = choose_device(args.device)
     given = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
-    options = replace(DecodeOptions(), **{name: value for name, value in given.items() if value is not None})
+    options = replace(decoding(found.folder), **{name: value for name, value in given.items() if value is not None})
     warn_of_unknown_symbols(args, project, found.id, args.split)
     remark(args, f"Scoring run {found.id} and its backbone on {args.split}, on {device.name}.")
     score_run(project, found.id, args.split, device, options)

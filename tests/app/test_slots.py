@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from engine.files import read_json
 from engine.slots import CLOSING, opening
 from exports.pack import read_pack
 from tests.app.conftest import TAUGHT, Lect, write_set
@@ -16,10 +17,12 @@ def test_slots_are_learnt_scored_packed_and_told(lect: Lect, graphs: Path, tmp_p
     assert lect("init", project[1], "--language", "x-test").code == 0
     assert lect("import", recordings, *project, "--quiet").code == 0
     assert lect("split", *project, "--quiet").code == 0
-    trained = lect("train", *project, "--backbone", "tiny", *TAUGHT, "--json")
+    trained = lect("train", *project, "--backbone", "tiny", *TAUGHT, "--ctc-weight", "0", "--json")
     assert trained.code == 0 and 0 <= trained.json["dev"]["slots"]["type_f1"] <= 1
     scored = lect("eval", "latest", "--split", "dev", *project)
     assert scored.code == 0 and "slot edit F1" in scored.out
+    for split in ("dev", "test"):  # scored by `lect eval`, and at the training's end
+        assert read_json(tmp_path / "project" / "runs" / "001" / f"scores-{split}.json")["decoding"]["ctc_weight"] == 0
     assert lect("pack", "latest", "-o", tmp_path / "orders.lect", *project, "--quiet").code == 0
     marks = (opening("cup"), opening("drink"), CLOSING)
     assert read_pack(tmp_path / "orders.lect").vocabulary.symbols[-3:] == marks

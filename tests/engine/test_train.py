@@ -10,11 +10,14 @@ import torch
 
 from engine import learner as learner_module
 from engine.adaptations import AdaptationSpec
+from engine.audio import load_audio
 from engine.backbone import Backbone
+from engine.decode import DecodeOptions
 from engine.device import Device
 from engine.errors import TrainError
 from engine.features import ALL_LAYERS, FeatureCache
 from engine.learner import Learner
+from engine.recognizer import Recognizer
 from engine.train import BEST, LEARNING_RATES, TrainData, TrainSettings, make_learner, rate, step_batch, train
 from engine.weights import load_adaptation
 
@@ -89,6 +92,19 @@ def test_every_method_learns(run: Any, tmp_path: Path, spec: AdaptationSpec, con
     assert [event["event"] for event in events[:2]] == ["start", "base"]  # the base is scored before anything is learnt
     has_network = any(name.startswith("network.") for name in load_adaptation(tmp_path / "method" / BEST))
     assert has_network == spec.trains_backbone
+
+
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.5])
+def test_the_best_step_is_chosen_by_what_learns(
+    tiny_backbone: Backbone, tone_data: TrainData, cpu: Device, ctc_weight: float
+) -> None:
+    """Where CTC has no part in the loss, by the attention alone: its head says nothing of worth."""
+    learner = make_learner(replace(SETTINGS, ctc_weight=ctc_weight), tiny_backbone, tone_data, cpu, None)
+    handles = learner.adaptation.handles(learner.model)
+    chosen_by = learner.recognize(tone_data.dev, handles, tone_data.vocabulary, 2)
+    options = DecodeOptions(beam_size=1, ctc_weight=float(ctc_weight > 0))
+    recognizer = Recognizer(learner.model, tone_data.vocabulary, handles, options, cpu)
+    assert chosen_by == recognizer.texts([load_audio(example.path) for example in tone_data.dev])
 
 
 def test_stopping_before_the_first_evaluation_still_leaves_a_result(run: Any, tmp_path: Path) -> None:
