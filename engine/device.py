@@ -36,6 +36,9 @@ def choose_device(wanted: str = "auto", precision: str = "auto") -> Device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(kind, False):
         raise UsageError(f"Device {kind!r} is not available to this PyTorch; use --device auto, or run `lect doctor`.")
+    if kind == "cuda":
+        # cuDNN's attention is compiled anew, 0.4 s long, for every length of clips: ten times the cost of a step.
+        torch.backends.cuda.enable_cudnn_sdp(False)
     bf16 = _has_fast_bf16(kind) if precision == "auto" else precision == "bfloat16"
     return Device(torch.device(kind), bf16, _name(kind))
 

@@ -5,8 +5,8 @@ backbone. It does not know how the tensors were made or trained.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -113,9 +113,21 @@ class Handles:
             vocabulary=vocabulary,
         )
 
+    def to(self, device: torch.device) -> "Handles":
+        """The same on another device."""
+        return Handles(**{each.name: _moved(getattr(self, each.name), device) for each in fields(self)})
+
     def lowest_encoder_layer(self) -> int | None:
         """The lowest encoder layer that these handles change, or None."""
         return min([*self.encoder_prompts, *self.encoder_adapters, *self.encoder_updates], default=None)
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _moved(each, device) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return type(value)(*(_moved(each, device) for each in value))
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 NO_HANDLES = Handles()

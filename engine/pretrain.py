@@ -8,6 +8,7 @@ A step's randomness is a function of (seed, step) alone, so a resumed run repeat
 torchrun repeat a single one that does their batches in turn. It does not know where the corpus came from.
 """
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class PretrainSettings:
     bare_share: float = 0.25  # batches without prompts
     shared_share: float = 0.3  # clips with the shared prompt in place of their language's
     evaluate_every: int = 1000
+    masks: SpecAugment = field(default_factory=SpecAugment)
     seed: int = 0
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -157,7 +159,16 @@ def pretrain(
     waited = 0.0
     steps = range(int(progress["step"]), settings.steps)
     sampler = [step * settings.batches_per_step + number for step in steps for number in numbers]
-    loader = iter(DataLoader(batches, batch_size=None, sampler=sampler, num_workers=1, prefetch_factor=8))
+    loader = iter(
+        DataLoader(
+            batches,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=_loaders(device, processes),
+            prefetch_factor=4,
+            pin_memory=device.torch_device.type == "cuda",
+        )
+    )
     for step in steps:
         before = time.monotonic()
         mine = [(step * settings.batches_per_step + number, next(loader)) for number in numbers]
@@ -172,6 +183,13 @@ def pretrain(
         if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
             save_checkpoint(folder / CHECKPOINT, task, optimizer, progress)
             yield {"event": "evaluation", **progress, **evaluate(task, held_out, batches, device)}
+
+
+def _loaders(device: Device, processes: Processes) -> int:
+    """How many processes make batches: one keeps pace with a CPU, a GPU needs all the cores that there are."""
+    if device.torch_device.type == "cpu":
+        return 1
+    return max(1, (os.cpu_count() or 1) // processes.count - 1)
 
 
 def _step(
@@ -213,7 +231,7 @@ def _losses(task: Pretraining, batch: Batch, settings: PretrainSettings, device:
     with device.autocast():
         handles = NO_HANDLES if bare else task.prompts(task.model, rows)
         waveform, lengths, labels = batch.waveform.to(target), batch.lengths.to(target), batch.labels.to(target)
-        frames = task.model.encoder.embed(waveform, lengths, first, SpecAugment())
+        frames = task.model.encoder.embed(waveform, lengths, first, settings.masks)
         encoded = task.model.encoder(frames, handles)
         return joint_loss(task.model, encoded, labels, handles, settings.ctc_weight, settings.smoothing)
 

@@ -37,7 +37,8 @@ class Recognizer:
         device: Device,
     ):
         self.model = model.eval().to(device.torch_device)
-        self.vocabulary, self.handles, self.options, self.device = vocabulary, handles, options, device
+        self.handles = handles.to(device.torch_device)
+        self.vocabulary, self.options, self.device = vocabulary, options, device
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """The text of each waveform (samples,), in their order."""

@@ -1,7 +1,7 @@
 """What a pretraining step sees: clips drawn by language, joined, augmented and cut into batches of one length.
 
-Batch number n is a function of (seed, n) alone: nothing is kept between batches, so that any process can make any of
-them and a resumed run sees what an unbroken one would. It does not know the network.
+Batch number n is a function of (seed, n) alone, so that any process can make any of them and a resumed run sees what
+an unbroken one would. It does not know the network.
 """
 
 import math
@@ -22,8 +22,8 @@ from engine.corpus import SYNTHETIC, Corpus, Utterance
 from engine.losses import Labels
 from engine.vocabulary import PAD, Vocabulary
 
-POOL_BATCHES = 16  # batches drawn together and cut by length
-BUCKET_SECONDS = 1.0  # by which clips of a batch may differ, before they are augmented: more, and much is padding
+POOL_BATCHES = 32  # drawn together, sorted and cut, so that clips of a batch are about as long as each other
+BUCKET_SECONDS = 1.0  # to which a batch's longest clip is rounded up, for its size
 # Batches come in few shapes, since oneDNN compiles its kernels anew for each.
 PADDING_SECONDS = 0.5
 PADDING_TOKENS = 48
@@ -34,7 +34,7 @@ SHARED = 0  # row of the prompt that all languages share
 class Sampling:
     """How batches are drawn."""
 
-    batch_seconds: float = 80.0
+    batch_seconds: float = 80.0  # at most, before augmentation
     synthetic_share: float = 0.25  # of the clips drawn
     temperature: float = 0.5  # a language is drawn in proportion to its hours to this power
     join_share: float = 0.2  # clips lengthened by another of the same language
@@ -66,11 +66,14 @@ class Batches(Dataset[Batch]):
         self.corpus, self.vocabulary, self.sampling, self.noises = corpus, vocabulary, sampling, noises
         self.seed = seed
         self.languages = {language: row for row, language in enumerate(languages, start=SHARED + 1)}
+        self._pools: dict[int, list[list[list[Utterance]]]] = {}  # the last one: most batches need it again
         self.training = [clip for clip in corpus.utterances if clip.label and not clip.held_out]
 
     def __getitem__(self, number: int) -> Batch:
         group, place = divmod(number, POOL_BATCHES)
-        clips = self._pool(np.random.default_rng([self.seed, group]))[place]
+        if group not in self._pools:
+            self._pools = {group: self._pool(np.random.default_rng([self.seed, group]))}
+        clips = self._pools[group][place]
         rng = np.random.default_rng([self.seed, group, place])
         waveforms = [self._waveform(pieces, rng) for pieces in clips]
         return collate(
@@ -85,17 +88,19 @@ class Batches(Dataset[Batch]):
         return augment(joined, self.sampling.augmentation, self.noises, rng)
 
     def _pool(self, rng: np.random.Generator) -> list[list[list[Utterance]]]:
-        """POOL_BATCHES batches of (joined) clips of one length bucket each, in random order."""
-        waiting: dict[int, list[list[Utterance]]] = {}
-        batches: list[list[list[Utterance]]] = []
-        while len(batches) < POOL_BATCHES:
-            pieces = self._draw(rng)
-            bucket = math.ceil(length(pieces) / BUCKET_SECONDS)
-            batch = waiting.setdefault(bucket, [])
-            batch.append(pieces)
-            if len(batch) == max(1, int(self.sampling.batch_seconds / (bucket * BUCKET_SECONDS))):
-                batches.append(waiting.pop(bucket))
-        return [batches[index] for index in rng.permutation(POOL_BATCHES)]
+        """POOL_BATCHES batches of (joined) clips, each of neighbours in length, in random order."""
+        drawn, seconds = [self._draw(rng) for _ in range(POOL_BATCHES)], 0.0
+        while seconds < POOL_BATCHES * self.sampling.batch_seconds:
+            drawn.append(self._draw(rng))
+            seconds += length(drawn[-1])
+        drawn.sort(key=length)
+        batches = []
+        while drawn:
+            bucket = math.ceil(length(drawn[-1]) / BUCKET_SECONDS) * BUCKET_SECONDS
+            size = max(1, int(self.sampling.batch_seconds / bucket))
+            batches.append(drawn[-size:])
+            del drawn[-size:]
+        return [batches[index] for index in rng.permutation(len(batches))[:POOL_BATCHES]]
 
     def _draw(self, rng: np.random.Generator) -> list[Utterance]:
         synthetic = bool(rng.random() < self.sampling.synthetic_share)
