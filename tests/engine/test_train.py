@@ -140,6 +140,27 @@ def test_too_little_memory_splits_the_batch_and_changes_nothing(
     assert difference(tmp_path / "roomy", tmp_path / "cramped") < 1e-3
 
 
+@pytest.mark.parametrize("asked", [True, False], ids=["asked for", "when memory does not suffice"])
+def test_gradient_checkpointing_changes_no_result(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    settings = replace(SETTINGS, spec=replace(SPEC, method="lora", rank=2), gradient_checkpointing=asked)
+    run("roomy", replace(settings, gradient_checkpointing=False))
+    real, parts = Learner._encode, set()
+
+    def small(self: Learner, frames: Any, handles: Any) -> Any:
+        if torch.is_grad_enabled():
+            if not self.model.encoder.gradient_checkpointing:
+                raise torch.OutOfMemoryError("out of memory")
+            parts.add(self.largest_part)
+        return real(self, frames, handles)
+
+    monkeypatch.setattr(learner_module.Learner, "_encode", small)
+    run("saving", settings)
+    assert len(parts) == 1 and parts.pop() >= SETTINGS.per_device_train_batch_size  # no batch was cut in two for it
+    assert difference(tmp_path / "roomy", tmp_path / "saving") < 1e-5
+
+
 def test_memory_too_small_for_one_clip_is_said_in_a_sentence(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_at_all(self: Learner, frames: Any, handles: Any) -> Any:
         if torch.is_grad_enabled():
