@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "write the graphs of a backbone, or a run as a folder that needs nothing else",
     "pack": "write a run as a .lect file; verify or describe one",
     "transcribe": "recordings to text with a pack, offline",
+    "listen": "write what is said into the microphone, while it is said",
     "serve": "transcribe for other programs, over HTTP, as OpenAI's interface does",
     "backbone": "list, describe or verify the backbones",
     "pretrain": "make a backbone of your own from speech in many languages",

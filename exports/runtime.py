@@ -28,7 +28,7 @@ from exports.hearing import Heard, hear
 from exports.pack import MANIFEST, VOCABULARY, Pack, check_fits, read_pack
 from exports.recording import stream
 from exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
-from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Network, Samples
+from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network, Samples
 from exports.tensors import Tensor
 from exports.transcript import Segment, Skipped, TimedWord, Transcript
 from exports.vad import Detector, Method, detector
@@ -90,7 +90,9 @@ class Runtime:
         path, options = Path(source), options or DecodeOptions()
         if is_portable(path):
             runtime = cls(Network.open(path, device, threads), _portable_vocabulary(path), options)
-            runtime._language = _portable_language(path)
+            manifest = _portable_manifest(path)
+            runtime._language = str(manifest.get("language", ""))
+            runtime._adapted = _listening(runtime._adapted, manifest.get("method"))
             return runtime
         if (path / BUNDLED_PACK).is_file():
             path, backbone = path / BUNDLED_PACK, (path / BUNDLED_BACKBONE).resolve()
@@ -146,7 +148,8 @@ class Runtime:
             )
         pack = pack if isinstance(pack, Pack) else read_pack(Path(pack))
         check_fits(pack, self._backbone)
-        self._adapted = self._network.adapt(_own_vocabulary(self._backbone) | pack.tensors)
+        adapted = self._network.adapt(_own_vocabulary(self._backbone) | pack.tensors)
+        self._adapted = _listening(adapted, pack.manifest.method)
         self._vocabulary, self._language = pack.vocabulary, pack.manifest.language
 
     def beside(self, pack: Pack | Path | str) -> "Runtime":
@@ -177,12 +180,12 @@ class Runtime:
         speech = speech or SpeechOptions()
         waiting: list[Piece | Gap] = []
         blocks = stream(source if isinstance(source, np.ndarray) else Path(source))
-        for found in cut(self._detector(speech.vad).windows(blocks), speech.cut):
+        for found in cut(self.detector(speech.vad).windows(blocks), speech.cut):
             waiting.append(found)
             if _padded_seconds(waiting) >= BATCH_SECONDS:
-                yield from self._written(waiting)
+                yield from self.written(waiting)
                 waiting = []
-        yield from self._written(waiting)
+        yield from self.written(waiting)
 
     def gathered(
         self, found: Sequence[Segment | Skipped], started: float, speech: SpeechOptions | None = None
@@ -201,8 +204,8 @@ class Runtime:
             seconds=seconds,
             real_time_factor=(time.perf_counter() - started) / max(seconds, 1 / SAMPLE_RATE),
             device=self.device,
-            vad=self._detector((speech or SpeechOptions()).vad).name,
-            word_times="ctc" if self._has_ctc else "estimated",
+            vad=self.detector((speech or SpeechOptions()).vad).name,
+            word_times="ctc" if self._has_ctc and self._adapted.hears_ctc else "estimated",
         )
 
     def transcribe_batch(self, sources: Sequence[Source], batch_seconds: float = BATCH_SECONDS) -> list[Transcript]:
@@ -212,7 +215,7 @@ class Runtime:
         """
         started = time.perf_counter()
         waveforms = [_samples(source) for source in sources]
-        heard = self._hear(waveforms, batch_seconds)
+        heard = self.hear(waveforms, batch_seconds)
         seconds = [len(waveform) / SAMPLE_RATE for waveform in waveforms]
         factor = (time.perf_counter() - started) / sum(seconds) if sources else 0.0
         whole = SpeechOptions(vad="off")
@@ -224,17 +227,23 @@ class Runtime:
     def _is_of(self, pack: Pack) -> bool:
         return self._backbone is not None and self._backbone.sha256 == pack.manifest.backbone_sha256
 
-    def _detector(self, method: Method) -> Detector:
+    def detector(self, method: Method) -> Detector:
+        """What tells speech, loaded once. Raises UsageError for a name that is not known."""
         # Loading Silero's network takes longer than looking through a minute of sound.
         if method not in self._detectors:
             self._detectors[method] = detector(method)
         return self._detectors[method]
 
-    def _hear(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Heard]:
-        return hear(self._network, self._adapted, self._vocabulary, waveforms, self._options, batch_seconds)
+    def hear(
+        self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS, beam_size: int | None = None
+    ) -> list[Heard]:
+        """(samples,) of up to MAX_SECONDS each -> their words; beam_size: another than the runtime's own."""
+        options = replace(self._options, beam_size=beam_size) if beam_size else self._options
+        return hear(self._network, self._adapted, self._vocabulary, waveforms, options, batch_seconds)
 
-    def _written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
-        heard = iter(self._hear([each.samples for each in found if isinstance(each, Piece)]))
+    def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
+        """The text of what a recording was cut into, in order."""
+        heard = iter(self.hear([each.samples for each in found if isinstance(each, Piece)]))
         for each in found:
             start, end = each.start / SAMPLE_RATE, each.end / SAMPLE_RATE
             if isinstance(each, Gap):
@@ -314,8 +323,13 @@ def _portable_vocabulary(folder: Path) -> Vocabulary:
         raise BackboneError(f"The vocabulary in {folder} cannot be read: export it again.") from error
 
 
-def _portable_language(folder: Path) -> str:
+def _portable_manifest(folder: Path) -> dict[str, Any]:
     try:
-        return str(read_json(folder / MANIFEST).get("language", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""  # a folder that says nothing about itself still transcribes
+        return dict(read_json(folder / MANIFEST))
+    except (OSError, ValueError, TypeError):
+        return {}  # a folder that says nothing about itself still transcribes
+
+
+def _listening(adapted: Adapted, method: Any) -> Adapted:
+    """With the CTC head, unless what is told of the training says that it let it be."""
+    return replace(adapted, hears_ctc=not isinstance(method, dict) or method.get("ctc_weight") != 0)

@@ -70,7 +70,7 @@ def cut(windows: Iterable[tuple[Samples, Likely]], options: CutOptions) -> Itera
 
     windows: (samples,) and (frames,) for each FRAME_SAMPLES of them; only the last may end inside a frame.
     """
-    cutter = _Cutter(options)
+    cutter = Cutter(options)
     open_gap: Gap | None = None
     for found in cutter.cut(windows):
         if isinstance(found, Piece):
@@ -84,10 +84,10 @@ def cut(windows: Iterable[tuple[Samples, Likely]], options: CutOptions) -> Itera
         yield open_gap
 
 
-class _Cutter:
+class Cutter:
     """What has been heard and is not yet decided: frame 0 is the first after the last piece or gap."""
 
-    def __init__(self, options: CutOptions):
+    def __init__(self, options: CutOptions) -> None:
         self._pause = _frames(options.vad_min_silence_duration_ms / 1000)
         self._pad = _frames(options.vad_speech_pad_ms / 1000)
         self._long_pause = max(self._pause, 2 * self._pad + 1)  # longer than what is kept of it
@@ -102,10 +102,24 @@ class _Cutter:
     def cut(self, windows: Iterable[tuple[Samples, Likely]]) -> Iterator[Piece | Gap]:
         """Everything that the windows hold."""
         for samples, likely in windows:
-            self._samples = np.concatenate([self._samples, samples])
-            self._raw = np.concatenate([self._raw, self._spoken(likely)])
-            yield from self._decided(final=False)
+            yield from self.add(samples, likely)
+        yield from self.rest()
+
+    def add(self, samples: Samples, likely: Likely) -> Iterator[Piece | Gap]:
+        """What one more window decides; a gap may come in parts."""
+        self._samples = np.concatenate([self._samples, samples])
+        self._raw = np.concatenate([self._raw, self._spoken(likely)])
+        yield from self._decided(final=False)
+
+    def rest(self) -> Iterator[Piece | Gap]:
+        """What is left when nothing follows."""
         yield from self._decided(final=True)
+
+    @property
+    def speech(self) -> Piece | None:
+        """The stretch that has begun and not ended, while somebody is speaking; None in a pause."""
+        speaking = self._inside and self._raw[-CLICK_FRAMES:].any()
+        return Piece(self._done, self._samples) if speaking else None
 
     def _spoken(self, likely: Likely) -> Speech:
         clear = (likely >= self._threshold) | (likely < self._threshold - HYSTERESIS)

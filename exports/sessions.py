@@ -42,6 +42,7 @@ class Adapted:
     encoder: dict[str, Array]
     decoder: dict[str, Array]
     past: dict[str, Array]  # first rows of the cache: (1, heads, length, head_dim)
+    hears_ctc: bool = True  # false where its training let the CTC head be, which then has nothing to say
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Network:
         if device == "cuda" and not cuda_is_there():
             raise UsageError("There is no usable CUDA device: use --device auto, or run `lect doctor`.")
         cuda = device != "cpu" and cuda_is_there()
-        network = cls(*(_session(folder / name, cuda, threads) for name in (ENCODER, DECODER)))
+        network = cls(*(open_session(folder / name, cuda, threads) for name in (ENCODER, DECODER)))
         if device == "cuda" and network.device != "cuda":
             raise UsageError(
                 "ONNX Runtime cannot use this machine's CUDA device: use --device auto, or run `lect doctor`."
@@ -132,7 +133,8 @@ class Network:
         audio, lengths = padded(waveforms)
         outputs = _run(self.encoder, {"audio": audio, "lengths": lengths, **adapted.encoder})
         cross = {_as_past(name): array for name, array in outputs.items() if name.startswith("present.")}
-        return Encoded(outputs["encoder_attention_mask"], outputs.get("ctc_log_probs"), cross)
+        ctc = outputs.get("ctc_log_probs") if adapted.hears_ctc else None
+        return Encoded(outputs["encoder_attention_mask"], ctc, cross)
 
     def _prompt(self, name: str, prompt: Array | None) -> Array:
         _, heads, _, head_dim = self._shapes[name]
@@ -230,7 +232,8 @@ def cuda_is_there() -> bool:
         return False
 
 
-def _session(path: Path, cuda: bool, threads: int | None) -> onnxruntime.InferenceSession:
+def open_session(path: Path, cuda: bool, threads: int | None) -> onnxruntime.InferenceSession:
+    """An ONNX file, loaded; threads: None for as many as there are cores. Raises BackboneError."""
     if not path.is_file():
         raise BackboneError(f"There is no {path.name} in {path.parent}: run `lect export` for this backbone first.")
     options = onnxruntime.SessionOptions()

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from engine.audio import Samples
 from engine.errors import UsageError
 from exports.segments import FRAME_S, FRAME_SAMPLES, Likely, levels
-from exports.sessions import _session
+from exports.sessions import open_session
 
 Method = Literal["silero", "energy", "off"]
 METHODS: tuple[Method, ...] = ("silero", "energy", "off")
@@ -82,7 +82,7 @@ class Silero:
     name = "silero"
 
     def __init__(self) -> None:
-        self._session = _session(SILERO, cuda=False, threads=1)
+        self._session = open_session(SILERO, cuda=False, threads=1)
 
     def windows(self, blocks: Iterable[Samples]) -> Iterator[tuple[Samples, Likely]]:
         """As `Detector` says; its memory is the recording's, from the first sample on."""

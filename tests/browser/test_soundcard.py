@@ -1,11 +1,5 @@
 """Recording with this computer's own sound device: a virtual one that really runs in time, and none at all."""
 
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,14 +8,9 @@ from engine.audio import load_audio
 from engine.quality import measure
 from engine.store import Project
 from tests.browser.conftest import Window, fill, go, start_server
+from tests.virtual_sound import needs_sound_server, play, virtual_microphone
 
 pytestmark = pytest.mark.browser
-TOOLS = ("pulseaudio", "paplay", "pactl")
-MODULES = (
-    "module-null-sink sink_name=cable rate=48000 channels=1",
-    "module-remap-source master=cable.monitor source_name=microphone",
-)
-STARTING_S = 60
 
 
 def ready(page, sentence: str) -> None:  # type: ignore[no-untyped-def]
@@ -33,35 +22,7 @@ def ready(page, sentence: str) -> None:  # type: ignore[no-untyped-def]
     page.locator("#source label", has_text="sound device").click()
 
 
-@contextmanager
-def virtual_microphone(folder: Path) -> Iterator[dict[str, str]]:
-    """The environment of programs for which a sound server of their own has one microphone: what `paplay` plays."""
-    folder.mkdir(mode=0o700)
-    (folder / ".asoundrc").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-    variables = {"HOME": folder, "XDG_RUNTIME_DIR": folder, "PULSE_RUNTIME_PATH": folder}
-    environment = {name: str(value) for name, value in variables.items()} | {"PULSE_SERVER": f"unix:{folder}/native"}
-    modules = [f"module-native-protocol-unix socket={folder}/native auth-anonymous=1", *MODULES]
-    command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
-    command += [part for module in modules for part in ("-L", module)]
-    running = subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL)
-    try:
-        wait_for_sources(os.environ | environment)
-        yield environment
-    finally:
-        running.terminate()
-        running.wait(120)
-
-
-def wait_for_sources(environment: dict[str, str]) -> None:
-    """Until the sound server lists its microphone."""
-    deadline = time.monotonic() + STARTING_S
-    command = ["pactl", "list", "short", "sources"]
-    while "microphone" not in subprocess.run(command, env=environment, capture_output=True, text=True).stdout:
-        assert time.monotonic() < deadline, "the sound server does not start"
-        time.sleep(0.2)
-
-
-@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="no PulseAudio: apt-get install pulseaudio-utils")
+@needs_sound_server
 def test_a_take_of_the_sound_device(
     window: Window, project: Project, home: Path, microphone: Path, tmp_path: Path
 ) -> None:
@@ -72,8 +33,7 @@ def test_a_take_of_the_sound_device(
             ready(page, "ba da go")
             page.locator("#card-start:not([disabled])").click()
             page.locator("#card-level .meter").wait_for()
-            command = ["paplay", "--device=cable", str(microphone)]
-            subprocess.run(command, env=os.environ | environment, check=True, timeout=120)
+            play(microphone, environment)
             page.locator("#card-stop").click()
             page.locator("#verdict .notice").wait_for()
             page.locator("#keep:not([disabled])").click()

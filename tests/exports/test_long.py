@@ -130,8 +130,8 @@ def test_words_without_a_ctc_head_are_spread() -> None:
 
 
 def test_what_the_ctc_head_calls_blank_is_no_words(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    blank = [replace(each, is_blank=True) for each in runtime._hear([tones("ba da", 1.0)])]
-    monkeypatch.setattr(runtime, "_hear", lambda waveforms: blank)
+    blank = [replace(each, is_blank=True) for each in runtime.hear([tones("ba da", 1.0)])]
+    monkeypatch.setattr(runtime, "hear", lambda waveforms: blank)
     heard = runtime.transcribe(tones("ba da", 1.0), SpeechOptions(vad="off"))
     assert heard.skipped == (Skipped(0.0, 1.0, "no words"),) and not any(heard.segments)
 

@@ -1,0 +1,143 @@
+"""Writes what is said into the microphone, while it is said; offline, without PyTorch.
+
+On a terminal the last line grows, its dimmed end still open; each phrase that ended is a line of stdout. With --json
+every event is a line: {"event": "partial", "settled": ..., "open": ...} and {"event": "final", "text": ...}. Ctrl-C
+ends it. It keeps no sound.
+"""
+
+import argparse
+import contextlib
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.output import note, print_json
+from app.runtimes import add_packs, add_runtime, open_runtime
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from engine.audio import Samples
+    from exports.live import Event, Partial
+
+CLEAR, DIM, PLAIN = "\r\x1b[2K", "\x1b[2m", "\x1b[0m"
+
+
+class _ListMicrophones(argparse.Action):
+    """--list-microphones needs no pack, as --help does not."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
+        from app.microphone import devices
+
+        for number, name in devices():
+            print(f"{number}  {name}")
+        parser.exit()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Pack, and where the sound comes from."""
+    add_packs(parser)
+    parser.add_argument("--microphone", metavar="NAME", help="its number or a part of its name (the system's)")
+    parser.add_argument("--list-microphones", action=_ListMicrophones, nargs=0, help="which there are")
+    parser.add_argument(
+        "--input", type=Path, metavar="FILE", help="a recording instead, heard as fast as it was spoken"
+    )
+    add_runtime(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Listens until Ctrl-C, or to the recording's end."""
+    from exports.live import live
+
+    if args.input and args.microphone:
+        raise UsageError("--input stands for the microphone: leave one of the two out.")
+    runtime = open_runtime(args)
+    shown = _Screen(args)
+    if args.input:
+        blocks = _paced(args.input)
+    else:
+        from app.microphone import blocks as microphone
+
+        name = args.microphone
+        blocks = microphone(int(name) if name and name.isdecimal() else name, shown.tell)
+    with contextlib.suppress(KeyboardInterrupt):  # how a person ends it
+        for event in live(runtime, blocks):
+            shown.event(event)
+    shown.clear()
+    return 0
+
+
+class _Screen:
+    """Phrases on stdout; the one that is being spoken on stderr, where that is a terminal."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._json, self._quiet = args.json, args.quiet
+        self._terminal = sys.stderr.isatty() and not (args.json or args.quiet)
+
+    def event(self, event: "Event") -> None:
+        """Shows one."""
+        from exports.live import Partial
+        from exports.transcript import Segment
+
+        if self._json:
+            self._line(_object(event))
+        elif isinstance(event, Partial):
+            self._grow(event)
+        else:
+            self.clear()
+            if isinstance(event, Segment):
+                print(event.text, flush=True)
+
+    def tell(self, sentence: str) -> None:
+        """A remark about the microphone."""
+        self.clear()
+        if self._json:
+            self._line({"event": "remark", "text": sentence})
+        elif not self._quiet:
+            note(sentence)
+
+    def clear(self) -> None:
+        """Takes the growing line away."""
+        if self._terminal:
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+    def _line(self, told: dict[str, object]) -> None:
+        print_json(told)
+        sys.stdout.flush()
+
+    def _grow(self, event: "Partial") -> None:
+        if not self._terminal:
+            return
+        room = shutil.get_terminal_size().columns - 1
+        settled, opened = event.settled, f" {event.open}" if event.settled else event.open
+        # The end is what a reader follows; a line that wraps could not be cleared.
+        opened = opened[-room:]
+        settled = settled[max(0, len(settled) + len(opened) - room) :]
+        print(f"{CLEAR}{settled}{DIM}{opened}{PLAIN}", end="", file=sys.stderr, flush=True)
+
+
+def _object(event: "Event") -> dict[str, object]:
+    from exports.live import Partial
+    from exports.transcript import Segment
+
+    times = {"start": round(event.start, 3), "end": round(event.end, 3)}
+    if isinstance(event, Partial):
+        return {"event": "partial", **times, "settled": event.settled, "open": event.open}
+    if isinstance(event, Segment):
+        return {"event": "final", **times, "text": event.text, "confidence": round(event.confidence, 4)}
+    return {"event": "nothing", **times}
+
+
+def _paced(path: Path) -> "Iterator[Samples]":
+    """A recording's samples, none before its time."""
+    from engine.audio import SAMPLE_RATE
+    from exports.live import short
+    from exports.recording import stream
+
+    started, given = time.monotonic(), 0
+    for block in short(stream(path)):
+        given += len(block)
+        time.sleep(max(0.0, started + given / SAMPLE_RATE - time.monotonic()))
+        yield block
