@@ -1,25 +1,34 @@
-"""The clips: find, hear, correct, delete and bring back; and the report on the whole set."""
+"""The clips: find, hear, correct, leave out, delete, one or many at once, and undo; and the report on the whole set."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from app.commands.check import report_on
 from app.commands.split import describe
-from app.page import pictures, report
+from app.page import clip_list, pictures, report
+from app.page.clip_list import PAGE
 from app.page.events import bind, bind_pick, html_block
-from app.page.markup import card, empty, notice, play, player, speech, text
+from app.page.header import show as header
+from app.page.markup import card, empty, notice, player, text
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
 from engine.audio import load_audio
-from engine.clips import Clip
+from engine.clips import Clip, Edit
 from engine.errors import LectError, UsageError
 from engine.store import Project
-from engine.text import nfc
 
-PAGE = 30  # rows at once
-SPLITS = ("train", "dev", "test", "")
-ORDERS = ("newest", "oldest", "label", "speaker", "longest", "worst")
+# What can be done with all ticked clips; value: what is chosen beside the button.
+ACTIONS: dict[str, Callable[[Project, list[int], str], None]] = {
+    "speaker": lambda project, ids, value: project.edit(ids, speaker=value),
+    "split": lambda project, ids, value: project.edit(ids, split=value),
+    "leave_out": lambda project, ids, value: project.edit(ids, excluded=True),
+    "use": lambda project, ids, value: project.edit(ids, excluded=False),
+    "delete": lambda project, ids, value: project.delete(ids),
+}
+# The last input is what is ticked in the browser.
+WITH_TICKED = "(...given) => [...given.slice(0, -1), window.lectTicked()]"
 
 
 def build(page: Page) -> None:
@@ -28,47 +37,77 @@ def build(page: Page) -> None:
         chosen, start = gr.State(0), gr.State(0)
         with gr.Row(elem_classes="filters"):
             search = gr.Textbox("", label=label("clips_search"), elem_id="search", scale=3, min_width=200)
-            which = gr.Dropdown(_kinds(), value="all", label=label("clips_which"), elem_id="which", min_width=150)
-            order = gr.Dropdown(_orders(), value="newest", label=label("clips_order"), elem_id="order", min_width=150)
+            which = gr.Dropdown(
+                clip_list.kinds(), value="all", label=label("clips_which"), elem_id="which", min_width=150
+            )
+            order = gr.Dropdown(
+                clip_list.orders(), value="newest", label=label("clips_order"), elem_id="order", min_width=150
+            )
         with gr.Accordion(label("clips_report"), open=False, elem_id="report") as check:
             told = html_block(elem_id="set-report", picks=True)
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=3, min_width=320):
-                rows = html_block(elem_id="clips", picks=True)
                 with gr.Row():
                     undo = gr.Button(label("clips_undo"), elem_id="undo", interactive=False)
                     split = gr.Button(label("clips_split"), elem_id="split")
+                rows = html_block(elem_id="clips", picks=True)
+                bulk, ticked = _bulk()
             with gr.Column(scale=2, min_width=300):
+                said = html_block(elem_id="clips-said")
                 view = html_block(elem_id="clip")
                 with gr.Column(visible=False) as editor:
                     words = gr.Textbox("", label=label("column_label"), lines=2, elem_id="label", elem_classes="speech")
                     with gr.Row():
-                        speaker = gr.Textbox("", label=label("column_speaker"), elem_id="clip-speaker")
-                        side = gr.Dropdown(_sides(), label=label("column_split"), elem_id="clip-split")
+                        speaker = gr.Textbox("", label=label("column_speaker"), elem_id="clip-speaker", min_width=120)
+                        side = gr.Dropdown(
+                            clip_list.sides(), label=label("column_split"), elem_id="clip-split", min_width=120
+                        )
+                    used = gr.Checkbox(label=label("clips_used"), elem_id="clip-used")
                     with gr.Row():
                         save = gr.Button(label("save"), variant="primary", elem_id="save-clip")
                         delete = gr.Button(label("clips_delete"), variant="stop", elem_id="delete-clip")
 
     look = [page.project, search, which, order, start]
     listing = [rows, undo, start]
-    detail = [view, editor, words, speaker, side, chosen]
-    fields = [words, speaker, side]
+    detail = [view, editor, words, speaker, side, used, chosen]
+    changed = [said, *listing, *detail, page.header]
 
     def filtered(folder: str, wanted: str, kind: str, by: str, request: gr.Request) -> tuple[Any, ...]:
         return show(folder, wanted, kind, by, 0, request)
 
     bind(tab.select, show, look, listing)
-    bind(tab.select, cleared, [page.project], [view, editor, told])
-    for changed in (search.change, which.change, order.change):
-        bind(changed, filtered, look[:-1], listing, trigger_mode="always_last")
+    bind(tab.select, entered, [page.project], [*detail, said, told])
+    for narrowed in (search.change, which.change, order.change):
+        bind(narrowed, filtered, look[:-1], listing, trigger_mode="always_last")
     picked = bind_pick(rows, pick, look, [*listing, *detail, page.tabs])
     picked.then(None, [], [], js='() => window.lectShow("#clip")', api_visibility="private")
     bind_pick(told, pick, look, [*listing, *detail, page.tabs])
-    bind(save.click, change, [*look, chosen, *fields], listing)
-    bind(delete.click, remove, [*look, chosen], [*listing, view, editor, page.header])
-    bind(undo.click, restore, look, [*listing, page.header])
-    bind(split.click, assign, look, [*listing, view])
+    bind(save.click, change, [*look, chosen, words, speaker, side, used], changed)
+    bind(delete.click, remove, [*look, chosen], changed)
+    bind(undo.click, take_back, [*look, chosen], changed)
+    bind(split.click, assign, [*look, chosen], changed)
+    for name, button, value in bulk:
+        bind(button.click, acting(name), [*look, chosen, value, ticked], changed, js=WITH_TICKED)
     bind(check.expand, check_set, [page.project], [told], show_progress="minimal")
+
+
+def _bulk() -> tuple[list[tuple[str, gr.Button, Any]], gr.Textbox]:
+    """((action, button, its value)…, what is ticked): seen while clips are ticked."""
+    ticked = gr.Textbox("", visible="hidden", elem_id="ticked")
+    with gr.Column(elem_id="bulk"):
+        with gr.Row(elem_classes="bulk-fields"):
+            speaker = gr.Textbox("", label=label("column_speaker"), elem_id="bulk-speaker", min_width=80)
+            set_speaker = gr.Button(label("bulk_speaker"), elem_id="bulk-set-speaker")
+            side = gr.Dropdown(
+                clip_list.sides(), value="train", label=label("column_split"), elem_id="bulk-split", min_width=80
+            )
+            set_split = gr.Button(label("bulk_split"), elem_id="bulk-set-split")
+        with gr.Row(elem_classes="bulk-actions"):
+            buttons = [
+                (name, gr.Button(label(f"bulk_{name}"), elem_id=f"bulk-{name}", min_width=60), ticked)
+                for name in ("leave_out", "use", "delete")
+            ]
+    return [("speaker", set_speaker, speaker), ("split", set_split, side), *buttons], ticked
 
 
 def show(folder: str, search: str, which: str, order: str, start: int, request: gr.Request) -> tuple[Any, ...]:
@@ -77,40 +116,36 @@ def show(folder: str, search: str, which: str, order: str, start: int, request: 
     if not folder:
         return empty(say("no_project"), say("tab_project"), "tab:project"), gr.Button(interactive=False), 0
     project = opened(folder)
-    everything = project.clips()
-    undo = gr.Button(interactive=bool(project.trash()))
+    everything, undo = project.clips(), _undo_button(project.last_edit(), say)
     if not everything:
         return empty(say("clips_none"), say("tab_record"), "tab:record"), undo, 0
-    found = ordered([clip for clip in everything if matches(clip, search, which)], order)
-    start = min(start, max(0, len(found) - 1) // PAGE * PAGE)
-    return _table(project, found, len(everything), start, say), undo, start
+    clips = clip_list.found(everything, search, which, order)
+    start = min(start, max(0, len(clips) - 1) // PAGE * PAGE)
+    return clip_list.listed(project, clips, len(everything), start, f"{which} {search}", say), undo, start
 
 
-def cleared(folder: str, request: gr.Request) -> tuple[Any, ...]:
-    """(clip, editor, report) while no clip is chosen."""
-    hint = f'<p class="muted hint">{text(words_for(request)("clips_choose"))}</p>'
-    return hint if folder and opened(folder).clips() else "", gr.Column(visible=False), ""
+def _undo_button(edit: Edit | None, say: Say) -> gr.Button:
+    if edit is None:
+        return gr.Button(say("clips_undo"), interactive=False)
+    return gr.Button(say("clips_undo_what", what=_told(edit, say)), interactive=True)
 
 
-def matches(clip: Clip, search: str, which: str) -> bool:
-    """Whether a clip is asked for: every word of `search` in its label, speaker or verdict; of a split or verdict."""
-    verdict = "" if clip.quality.verdict == "good" else clip.quality.verdict
-    text_of_clip = nfc(f"{clip.text} {clip.speaker} {verdict}").casefold()
-    kind, _, value = which.partition(":")
-    wanted = {"split": clip.split == value, "verdict": bool(verdict)}.get(kind, True)
-    return wanted and all(word in text_of_clip for word in nfc(search).casefold().split())
+def _told(edit: Edit, say: Say) -> str:
+    """What an action changed, and in how many clips."""
+    columns = dict.fromkeys(column for before in edit.before.values() for column in before)
+    what = ", ".join(say(f"edit_{column}") for column in columns)
+    return f"{what} ({say('count_clips', count=len(edit.before))})"
 
 
-def ordered(clips: list[Clip], order: str) -> list[Clip]:
-    """Clips in one of ORDERS."""
-    keys = {
-        "newest": lambda clip: -clip.id,
-        "label": lambda clip: clip.text.casefold(),
-        "speaker": lambda clip: (clip.speaker.casefold(), clip.id),
-        "longest": lambda clip: -clip.seconds,
-        "worst": lambda clip: (clip.quality.verdict == "good", clip.quality.snr_db),
-    }
-    return sorted(clips, key=keys.get(order, lambda clip: clip.id))
+def entered(folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """(detail…, said, report) when the step is opened."""
+    return *cleared(folder, words_for(request)), "", ""
+
+
+def cleared(folder: str, say: Say) -> tuple[Any, ...]:
+    """The clip and its fields while none is chosen."""
+    hint = f'<p class="muted hint">{text(say("clips_choose"))}</p>' if folder and opened(folder).clips() else ""
+    return hint, gr.Column(visible=False), "", "", "", True, 0
 
 
 def pick(
@@ -118,7 +153,7 @@ def pick(
 ) -> tuple[Any, ...]:
     """A click: on a clip, on the pages of the list, or on the way to another step."""
     kind, _, name = value.partition(":")
-    listing, detail = [gr.skip()] * 3, [gr.skip()] * 6
+    listing, detail = [gr.skip()] * 3, [gr.skip()] * 7
     if kind == "tab":
         return *listing, *detail, gr.Tabs(selected=name)
     if kind == "page":
@@ -127,48 +162,67 @@ def pick(
 
 
 def change(
-    folder: str, search: str, which: str, order: str, start: int, clip_id: int, words: str, speaker: str, side: str,
-    request: gr.Request,
+    folder: str, search: str, which: str, order: str, start: int, chosen: int,
+    words: str, speaker: str, side: str, used: bool, request: gr.Request,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """Saves label, speaker and split of the chosen clip."""
-    project = opened(folder)
-    clip = clip_of(project, clip_id)
-    if words.strip() != clip.text:
-        project.relabel(clip_id, words.strip())
-    if speaker.strip() != clip.speaker:
-        project.set_speaker([clip_id], speaker)
-    if side != clip.split:
-        project.set_split([clip_id], side)
-    gr.Info(words_for(request)("saved"))
-    return show(folder, search, which, order, start, request)
+    """Saves what the fields say of the chosen clip."""
+    project, say = opened(folder), words_for(request)
+    clip_of(project, chosen)
+    project.edit([chosen], text=words.strip(), speaker=speaker, split=side, excluded=not used)
+    return after(folder, search, which, order, start, chosen, request, notice(say("saved"), "good"))
 
 
 def remove(
-    folder: str, search: str, which: str, order: str, start: int, clip_id: int, request: gr.Request
+    folder: str, search: str, which: str, order: str, start: int, chosen: int, request: gr.Request
 ) -> tuple[Any, ...]:
     """Moves the chosen clip to the trash."""
-    from app.page.header import show as header
-
-    opened(folder).delete([clip_id])
-    shown = notice(words_for(request)("clips_deleted"))
-    return *show(folder, search, which, order, start, request), shown, gr.Column(visible=False), header(folder, request)
+    opened(folder).delete([chosen])
+    said = notice(words_for(request)("clips_deleted"))
+    return after(folder, search, which, order, start, chosen, request, said)
 
 
-def restore(folder: str, search: str, which: str, order: str, start: int, request: gr.Request) -> tuple[Any, ...]:
-    """Brings the last deleted clip back."""
-    from app.page.header import show as header
+def take_back(
+    folder: str, search: str, which: str, order: str, start: int, chosen: int, request: gr.Request
+) -> tuple[Any, ...]:
+    """Takes the last action back, whichever it was."""
+    edit, say = opened(folder).undo(), words_for(request)
+    said = notice(say("clips_undone", what=_told(edit, say)), "good") if edit else ""
+    return after(folder, search, which, order, start, chosen, request, said)
 
-    project = opened(folder)
-    if trash := project.trash():
-        project.restore([trash[0].id])
-    return *show(folder, search, which, order, start, request), header(folder, request)
 
-
-def assign(folder: str, search: str, which: str, order: str, start: int, request: gr.Request) -> tuple[Any, ...]:
+def assign(
+    folder: str, search: str, which: str, order: str, start: int, chosen: int, request: gr.Request
+) -> tuple[Any, ...]:
     """Splits the clips that have no split."""
     made = opened(folder).assign_splits()
-    told = card(words_for(request)("clips_split"), f"<pre>{text(describe(made))}</pre>")
-    return *show(folder, search, which, order, start, request), told
+    said = card(words_for(request)("clips_split"), f"<pre>{text(describe(made))}</pre>")
+    return after(folder, search, which, order, start, chosen, request, said)
+
+
+def acting(name: str) -> Callable[..., tuple[Any, ...]]:
+    """A handler that does one of ACTIONS with all ticked clips."""
+
+    def act(
+        folder: str, search: str, which: str, order: str, start: int, chosen: int,
+        value: str, ticked: str, request: gr.Request,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        project, say = opened(folder), words_for(request)
+        ids = clip_list.marked(clip_list.found(project.clips(), search, which, order), ticked)
+        ACTIONS[name](project, ids, value)
+        said = notice(say("bulk_done", what=say(f"bulk_{name}"), clips=say("count_clips", count=len(ids))), "good")
+        return after(folder, search, which, order, start, chosen, request, said)
+
+    return act
+
+
+def after(
+    folder: str, search: str, which: str, order: str, start: int, chosen: int, request: gr.Request, said: str
+) -> tuple[Any, ...]:
+    """All of the step as it is after a change: (said, listing…, detail…, header)."""
+    project, say = opened(folder), words_for(request)
+    there = any(clip.id == chosen for clip in project.clips())
+    detail = _detail(project, chosen, say) if there else cleared(folder, say)
+    return said, *show(folder, search, which, order, start, request), *detail, header(folder, request)
 
 
 def check_set(folder: str, request: gr.Request) -> str:
@@ -185,6 +239,7 @@ def clip_of(project: Project, clip_id: int) -> Clip:
 
 
 def _detail(project: Project, clip_id: int, say: Say) -> tuple[Any, ...]:
+    """(view, editor, label, speaker, split, used, chosen)."""
     clip = clip_of(project, clip_id)
     try:
         wave = pictures.waveform(load_audio(clip.path), say("picture_wave"))
@@ -194,48 +249,4 @@ def _detail(project: Project, clip_id: int, say: Say) -> tuple[Any, ...]:
     facts = say("clip_facts", seconds=f"{clip.seconds:.1f}", snr=f"{clip.quality.snr_db:.0f}", verdict=word)
     body = f'{wave}{player(project.folder, clip)}<p class="muted">{text(facts)}</p>'
     shown = card(say("clip_title", number=clip.id), body)
-    return shown, gr.Column(visible=True), clip.text, clip.speaker, clip.split, clip.id
-
-
-def _table(project: Project, found: list[Clip], total: int, start: int, say: Say) -> str:
-    rows = "".join(
-        f"<li>{play(project.folder, clip, say('play'))}"
-        f'<button class="clip" data-pick="clip:{clip.id}">{speech(clip.text)}'
-        f'<span class="muted">{text(_facts(clip, say))}</span></button></li>'
-        for clip in found[start : start + PAGE]
-    )
-    count = say("clips_count", found=len(found), total=total)
-    return f'<p class="muted">{text(count)}</p><ul class="rows">{rows}</ul>{_pages(len(found), start, say)}'
-
-
-def _facts(clip: Clip, say: Say) -> str:
-    side = say(f"split_{clip.split}") if clip.split else say("split_none")
-    facts = [clip.speaker or say("speaker_unknown"), side, f"{clip.seconds:.1f} s"]
-    verdict = clip.quality.verdict
-    return " · ".join(facts + ([say("word_" + verdict.replace(" ", "_"))] if verdict != "good" else []))
-
-
-def _pages(found: int, start: int, say: Say) -> str:
-    buttons = [
-        f'<button class="act" data-pick="page:{at}">{text(say(key))}</button>'
-        for key, at, there in (
-            ("previous", start - PAGE, start > 0),
-            ("next", start + PAGE, start + PAGE < found),
-        )
-        if there
-    ]
-    where = f"{start + 1}–{min(start + PAGE, found)} / {found}"
-    return f'<div class="pages">{"".join(buttons)}<span class="muted">{where}</span></div>' if buttons else ""
-
-
-def _kinds() -> list[tuple[Any, str]]:
-    splits = [(label(f"split_{name}" if name else "split_none"), f"split:{name}") for name in SPLITS]
-    return [(label("clips_all"), "all"), *splits, (label("clips_warned"), "verdict")]
-
-
-def _orders() -> list[tuple[Any, str]]:
-    return [(label(f"order_{name}"), name) for name in ORDERS]
-
-
-def _sides() -> list[tuple[Any, str]]:
-    return [(label(f"split_{name}" if name else "split_none"), name) for name in SPLITS]
+    return shown, gr.Column(visible=True), clip.text, clip.speaker, clip.split, not clip.excluded, clip.id

@@ -111,8 +111,8 @@ def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say
     report = write(project, found, path, replace(what, notes=notes))
     figures = [
         (size(report.bytes), say("export_size")),
-        (f"{report.parameters:,}", say("export_numbers")),
-        (str(report.files), say("export_files")),
+        (f"{report.parameters:,}", say("export_numbers", count=report.parameters)),
+        (str(report.files), say("export_files", count=report.files)),
     ]
     links = _download(_pack_address(project, len(project.packs()) - 1), path.name, say)
     links += onward(say("export_try"), "transcribe", "act")
@@ -124,13 +124,14 @@ def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say
 def _folder(project: Project, told: dict[str, Any], say: Say) -> str:
     """What `lect export` made, and what its gate found."""
     parity = told["parity"]
+    clips = say("count_clips", count=parity["clips"])
     rows = [(build, percent(parity[build]["cer"]), percent(parity[build]["wer"])) for build in BUILDS if parity[build]]
     headings = [say("transcribe_compute"), "CER", "WER"]
-    rates = table(headings, rows, say("export_rates", clips=parity["clips"]), numbers=(1, 2)) if rows else ""
+    rates = table(headings, rows, say("export_rates", clips=clips), numbers=(1, 2)) if rows else ""
     path = Path(told["folder"]).with_suffix(".zip")
     link = _download(_zip_address(project, path), path.name, say)
     figures = chips([(size(path.stat().st_size), say("export_size"))])
-    told_well = notice(say("export_same", clips=parity["clips"]), "good")
+    told_well = notice(say("export_same", clips=clips), "good")
     return card(path.name, told_well + figures + rates + f'<div class="links">{link}</div>')
 
 

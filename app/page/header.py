@@ -37,7 +37,8 @@ def show(folder: str, request: gr.Request) -> str:
 def _told(project: Project, say: Say) -> str:
     clips = project.clips()
     pick, words = next_step(project, len(clips), say)
-    facts = say("header_facts", clips=len(clips), length=duration(sum(clip.seconds for clip in clips)))
+    count = say("count_clips", count=len(clips))
+    facts = say("header_facts", clips=count, length=duration(sum(clip.seconds for clip in clips)))
     told = text(f"{languages.shown(project.language)} · {facts}")
     return _line(f'<b>{text(project.name)}</b><span class="muted">{told}</span>' + onward(words, pick, "act"))
 

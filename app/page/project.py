@@ -138,7 +138,8 @@ def open_sample(request: gr.Request) -> Any:
     project = Project.create(recent.new_folder("sample"), "Sample", UNDETERMINED)
     for report, _ in progressing(lambda tell: import_into(project, SAMPLE, progress=tell)):
         if report is not None:
-            yield gr.skip(), meter(report.done / report.total, say("importing", done=report.done, total=report.total))
+            total = say("count_recordings", count=report.total)
+            yield gr.skip(), meter(report.done / report.total, say("importing", done=report.done, total=total))
     if len(languages := {clip.language for clip in project.clips()}) == 1:
         project.set_language(languages.pop())
     project.assign_splits()
@@ -199,13 +200,10 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
 
 def _current(project: Project, say: Say) -> str:
     clips = project.clips()
-    figures = [
-        (str(len(clips)), say("fact_clips")),
-        (length(clips), say("fact_length")),
-        (str(len({clip.speaker for clip in clips} - {""})), say("fact_speakers")),
-        (str(len(project.runs())), say("fact_runs")),
-        (str(len(project.packs())), say("fact_packs")),
-    ]
+    speakers = {clip.speaker for clip in clips} - {""}
+    counts = {"clips": clips, "speakers": speakers, "runs": project.runs(), "packs": project.packs()}
+    figures = [(str(len(each)), say(f"fact_{name}", count=len(each))) for name, each in counts.items()]
+    figures.insert(1, (length(clips), say("fact_length")))
     where = f'<p class="path">{text(str(project.folder))}</p>'
     return card(f"{project.name} · {languages.shown(project.language)}", chips(figures) + where)
 

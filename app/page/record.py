@@ -199,7 +199,8 @@ def _add(folder: str, speaker: str, text_of_file: str, request: gr.Request) -> t
     texts = sentences.parse(text_of_file)
     if not texts:
         raise UsageError("There is no sentence: write one a line.")
-    told = [notice(say("sentences_added", count=sentences.add(project, texts), total=len(texts)), "good")]
+    total = say("count_sentences", count=len(texts))
+    told = [notice(say("sentences_added", count=sentences.add(project, texts), total=total), "good")]
     if long := sentences.too_long(texts):
         told.append(notice(say("sentences_long", count=len(long), example=long[0][:60]), "warn"))
     if odd := sentences.unusual(texts):
@@ -238,7 +239,8 @@ def _takes(folder: Path, standing: Standing, at: int, say: Say, deleted: int) ->
 
 
 def _take_facts(clip: Clip, say: Say) -> str:
-    return f"{say('record_kept')} · {clip.seconds:.1f} s · {say('word_' + clip.quality.verdict.replace(' ', '_'))}"
+    seconds = say("seconds", seconds=f"{clip.seconds:.1f}")
+    return f"{say('record_kept')} · {seconds} · {say('word_' + clip.quality.verdict.replace(' ', '_'))}"
 
 
 def _prompt(standing: Standing, at: int, say: Say) -> str:
@@ -258,9 +260,8 @@ def _progress(folder: str, standing: Standing, say: Say) -> str:
     clips = opened(folder).clips(usable_only=True)
     total = len(standing.sentences)
     minutes = sum(clip.seconds for clip in clips) / 60
-    bars = (
-        meter(standing.recorded / total, say("record_progress", done=standing.recorded, total=total)) if total else ""
-    )
+    done = say("record_progress", done=standing.recorded, total=say("count_sentences", count=total))
+    bars = meter(standing.recorded / total, done) if total else ""
     collected = say("record_minutes", length=duration(60 * minutes), goal=ENOUGH_MINUTES)
     return bars + meter(minutes / ENOUGH_MINUTES, collected)
 

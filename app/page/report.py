@@ -1,7 +1,6 @@
 """The report on a set, as HTML: what `lect check` says, in figures, tables and advice."""
 
 from app.commands.check import Report
-from app.output import counted
 from app.page.markup import card, chips, length, notice, speech, table, text
 from app.page.texts import Say
 from engine.clips import Clip
@@ -27,13 +26,15 @@ def _figures(report: Report, say: Say) -> str:
         for name, part in report.splits().items()
     ]
     splits = table(
-        [say("column_split"), say("fact_clips"), say("fact_length"), say("fact_speakers")], rows, numbers=(1, 2, 3)
+        [say("column_split"), say("column_clips"), say("column_length"), say("column_speakers")],
+        rows,
+        numbers=(1, 2, 3),
     )
     verdicts = [(str(number), say("word_" + word.replace(" ", "_"))) for word, number in report.verdicts().items()]
     voices = [
         (text(name or say("speaker_unknown")), str(len(part)), length(part)) for name, part in report.speakers().items()
     ]
-    speakers = table([say("column_speaker"), say("fact_clips"), say("fact_length")], voices, numbers=(1, 2))
+    speakers = table([say("column_speaker"), say("column_clips"), say("column_length")], voices, numbers=(1, 2))
     return card(say("report_set"), splits + speakers) + card(say("report_recordings"), chips(verdicts))
 
 
@@ -53,13 +54,13 @@ def _problems(report: Report, say: Say) -> str:
         (f'<button class="link" data-pick="clip:{p.clip}">{p.clip}</button>', speech(p.label), text(p.why))
         for p in report.problems[:PROBLEMS]
     ]
-    title = say("report_problems", count=len(report.problems))
+    title = say("report_problems", clips=say("count_clips", count=len(report.problems)))
     return card(title, table([say("column_clip"), say("column_label"), say("column_why")], rows))
 
 
 def _symbols(report: Report, say: Say) -> str:
     cells = "".join(map(_symbol, report.inventory[:SYMBOLS]))
-    title = say("report_symbols", what=counted(len(report.inventory), "symbol"))
+    title = say("report_symbols", what=say("count_symbols", count=len(report.inventory)))
     return card(title, f'<div class="symbols">{cells}</div>')
 
 

@@ -95,9 +95,9 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
     told = say("outcome_" + comparison.outcome)
     conditions = say(
         "results_conditions",
-        clips=on.clips,
+        clips=say("count_clips", count=on.clips),
         length=duration(on.seconds),
-        speakers=on.speakers or "?",
+        speakers=say("count_speakers", count=on.speakers) if on.speakers else say("speaker_unknown"),
         rules=adapted.normalisation,
         drawn=say("drawn_" + adapted.resampled),
     )
@@ -165,7 +165,7 @@ def _rows(project: Project, names: tuple[str, str], base: Any, adapted: Any, say
     return table(
         ["", say("results_texts"), "CER"],
         cells,
-        say("results_worst", shown=min(SHOWN, len(worst)), total=len(worst)),
+        say("results_worst", shown=min(SHOWN, len(worst)), total=say("count_clips", count=len(worst))),
         numbers=(2,),
     )
 

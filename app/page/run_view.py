@@ -52,7 +52,7 @@ def _facts(start: dict[str, Any], say: Say) -> str:
     return say(
         "train_facts",
         method=say("method_" + start["settings"]["spec"]["method"]),
-        clips=start["train_clips"],
+        clips=say("count_clips", count=start["train_clips"]),
         length=duration(start["train_seconds"]),
         numbers=f"{start['trained_parameters']:,}",
         device=start["device"],

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.page import recent
 from app.page.folders import zips
-from app.page.texts import catalogues, language_of
+from app.page.texts import language_of, texts_of
 from engine.errors import LectError
 from engine.files import ASSETS
 
@@ -98,7 +98,7 @@ def add_routes(app: FastAPI) -> None:
     @app.get("/words.js")
     def words(request: Request) -> Response:
         language = language_of(request.headers.get("accept-language", ""))
-        text = json.dumps(catalogues()[language], ensure_ascii=False)
+        text = json.dumps(texts_of(language), ensure_ascii=False)
         return Response(
             f"window.lectLanguage = {json.dumps(language)}; window.lectWords = {text};", media_type="text/javascript"
         )

@@ -6,28 +6,36 @@ Sentences of the engine and of its errors are English wherever they are shown.
 import json
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
 
+from app.page.plurals import form
 from engine.files import ASSETS
 
 FOLDER = ASSETS / "page" / "texts"
 DEFAULT = "en"
 RIGHT_TO_LEFT = frozenset({"ar"})
 ISOLATE, END_ISOLATE = "\u2068", "\u2069"
+Entry = str | dict[str, str]  # a text; or one for each form of the language's plural, chosen by the value `count`
 Say = Callable[..., str]  # say("key", count=3)
 
 
 @cache
-def catalogues() -> dict[str, dict[str, str]]:
-    """Language -> key -> text."""
+def catalogues() -> dict[str, dict[str, Entry]]:
+    """Language -> key -> text, or its forms by number."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
 
 
 @cache
 def _labels() -> gr.I18n:
-    return gr.I18n(**catalogues())
+    return gr.I18n(**{name: texts_of(name) for name in catalogues()})
+
+
+def texts_of(language: str) -> dict[str, str]:
+    """What has one form; the browser has no use for the others."""
+    return {key: text for key, text in catalogues()[language].items() if isinstance(text, str)}
 
 
 def labels() -> gr.I18n:
@@ -37,7 +45,7 @@ def labels() -> gr.I18n:
 
 def label(key: str) -> I18nData:
     """A label that the browser shows in its language."""
-    assert key in catalogues()[DEFAULT], key
+    assert isinstance(catalogues()[DEFAULT][key], str), key
     return _labels()(key)
 
 
@@ -55,9 +63,11 @@ def words_for(request: gr.Request) -> Say:
     language = language_of(request.headers.get("accept-language", ""))
     texts = catalogues()[language]
 
-    def say(key: str, **values: object) -> str:
+    def say(key: str, **values: Any) -> str:
+        entry = texts[key]
+        chosen = entry if isinstance(entry, str) else entry[form(language, values["count"])]
         if language in RIGHT_TO_LEFT:  # else figures and names from the left would be set among words from the right
             values = {name: f"{ISOLATE}{value}{END_ISOLATE}" for name, value in values.items()}
-        return texts[key].format(**values)
+        return chosen.format(**values)
 
     return say

@@ -127,7 +127,8 @@ def tell_time(
     told = json.loads(asking.stdout or '{"error": ""}')
     if "error" in told:
         raise TrainError(told["error"] or say("estimate_failed"))
-    facts = {key: told[key] for key in ("steps", "clips", "device", "precision")}
+    facts = {key: say(f"count_{key}", count=told[key]) for key in ("steps", "clips")}
+    facts |= {key: told[key] for key in ("device", "precision")}
     yield notice(say("estimate_told", length=duration(told["seconds"]), **facts))
 
 
@@ -227,7 +228,7 @@ def _readiness(project: Project, say: Say) -> str:
     if not good:
         return empty(say("train_no_clips"), say("tab_record"), "record")
     seconds = sum(clip.seconds for clip in good)
-    figures = chips([(str(len(good)), say("fact_clips")), (duration(seconds), say("fact_length"))])
+    figures = chips([(str(len(good)), say("fact_clips", count=len(good))), (duration(seconds), say("fact_length"))])
     return card(say("train_ready"), figures + notice(say("train_ready_text")))
 
 

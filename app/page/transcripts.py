@@ -16,7 +16,7 @@ Result = Mapping[str, Any]  # a file's name, and what was heard in it or why not
 def shown(names: Sequence[str], results: Sequence[Sequence[Result]], total: int, say: Say) -> str:
     """What the packs `names` heard, recording by recording; a second pack's text is marked where it differs."""
     rows = [(text(heard[0]["file"]), _texts(names, heard, say), _figures(heard[0])) for heard in results]
-    caption = say("transcribe_progress", done=len(results), total=total)
+    caption = say("transcribe_progress", done=len(results), total=say("count_recordings", count=total))
     return card(say("transcribe_heard"), table([say("column_file"), say("column_heard"), ""], rows, caption))
 
 

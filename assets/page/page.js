@@ -1,4 +1,4 @@
-// What the whole page needs: its language and direction, keys, playing clips, and downloads of edited text.
+// What the whole page needs: its language and direction, keys, and playing clips.
 
 document.documentElement.lang = window.lectLanguage || "en";
 document.documentElement.dir = window.lectLanguage === "ar" ? "rtl" : "ltr";
@@ -38,6 +38,7 @@ const KEYS = {
   r: "lect-recorder .record", p: "lect-recorder .replay", k: "#keep", s: "#skip", g: "#gap",
   ArrowLeft: "#back", ArrowRight: "#forward",
 };
+if (document.documentElement.dir === "rtl") [KEYS.ArrowLeft, KEYS.ArrowRight] = [KEYS.ArrowRight, KEYS.ArrowLeft];
 const typing = (element) => element.closest("input, textarea, select, [contenteditable], [role=listbox], [role=tab]");
 const seen = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent !== null);
 

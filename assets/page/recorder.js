@@ -70,7 +70,7 @@ class Recorder extends HTMLElement {
         <button type="button" class="record"><i></i><span></span></button>
         <button type="button" class="replay" disabled></button>
         <button type="button" class="room"></button>
-        <output class="time">0.0 s</output>
+        <output class="time" dir="ltr">0.0 s</output>
         <div class="level" role="meter" aria-valuemin="-60" aria-valuemax="0"><i></i><b></b></div>
         <p class="said" role="status"></p>
         <audio></audio>

@@ -31,8 +31,9 @@ MICROPHONE_RATE = 48_000  # what Chromium's fake device reads
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-ui-for-media-stream --use-fake-device-for-media-stream"
+    "--disable-component-update --disable-sync"
 ).split()
+FAKE_DEVICE, YES_TO_ALL = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 BUILD = """
 from engine.backbone import open_backbone
 from engine.weights import load_model
@@ -111,10 +112,24 @@ def browser(microphone: Path) -> Iterator[Any]:
     if found is None:
         pytest.skip("no Chromium on this machine: apt-get install -y --no-install-recommends chromium")
     with playwright.sync_playwright() as driver:
-        arguments = [*ARGUMENTS, f"--use-file-for-fake-audio-capture={microphone}"]
+        arguments = [*ARGUMENTS, FAKE_DEVICE, YES_TO_ALL, f"--use-file-for-fake-audio-capture={microphone}"]
         launched = driver.chromium.launch(executable_path=found, headless=True, args=arguments)
         yield launched
         launched.close()
+
+
+@pytest.fixture
+def browser_with(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`browser_with(*arguments)`: another Chromium, without a microphone that says yes to all."""
+    path, launched = next(filter(None, map(shutil.which, CHROMIUM_NAMES))), []
+
+    def launch(*arguments: str) -> Any:
+        launched.append(browser.browser_type.launch(executable_path=path, args=[*ARGUMENTS, *arguments]))
+        return launched[-1]
+
+    yield launch
+    for each in launched:
+        each.close()
 
 
 Window = Callable[..., Any]

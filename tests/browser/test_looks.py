@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.page.plurals import form
 from app.page.texts import catalogues
 from engine.store import Project
-from tests.browser.conftest import Window
+from tests.browser.conftest import Window, fill
 
 pytestmark = pytest.mark.browser
 STEPS = ("project", "record", "import", "clips", "train", "results", "export", "transcribe")
@@ -34,6 +35,10 @@ def test_every_step_in_every_language(window: Window, project: Project, language
         assert "__i18n__" not in page.inner_text("body")
     assert texts["export_make"] in page.content()
     assert page.evaluate("document.fonts.check('16px Lect')")
+    counts = [*range(130), 1000]
+    assert page.evaluate(
+        "([name, counts]) => counts.map((count) => new Intl.PluralRules(name).select(count))", [language, counts]
+    ) == [form(language, count) for count in counts]
 
 
 def test_nothing_is_wider_than_a_phone(window: Window, project: Project) -> None:
@@ -41,6 +46,26 @@ def test_nothing_is_wider_than_a_phone(window: Window, project: Project) -> None
     for step in STEPS:
         visit(page, step)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, step
+
+
+def test_at_twice_the_size_nothing_is_wider_than_the_window(window: Window, project: Project) -> None:
+    page = window(width=640, height=450, device_scale_factor=2)  # what zooming to 200 % makes of 1280 x 900
+    for step in STEPS:
+        visit(page, step)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 640, step
+
+
+def test_in_a_narrow_window_the_buttons_of_a_take_are_whole(window: Window, project: Project) -> None:
+    for language in ("en", "ar"):
+        page = window(locale=language, width=390, height=800)
+        visit(page, "record", language)
+        fill(page, "typed", "ba da go")
+        page.locator("#add-sentences").click()
+        page.locator("#keep").wait_for()
+        broken = page.evaluate(
+            "[...document.querySelectorAll('.keys button')].filter((e) => e.offsetHeight > 50).map((e) => e.innerText)"
+        )
+        assert not broken
 
 
 def test_every_control_has_a_name(window: Window, project: Project) -> None:

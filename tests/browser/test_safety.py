@@ -7,14 +7,16 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.page import recent
 from engine.audio import load_audio
 from engine.store import Project
-from tests.browser.conftest import ROOT, Server, Window, fill, go, start_server
+from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, ROOT, Server, Window, fill, go, start_server
 
 pytestmark = pytest.mark.browser
 
@@ -74,6 +76,27 @@ def test_a_damaged_pack_and_a_list_that_is_no_text(window: Window, project: Proj
     page.locator("#sentence-file").locator("xpath=..").locator("input[type=file]").set_input_files(latin)
     page.get_by_text("is not text in UTF-8").first.wait_for()
     assert not (project.folder / "sentences.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [((FAKE_DEVICE,), "allow it beside the address"), ((), "No microphone is found: plug one in")],
+    ids=["refused", "none"],
+)
+def test_without_a_microphone_one_sentence_says_what_to_do(
+    browser_with: Callable[..., Any], server: Server, project: Project, arguments: tuple[str, ...], sentence: str
+) -> None:
+    page = browser_with(*arguments).new_page(locale="en-GB")
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(server.url)
+    page.locator("#header", has_text="Clips").wait_for()
+    go(page, "Record")
+    fill(page, "typed", "ba da go")
+    page.locator("#add-sentences").click()
+    for button in ("record", "room"):
+        page.locator(f"lect-recorder .{button} >> visible=true").click()
+        page.locator("lect-recorder .said >> visible=true", has_text=sentence).wait_for()
+        page.locator("lect-recorder .record:not([disabled]) >> visible=true").wait_for()
 
 
 def test_only_the_files_of_opened_projects_are_served(server: Server, project: Project, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     page.locator("#transcribe-files", has_text=sound.suffix).wait_for()
     page.locator("#transcribe-go").click()
     page.locator("#transcript textarea").wait_for()
-    page.locator("#transcribed", has_text="1 of 1 recordings").wait_for()
+    page.locator("#transcribed", has_text="1 of 1 recording").wait_for()
     assert page.locator("#transcribed .bad").count() == 0
     assert page.locator("#transcript textarea").input_value() == Runtime.open(pack).transcribe(sound).text
     fill(page, "transcript", "ba da")
@@ -129,6 +129,45 @@ def test_a_clip_is_found_corrected_deleted_and_brought_back(window: Window, proj
     assert "su la gó" in {clip.text for clip in project.clips()}
     page.locator("#report .label-wrap").click()
     page.locator("#set-report .symbol").first.wait_for()
+
+
+def test_many_clips_are_changed_at_once_and_every_change_is_undone(window: Window, project: Project) -> None:
+    page, before = window(), project.clips()
+    said, boxes, undo = page.locator("#clips-said"), page.locator("#clips .rows input"), page.locator("#undo")
+    go(page, "Clips")
+    boxes.nth(0).check()
+    boxes.nth(2).check()
+    fill(page, "bulk-speaker", "Ana")
+    page.locator("#bulk-set-speaker").click()
+    said.get_by_text("Set speaker: 2 clips").wait_for()
+    assert {clip.id for clip in project.clips() if clip.speaker == "Ana"} == {12, 10}
+    page.locator("#bulk-delete").click()
+    said.get_by_text("Delete: 2 clips").wait_for()
+    assert page.locator("#clips :checked").count() == 0, "a box was left to another clip"
+    page.locator("#bulk").wait_for(state="hidden")
+    page.locator("#clips .list-head input").check()
+    page.locator("#bulk-leave_out").click()
+    said.get_by_text("Leave out: 10 clips").wait_for()
+    assert len(project.clips()) == 10 and not project.clips(usable_only=True)
+    assert page.locator("#clips li.out").count() == 10
+
+    page.locator("#clips .clip").first.click()
+    page.locator("#clip audio").wait_for()
+    page.locator("#clip-used input").check()
+    fill(page, "label", "ba ba")
+    page.locator("#save-clip").click()
+    said.get_by_text("Saved.").wait_for()
+    assert [clip.text for clip in project.clips(usable_only=True)] == ["ba ba"]
+    for what in (
+        "label, left out or used (1 clip)",
+        "left out or used (10 clips)",
+        "delete (2 clips)",
+        "speaker (2 clips)",
+    ):
+        undo.get_by_text(f"Undo: {what}").click()
+        said.get_by_text(f"Undone: {what}").wait_for()
+    assert project.clips() == before
+    assert page.locator("#label textarea").input_value() != "ba ba"
 
 
 def test_everything_about_recording_works_by_keys(window: Window, project: Project) -> None:
