@@ -90,7 +90,7 @@ def contents(
         name=name or project.name,
         language=project.language,
         backbone=open_backbone(settings["backbone"]),
-        method=settings["settings"]["spec"],
+        method=settings["settings"]["spec"] | {"ctc_weight": settings["settings"]["ctc_weight"]},
         tensors=tensors,
         vocabulary=Vocabulary.from_json(read_json(found.folder / "vocabulary.json")),
         rules=project.rules,

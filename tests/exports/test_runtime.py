@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.audio import write_wav
 from engine.backbone import Backbone, verify_backbone
+from engine.decode import DecodeOptions
+from engine.device import Device
 from engine.errors import AudioError, BackboneError, LectError, PackError, UsageError
 from engine.files import write_bytes
+from engine.handles import Handles
 from engine.model import EncoderDecoder
+from engine.recognizer import Recognizer
 from engine.weights import save_backbone
 from exports.bundle import write_bundle
 from exports.pack import write_pack
@@ -23,7 +28,7 @@ from exports.parity import Clips, ParityError
 from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime, SpeechOptions
 from exports.sessions import DECODER, ENCODER
 from tests.conftest import PHONES, TINY, tones
-from tests.exports.conftest import LETTERS, adaptation, contents, sharpened, texts
+from tests.exports.conftest import LETTERS, adaptation, contents, in_torch, sharpened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = SpeechOptions(vad="off")  # the clips are tones, which are no speech
@@ -94,6 +99,22 @@ def test_a_pack_says_what_torch_says(
     assert all(0 < one.confidence <= 1 and one.real_time_factor > 0 for one in heard)
     assert [one.seconds for one in heard] == [len(clip) / 16_000 for clip in clips]
     assert all(" ".join(word.text for word in one.words) == one.text for one in heard)
+
+
+def test_a_pack_trained_without_ctc_is_written_by_the_attention_alone(
+    backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray], tmp_path: Path
+) -> None:
+    method = {"method": "prompt", "ctc_weight": 0.0}
+    write_pack(tmp_path / "alone.lect", contents(backbone, adaptation(TINY), method=method))
+    runtime, options = Runtime.open(tmp_path / "alone.lect", backbone.folder), DecodeOptions(ctc_weight=0.0)
+    cpu, handles = Device(torch.device("cpu"), False, "CPU"), Handles.from_tensors(in_torch(adaptation(TINY)))
+    heard = runtime.transcribe_batch(clips)
+    assert [each.text for each in heard] == Recognizer(model, LETTERS, handles, options, cpu).texts(clips)
+    assert {each.word_times for each in heard} == {"estimated"}
+    runtime.swap(packs[0])
+    heard = runtime.transcribe_batch(clips)
+    assert [each.text for each in heard] == texts(model, adaptation(TINY), LETTERS, clips)
+    assert {each.word_times for each in heard} == {"ctc"}
 
 
 def test_swapping_changes_the_text_and_back_without_loading_again(
