@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
 class FoundTier:
     """A tier of the annotation files of a set."""
 
+    title: str  # name, type and participant, for people
     name: str
     kind: str  # ELAN's linguistic type
     participant: str
@@ -72,12 +73,8 @@ class FoundTier:
 
     def describe(self) -> str:
         """For people."""
-        facts = ", ".join(
-            filter(None, (self.kind and f"type {self.kind}", self.participant and f"by {self.participant}"))
-        )
-        known = f" ({facts})" if facts else ""
         length = f"{counted(self.annotations, 'annotation')}, {duration(self.seconds)}"
-        return f"tier “{self.name}”{known}: {length}{'' if self.chosen else '; left out'}"
+        return f"tier {self.title}: {length}{'' if self.chosen else '; left out'}"
 
 
 @dataclass
@@ -200,10 +197,10 @@ def _rehearse(args: argparse.Namespace, project: "Project") -> Outcome:
 
 
 def _found_tiers(items: "list[Item]", chosen: "set[Tier | None]") -> list[FoundTier]:
-    from engine.layouts import tiers_of
+    from engine.layouts import described, tiers_of
 
     return [
-        FoundTier(tier.name, tier.kind, tier.participant, count, round(seconds, 2), tier in chosen)
+        FoundTier(described(tier), tier.name, tier.kind, tier.participant, count, round(seconds, 2), tier in chosen)
         for tier, count, seconds in tiers_of(items)
     ]
 

@@ -5,27 +5,26 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.commands import import_
 from app.commands.import_ import Outcome
-from app.output import counted, duration, size
+from app.output import duration
 from app.page.events import bind, html_block, progressing
 from app.page.markup import card, chips, empty, meter, notice, onward, table, text
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
+from engine.archives import only_folder, unpack
 from engine.errors import UsageError
 from engine.importers import Progress, import_into
 from engine.quality import usable
 from engine.store import Project
 
-MAX_UNZIPPED_BYTES = 8_000_000_000
-MAX_FILES = 50_000
+MOST_UNZIPPED_BYTES = 8_000_000_000  # a visitor must not fill the disk
 SHOWN = 200  # of what would not be taken
-JUNK = ("__MACOSX/", ".DS_Store", "._")
 
 
 def build(page: Page) -> None:
@@ -39,6 +38,9 @@ def build(page: Page) -> None:
                     "", label=label("import_folder"), placeholder="/home/…", elem_id="import-folder", visible=page.local
                 )
                 speaker = gr.Textbox("", label=label("import_speaker"), info=label("import_speaker_info"))
+                tiers = gr.Textbox(
+                    "", label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers"
+                )
                 with gr.Row():
                     look = gr.Button(label("import_look"), variant="primary", elem_id="import-look")
                     take = gr.Button(label("import_take"), interactive=False, elem_id="import-take")
@@ -50,24 +52,27 @@ def build(page: Page) -> None:
             raise UsageError("Folders of the server cannot be named from elsewhere: choose files.")
         return gathered(files_given or [], path_given)
 
-    def preview(folder: str, files_given: list[str] | None, path_given: str, name: str, request: gr.Request) -> Any:
+    def preview(
+        folder: str, files_given: list[str] | None, path_given: str, name: str, layers: str, request: gr.Request
+    ) -> Any:
         say, project = words_for(request), opened(folder)
         found = source(files_given, path_given)
         yield notice(say("import_looking")), "", gr.Button(interactive=False)
-        outcome = import_._rehearse(_arguments(found, name), project)
+        outcome = import_._rehearse(_arguments(found, name, layers), project)
         yield _described(outcome, say, done=False), str(found), gr.Button(interactive=bool(outcome.clips))
 
-    def run(folder: str, set_folder: str, name: str, request: gr.Request) -> Any:
-        say, project, args = words_for(request), opened(folder), _arguments(Path(set_folder), name)
+    def run(folder: str, set_folder: str, name: str, layers: str, request: gr.Request) -> Any:
+        say, project, args = words_for(request), opened(folder), _arguments(Path(set_folder), name, layers)
         for at, outcome in progressing(lambda tell: taken(args, project, tell)):
             if at is not None:
-                yield meter(at.done / at.total, say("importing", done=at.done, total=at.total)), *[gr.skip()] * 4
+                total = say("count_recordings", count=at.total)
+                yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
             if outcome is not None:
                 _forget(set_folder)
                 yield _described(outcome, say, done=True), "", gr.Button(interactive=False), None, ""
 
-    bind(look.click, preview, [page.project, files, path, speaker], [told, folder_of_set, take])
-    bind(take.click, run, [page.project, folder_of_set, speaker], [told, folder_of_set, take, files, path])
+    bind(look.click, preview, [page.project, files, path, speaker, tiers], [told, folder_of_set, take])
+    bind(take.click, run, [page.project, folder_of_set, speaker, tiers], [told, folder_of_set, take, files, path])
     page.fills(tab, show, [told])
     page.leads(told)
 
@@ -80,7 +85,7 @@ def show(folder: str, request: gr.Request) -> str:
 
 def taken(args: argparse.Namespace, project: Project, tell: Callable[[Progress], None]) -> Outcome:
     """What `lect import` does, with its progress told."""
-    report = import_into(project, args.source, args.layout, progress=tell)
+    report = import_into(project, args.source, args.layout, tiers=args.tiers, progress=tell)
     import_._complete(args, project, report)
     new = set(report.taken)
     clips = [clip for clip in project.clips() if clip.id in new]
@@ -98,44 +103,20 @@ def gathered(files: list[str], path: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="lect-import-"))
     for name in map(Path, files):
         if zipfile.is_zipfile(name):
-            unpack(name, folder)
+            unpack(name, folder, MOST_UNZIPPED_BYTES)
         elif (target := folder / name.name).exists():
             raise UsageError(f"Two files are called {name.name}: put them into a zip, in folders of their own.")
         else:
             shutil.copyfile(name, target)
-    inside = [each for each in folder.iterdir() if not each.name.startswith(".")]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+    return only_folder(folder)
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a zip from a stranger into `folder`, and nowhere else. Raises UsageError for one that is not right."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            entries = [each for each in file.infolist() if not each.is_dir() and not _is_junk(each.filename)]
-            if len(entries) > MAX_FILES or sum(each.file_size for each in entries) > MAX_UNZIPPED_BYTES:
-                raise UsageError(
-                    f"{archive.name} holds more than {size(MAX_UNZIPPED_BYTES)} or {MAX_FILES} files: split it."
-                )
-            for entry in entries:
-                name = PurePosixPath(entry.filename)
-                if name.is_absolute() or ".." in name.parts:
-                    raise UsageError(f"{archive.name} would write outside its folder: make the zip again.")
-                file.extract(entry, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise UsageError(
-            f"{archive.name} cannot be unpacked ({error}): make the zip again, without a password."
-        ) from error
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(JUNK[0]) or PurePosixPath(name).name.startswith(JUNK[1:])
-
-
-def _arguments(source: Path, speaker: str) -> argparse.Namespace:
+def _arguments(source: Path, speaker: str, tiers: str) -> argparse.Namespace:
     """What `lect import SOURCE` would be given."""
     from app.cli import parser_for
 
     given = [str(source), "--json"] + (["--speaker", speaker.strip()] if speaker.strip() else [])
+    given += [f"--tier={each.strip()}" for each in tiers.split(",") if each.strip()]
     return parser_for("import").parse_args(given)
 
 
@@ -154,6 +135,18 @@ def _described(outcome: Outcome, say: Say, done: bool) -> str:
         (str(len(outcome.duplicates)), say("import_known")),
     ]
     parts = [chips(figures)]
+    if outcome.tiers:
+        headings = [say("import_tiers"), say("import_annotations"), say("fact_length"), say("import_chosen")]
+        rows = [
+            (
+                text(" · ".join(filter(None, (tier.name, tier.kind, tier.participant)))),
+                str(tier.annotations),
+                duration(tier.seconds),
+                "✓" if tier.chosen else "–",
+            )
+            for tier in outcome.tiers
+        ]
+        parts.append(table(headings, rows, numbers=(1, 2)))
     if outcome.skipped:
         rows = [(text(path.name), text(why)) for path, why in outcome.skipped[:SHOWN]]
         parts.append(table([say("column_file"), say("column_why")], rows, say("import_not")))
@@ -163,5 +156,5 @@ def _described(outcome: Outcome, say: Say, done: bool) -> str:
     if done:
         parts.append(onward(say("tab_clips"), "clips"))
     elif outcome.clips:
-        parts.append(notice(say("import_ready", what=counted(outcome.clips, "clip")), "good"))
+        parts.append(notice(say("import_ready", what=say("count_clips", count=outcome.clips)), "good"))
     return card(say("import_done" if done else "import_preview"), "".join(parts))

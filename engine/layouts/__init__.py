@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.layouts.annotations import audacity, choose, elan, subtitles, textgrid, tiers_of
+from engine.layouts.annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
 from engine.layouts.corpora import LIMITED, SNIPS_TABLE, librispeech, ljspeech, mls, snips
 from engine.layouts.items import SOUND_SUFFIXES, Item, Tier, cell, files_in, sounds_in
 from engine.layouts.manifests import NEMO_SUFFIXES, is_nemo, kaldi, nemo
@@ -24,7 +24,19 @@ from engine.layouts.tables import (
     pairs,
 )
 
-__all__ = ["LAYOUTS", "SOUND_SUFFIXES", "Item", "Tier", "cell", "choose", "listed", "read", "sounds_in", "tiers_of"]
+__all__ = [
+    "LAYOUTS",
+    "SOUND_SUFFIXES",
+    "Item",
+    "Tier",
+    "cell",
+    "choose",
+    "described",
+    "listed",
+    "read",
+    "sounds_in",
+    "tiers_of",
+]
 
 LAYOUTS: dict[str, Callable[[Path], Iterator[Item]]] = {
     "audiofolder": audiofolder,

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -44,9 +44,9 @@ class AnnotationLayout:
         files = [path for path in (everything if source.is_dir() else [source]) if self.holds(path)]
         if not files:
             raise UsageError(f"{source} holds no {self.what}: name the folder of the recordings and those files.")
-        annotated = set()
+        annotated, by_name = set(), _by_name(sounds)
         for path in files:
-            items = list(self._items(path, sounds, root))
+            items = list(self._items(path, by_name, root))
             annotated |= {same_name(item.path.stem) for item in items}
             yield from items
         for sound in sounds if source.is_dir() else []:
@@ -55,10 +55,10 @@ class AnnotationLayout:
                     sound, None, problem=f"{sound.name} has no {self.what}: put one beside it, of the same name."
                 )
 
-    def _items(self, path: Path, sounds: Sequence[Path], root: Path) -> Iterator[Item]:
+    def _items(self, path: Path, by_name: Mapping[str, list[Path]], root: Path) -> Iterator[Item]:
         try:
             annotated = self.parsers[path.suffix.lower()](_bytes(path), path.name)
-            sound, offset = _recording(path, annotated, sounds)
+            sound, offset = _recording(path, annotated, by_name)
         except TextError as error:
             yield Item(path, None, problem=str(error))
             return
@@ -150,19 +150,24 @@ def _item(each: Annotation, tier: Tier, sound: Path, offset: float, path: Path, 
     return Item(sound, None, each.speaker, split=split, tier=tier, problem=why)
 
 
-def _recording(path: Path, annotated: Annotated, sounds: Sequence[Path]) -> tuple[Path, float]:
+def _by_name(sounds: Iterable[Path]) -> dict[str, list[Path]]:
+    """Recordings by their names, with and without ending; the best first."""
+    by_name = defaultdict[str, list[Path]](list)
+    for sound in sorted(sounds, key=lambda each: each.suffix.lower() not in BEST_SUFFIXES):
+        for name in {same_name(sound.name), same_name(sound.stem)}:
+            by_name[name].append(sound)
+    return by_name
+
+
+def _recording(path: Path, annotated: Annotated, by_name: Mapping[str, list[Path]]) -> tuple[Path, float]:
     """The recording that a file is about, and where in it the file's time begins, in seconds. Raises TextError.
 
     By the name that the file states, then by its own, which may go on after the recording's as in talk.wav.en.srt;
     beside it, or else anywhere in the source if only one is called so.
     """
-    by_name = defaultdict[str, list[Path]](list)
-    for sound in sorted(sounds, key=lambda each: each.suffix.lower() not in BEST_SUFFIXES):
-        for name in {same_name(sound.name), same_name(sound.stem)}:
-            by_name[name].append(sound)
     stems = [path.stem, *(path.name.rsplit(".", cut)[0] for cut in (2, 3))]
     for name, offset in [*annotated.media, *((stem, 0.0) for stem in stems)]:
-        found = by_name[same_name(name)]
+        found = by_name.get(same_name(name), [])
         beside = [sound for sound in found if sound.parent == path.parent]
         if beside or len({sound.parent for sound in found}) == 1:
             return (beside or found)[0], offset

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import archives
-from engine.archives import unpacked
+from engine.archives import unpack, unpacked
 from engine.errors import UsageError
 from engine.importers import import_into
 from engine.store import Project
@@ -66,9 +66,9 @@ def test_a_link_in_a_zip_is_a_file(tmp_path: Path) -> None:
 
 def test_a_zip_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zipped(tmp_path / "x.zip", {"a": bytes(1000), "b": bytes(1000)})
-    monkeypatch.setattr(archives, "MOST_BYTES", 1999)
-    refused(path, "holds more than")
-    monkeypatch.setattr(archives, "MOST_BYTES", 2000)
+    unpack(path, tmp_path / "fits", 2000)
+    with pytest.raises(UsageError, match="holds more than"):
+        unpack(path, tmp_path / "too large", 1999)
     monkeypatch.setattr(archives, "MOST_FILES", 1)
     refused(path, "holds more than")
 
