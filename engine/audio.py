@@ -164,7 +164,9 @@ def _limited(samples: Samples, headroom: bool, name: str) -> Samples:
 
 
 def _cut(source: _Source, name: str, stretches: Sequence[tuple[float, float]], use: UseStretch) -> float:
-    bounds = [(round(start * SAMPLE_RATE), end * SAMPLE_RATE) for start, end in stretches]  # in samples
+    starts = [round(start * SAMPLE_RATE) for start, _ in stretches]
+    # In samples, at least one: an annotation of a microsecond must not stop the others.
+    bounds = [(start, max(start + 1, end * SAMPLE_RATE)) for start, (_, end) in zip(starts, stretches, strict=True)]
     waiting = deque(sorted(range(len(bounds)), key=bounds.__getitem__))
     opened: dict[int, list[Samples]] = {}
 

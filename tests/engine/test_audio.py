@@ -1,5 +1,6 @@
 """Every file a person may bring: read whole, or refused in one sentence."""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio import MAX_RATE, SAMPLE_RATE, from_array, load_audio, probe, write_wav
+from engine.audio import MAX_RATE, SAMPLE_RATE, each_stretch, from_array, load_audio, probe, write_wav
 from engine.errors import AudioError
 
 
@@ -105,6 +106,36 @@ def test_blocks_do_not_show(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "long.wav", stereo, 44_100, "FLOAT")
     whole = soxr.resample(stereo.mean(axis=1), 44_100, SAMPLE_RATE, quality="HQ")
     np.testing.assert_allclose(load_audio(tmp_path / "long.wav"), whole, atol=1e-6)
+
+
+STRETCHES = [(3.0, 4.0), (0.0, 0.5), (3.5, 99.0), (0.25, 3.25), (4.9, math.inf), (7.0, 8.0), (1.0, 1.0001)]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.m4a"])
+def test_stretches_are_the_same_sound_as_the_whole(tmp_path: Path, name: str) -> None:
+    if name == "a.m4a":
+        path, bounds = written(tmp_path / name, "aac", "mono"), [(start / 5, end / 5) for start, end in STRETCHES]
+    else:
+        path, bounds = tmp_path / name, STRETCHES
+        soundfile.write(path, np.stack([noise(5.3, 44_100)] * 2, axis=1), 44_100)
+    found, whole = dict[int, np.ndarray](), load_audio(path)
+    seconds = each_stretch(path, bounds, found.__setitem__)
+    assert seconds == pytest.approx(len(whole) / SAMPLE_RATE)
+    assert set(found) == set(range(7)) - {5}  # that one begins after the end
+    for index, samples in found.items():
+        start, end = round(bounds[index][0] * SAMPLE_RATE), bounds[index][1] * SAMPLE_RATE
+        stop = None if math.isinf(end) else max(start + 1, round(end))
+        np.testing.assert_array_equal(samples, whole[start:stop])
+
+
+def test_memory_for_stretches_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.flac", np.tile(noise(60), 20), SAMPLE_RATE)  # 77 MB as samples
+    lengths = dict[int, int]()
+    tracemalloc.start()
+    each_stretch(tmp_path / "long.flac", [(600.0, 605.0), (1190.0, 1195.0)], lambda n, x: lengths.update({n: len(x)}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert lengths == {0: 5 * SAMPLE_RATE, 1: 5 * SAMPLE_RATE} and peak < 5_000_000
 
 
 def test_float_recordings_keep_their_headroom(tmp_path: Path) -> None:
