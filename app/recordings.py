@@ -38,20 +38,29 @@ def formats(text: str) -> list[str]:
     return list(dict.fromkeys(known[name.lower()] for name in text.split(",")))
 
 
-def outputs(found: Sequence[Recording], folder: Path | None, names: Sequence[str]) -> dict[Recording, dict[str, Path]]:
-    """Each recording's file in each format; none without a folder. Raises UsageError when two would share one."""
-    from exports.formats import EXTENSIONS
+Outputs = dict[str, dict[str, Path]]  # pack, or "" where all have one text -> format -> file
 
+
+def outputs(
+    found: Sequence[Recording], folder: Path | None, names: Sequence[str], packs: Sequence[str] = ("",)
+) -> dict[Recording, Outputs]:
+    """Each recording's files in each format; none without a folder. Raises UsageError when two would share one."""
     if folder is None:
-        return {each: {} for each in found}
+        return {each: {pack: {} for pack in packs} for each in found}
     places = {
-        each: {name: folder / each.inside.with_name(f"{each.inside.stem}{EXTENSIONS[name]}") for name in names}
-        for each in found
+        each: {pack: {name: _output(each, folder, name, pack) for name in names} for pack in packs} for each in found
     }
-    paths = [path for files in places.values() for path in files.values()]
+    paths = [path for written in places.values() for files in written.values() for path in files.values()]
     if len(places) < len(found) or len(set(paths)) < len(paths):
         raise UsageError("Two of these recordings would be written to one file: give each call names that differ.")
     return places
+
+
+def _output(recording: Recording, folder: Path, name: str, pack: str) -> Path:
+    from exports.formats import EXTENSIONS
+
+    stem = ".".join(part for part in (recording.inside.stem, pack) if part)
+    return folder / recording.inside.with_name(stem + EXTENSIONS[name])
 
 
 def _below(folder: Path) -> Iterator[Recording]:

@@ -77,6 +77,14 @@ def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
     return runtimes
 
 
+def pack_names(args: argparse.Namespace) -> list[str]:
+    """What tells the packs apart: their files' names. Raises UsageError when two have one."""
+    names = [pack.resolve().stem for pack in args.pack] if args.pack else ["phones"]
+    if len(set(names)) < len(names):
+        raise UsageError("Two of these packs have one name: rename a file, to tell them apart.")
+    return names
+
+
 def open_runtime(args: argparse.Namespace) -> "Runtime":
     """As `open_runtimes`, for a command that takes one pack."""
     if args.pack and len(args.pack) > 1:

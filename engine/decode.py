@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BackboneError, TextError, UsageError
+from engine.hotwords import Hotwords
 from engine.text import nfc
 from engine.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
@@ -51,6 +52,7 @@ class DecodeOptions:
     # Exponent of Wu et al. 2016; the higher, the longer. None: 0 with CTC, and 1 for a beam of the attention alone,
     # which would rather end at once than add up the small doubts of a long sentence.
     length_penalty: float | None = None
+    hotwords: Hotwords | None = None  # words to prefer; of the vocabulary that is searched
 
     def __post_init__(self) -> None:
         if self.beam_size < 1:
@@ -99,6 +101,8 @@ def search(
     `(1 - w) * attention + w * CTC prefix`, over the whole vocabulary rather than a few candidates of the attention.
     CTC alone (no decoder, or weight 1) takes the best path when greedy, and a prefix search with a beam.
 
+    Hotwords add to a hypothesis's score while it is searched and in the end, and to no token's confidence.
+
     Guards: a hypothesis is never longer than its frames times `max_tokens_per_frame`, nor than CTC can fit into the
     frames. One that says the same up to `MAX_LOOP_TOKENS` tokens more than `max_repeats` times in a row ends there:
     it keeps one copy, and the score that it had (no end was heard, so none counts). `forbidden` tokens are never said.
@@ -114,7 +118,7 @@ def search(
     prefixes = None
     if ctc_log_probs is not None and weight > 0:
         prefixes = CtcPrefixes(ctc_log_probs, frame_lengths, eos=eos, blank=blank)
-        if weight == 1 and options.beam_size == 1:
+        if weight == 1 and options.beam_size == 1 and options.hotwords is None:
             return _judged(prefixes, best_paths(ctc_log_probs, frame_lengths, blank, (*forbidden, eos)), eos)
     beams = _Beams(prefixes, frame_lengths, options, weight, eos, (*forbidden, blank))
     if decoder is not None and weight < 1:
@@ -283,6 +287,9 @@ class _Beams:
         self._confidences = np.zeros((batch, 1, 0))
         self._past = np.zeros((batch, 1))  # what the attention has added to the joint score
         self._reached = np.zeros((batch, 1))  # the joint score
+        self._hotwords = options.hotwords
+        self._boosts = np.zeros((batch, 1))  # what hotwords have added to the joint score
+        self._places = np.zeros((batch, 1), np.int64) if self._hotwords is None else self._hotwords.start(batch)
         # For how many tokens the last ones have equalled those n + 1 before; and how many of them to cut as a loop.
         self._runs = np.zeros((batch, 1, MAX_LOOP_TOKENS), np.int64)
         self._loops = np.zeros((batch, 1), np.int64)
@@ -296,6 +303,9 @@ class _Beams:
         """One token more: the decoder's (rows, vocab) -> the parent row and the token of each new row, (rows,) both."""
         attention, steps = self._scores(log_probs)
         joint = self._past[..., None] + steps
+        gains = None if self._hotwords is None else self._boosted(self._hotwords)
+        if gains is not None:
+            joint = joint + gains
         ends = np.where(self._loops > 0, self._reached, joint[..., self._eos])
         joint[..., [*self._unsayable, self._eos]] = -np.inf
         joint[(self._loops > 0) | (self._caps[self._utterances] <= self._tokens.shape[2])[:, None]] = -np.inf
@@ -308,6 +318,9 @@ class _Beams:
         confidences = _posteriors(steps[at], steps[at[:2]])
         self._past = np.where(scores > -np.inf, self._past[at[:2]] + attention[at], -np.inf)
         self._reached = scores
+        if self._hotwords is not None and gains is not None:
+            self._boosts = gains[at]
+            self._places = self._hotwords.after(self._places[at[:2]], tokens)
         self._grow(keep, parents, tokens, confidences)
         if self._prefixes is not None:
             self._prefixes.extend(keep, parents, tokens)
@@ -322,6 +335,13 @@ class _Beams:
         attention = (1 - self._weight) * log_probs.astype(np.float64).reshape(*self._past.shape, -1)
         _check_numbers(attention[self._caps[self._utterances] > 0])
         return attention, attention + ctc
+
+    def _boosted(self, hotwords: Hotwords) -> Floats:
+        # (utterances, width, vocab): the sum of what hotwords add to each row with each next token.
+        gains = hotwords.gains(self._places)
+        gains[..., self._eos] = hotwords.ends(self._places)
+        boosted: Floats = self._boosts[..., None] + gains
+        return boosted
 
     def _finish(self, ends: Floats, scores: Floats) -> None:
         # A hypothesis ends when its end is among the best `beam_size` continuations of its utterance.
@@ -340,7 +360,9 @@ class _Beams:
         # Stopping at a number of finished ones instead would let a sure model end on the first, poor ends.
         divisor = ((6 + self._tokens.shape[2]) / 6) ** self._penalty
         best = np.array([self.best[utterance].score for utterance in self._utterances])
-        winnable: npt.NDArray[np.bool_] = scores[:, 0] / divisor > best
+        # With hotwords they may rise again, by as much as the longest adds: more would be two words that overtake.
+        hoped = scores[:, 0] + (0.0 if self._hotwords is None else self._hotwords.most)
+        winnable: npt.NDArray[np.bool_] = hoped / divisor > best
         return winnable if self._options.beam_size > 1 else winnable & (best == -np.inf)
 
     def _grow(self, keep: Ints, parents: Ints, tokens: Ints, confidences: Floats) -> None:

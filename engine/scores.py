@@ -19,6 +19,7 @@ from engine.errors import UsageError
 from engine.files import atomic_path, write_bytes
 from engine.slot_scores import RATES, slot_counts, slot_rates
 from engine.slots import slots_of
+from engine.trn import TRN_SPECIAL, trn_escaped
 
 # Part of every rate's name: a rate over other units is another rate.
 WER_UNIT = "words between spaces, after NFC"
@@ -28,8 +29,6 @@ DRAWS = 1000
 INTERVAL = (0.025, 0.975)  # quantiles of the draws: 95 %
 # With fewer speakers, drawing speakers says more about luck than about the system; utterances are drawn instead.
 MIN_SPEAKERS = 5
-# What sclite takes for alternatives, optional words, comments, nothing, or an escape.
-TRN_SPECIAL = "%(){}\\;@"
 OUTCOMES = {
     "better": "Better by more than chance",
     "worse": "Worse by more than chance",
@@ -328,7 +327,7 @@ def write_trn(scores: Scores, folder: Path) -> None:
         ("ref.trn", [row.reference for row in scores.rows]),
         ("hyp.trn", [row.hypothesis for row in scores.rows]),
     ):
-        lines = [f"{_escaped(text)} ({_trn_id(row)})\n" for text, row in zip(texts, scores.rows, strict=True)]
+        lines = [f"{trn_escaped(text)} ({_trn_id(row)})\n" for text, row in zip(texts, scores.rows, strict=True)]
         write_bytes(folder / name, "".join(lines).encode())
 
 
@@ -436,11 +435,7 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in seen)
 
 
-def _escaped(text: str, special: str = TRN_SPECIAL) -> str:
-    return "".join(f"%{ord(letter):02X}" if letter in special else letter for letter in text)
-
-
 def _trn_id(row: Row) -> str:
     # sclite reads the speaker up to the first hyphen.
-    speaker = _escaped(_tidy(row.speaker) or "unknown", TRN_SPECIAL + " -")
-    return f"{speaker}-{_escaped(_tidy(row.id), TRN_SPECIAL + ' ')}"
+    speaker = trn_escaped(_tidy(row.speaker) or "unknown", TRN_SPECIAL + " -")
+    return f"{speaker}-{trn_escaped(_tidy(row.id), TRN_SPECIAL + ' ')}"

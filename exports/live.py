@@ -44,20 +44,21 @@ def live(runtime: Runtime, blocks: Iterable[Samples], speech: SpeechOptions | No
         raise UsageError("The energy gate looks 30 s ahead and cannot follow speech: use silero or off.")
     cutter, phrase = Cutter(speech.cut), _Phrase(runtime)
     for samples, likely in runtime.detector(speech.vad).windows(short(blocks)):
-        for found in cutter.add(samples, likely):
-            yield from _ended(runtime, phrase, found)
+        for found in filter(_is_piece, cutter.add(samples, likely)):
+            yield from runtime.written([found])
+            phrase = _Phrase(runtime)
         if cutter.speech is not None and (partial := phrase.heard(cutter.speech)):
             yield partial
-    for found in cutter.rest():
-        yield from _ended(runtime, phrase, found)
+    yield from runtime.written(list(filter(_is_piece, cutter.rest())))
 
 
 class _Phrase:
-    """What two hearings in a row agree on has settled (LocalAgreement-2, Liu et al. 2020)."""
+    """One phrase: what two hearings in a row agree on has settled (LocalAgreement-2, Liu et al. 2020)."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.end()
+        self._latest, self._settled = list[str](), list[str]()
+        self._until, self._wait = 0, STEP_S
 
     def heard(self, piece: Piece) -> Partial | None:
         """The text so far, once enough was said since the last."""
@@ -76,16 +77,9 @@ class _Phrase:
         text = " ".join(self._settled), " ".join(latest[len(self._settled) :])
         return Partial(piece.start / SAMPLE_RATE, piece.end / SAMPLE_RATE, *text) if any(text) else None
 
-    def end(self) -> None:
-        """Begins anew."""
-        self._latest, self._settled = list[str](), list[str]()
-        self._until, self._wait = 0, STEP_S
 
-
-def _ended(runtime: Runtime, phrase: _Phrase, found: Piece | Gap) -> Iterator[Event]:
-    if isinstance(found, Piece):
-        yield from runtime.written([found])
-        phrase.end()
+def _is_piece(found: Piece | Gap) -> bool:
+    return isinstance(found, Piece)
 
 
 def short(blocks: Iterable[Samples]) -> Iterator[Samples]:

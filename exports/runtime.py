@@ -10,7 +10,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from safetensors import SafetensorError, safe_open
 from engine.audio import SAMPLE_RATE, load_audio, probe
 from engine.backbone import Backbone, backbone_folders, open_backbone
 from engine.decode import DecodeOptions
-from engine.errors import AudioError, BackboneError, PackError, UsageError
+from engine.errors import AudioError, BackboneError, PackError, TextError, UsageError
 from engine.files import read_json
+from engine.hotwords import Hotwords
+from engine.text import TextRules
 from engine.vocabulary import Vocabulary
 from exports.hearing import Heard, hear
-from exports.pack import MANIFEST, VOCABULARY, Pack, check_fits, read_pack
+from exports.pack import MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
 from exports.recording import stream
 from exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
 from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network, Samples
@@ -34,6 +36,7 @@ from exports.transcript import Segment, Skipped, TimedWord, Transcript
 from exports.vad import Detector, Method, detector
 
 COMPUTE_TYPES = ("float32", "int8")
+HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
 BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
 # The backbone's own vocabulary: its names as graph inputs, and in the weights.
 _OWN_VOCABULARY = {
@@ -63,7 +66,7 @@ class Runtime:
         self._network, self._options, self._backbone = network, options, backbone
         self._vocabulary = vocabulary
         self._adapted = network.adapt({} if backbone is None else _own_vocabulary(backbone))
-        self._language = ""
+        self._language, self._rules = "", TextRules("keep", "keep")
         self._has_ctc = any(port.name == "ctc_log_probs" for port in network.encoder.get_outputs())
         self._detectors: dict[Method, Detector] = {}
 
@@ -91,7 +94,7 @@ class Runtime:
         if is_portable(path):
             runtime = cls(Network.open(path, device, threads), _portable_vocabulary(path), options)
             manifest = _portable_manifest(path)
-            runtime._language = str(manifest.get("language", ""))
+            runtime._language, runtime._rules = str(manifest.get("language", "")), _portable_rules(path)
             runtime._adapted = _listening(runtime._adapted, manifest.get("method"))
             return runtime
         if (path / BUNDLED_PACK).is_file():
@@ -150,13 +153,25 @@ class Runtime:
         check_fits(pack, self._backbone)
         adapted = self._network.adapt(_own_vocabulary(self._backbone) | pack.tensors)
         self._adapted = _listening(adapted, pack.manifest.method)
-        self._vocabulary, self._language = pack.vocabulary, pack.manifest.language
+        self._vocabulary, self._language, self._rules = pack.vocabulary, pack.manifest.language, pack.rules
+        self._options = replace(self._options, hotwords=None)  # they are spelled in the former one's tokens
 
     def beside(self, pack: Pack | Path | str) -> "Runtime":
         """Another runtime with another pack of the same backbone, over the same loaded graphs. Raises as `swap`."""
         other = copy.copy(self)
         other.swap(pack)
         return other
+
+    def prefer(self, words: Iterable[str], boost: float = HOTWORD_BOOST) -> list[str]:
+        """Leans towards words and phrases, brought under the pack's text rules, until the next `swap`.
+
+        boost: what each of their tokens adds to a hypothesis (natural logarithm). Returns those that the vocabulary
+        cannot spell, which are left out.
+        """
+        tidy = dict.fromkeys(filter(None, map(self._rules.apply, words)))
+        hotwords = Hotwords(self._vocabulary, tidy, boost)
+        self._options = replace(self._options, hotwords=hotwords)
+        return hotwords.unknown
 
     def speak(self, language: str, task: str = "transcribe") -> None:
         """Tells a Whisper in its own vocabulary which language it hears; task: transcribe, or translate into English.
@@ -321,6 +336,13 @@ def _portable_vocabulary(folder: Path) -> Vocabulary:
         return Vocabulary.from_json(read_json(folder / VOCABULARY))
     except (OSError, ValueError) as error:
         raise BackboneError(f"The vocabulary in {folder} cannot be read: export it again.") from error
+
+
+def _portable_rules(folder: Path) -> TextRules:
+    try:
+        return TextRules.from_json(read_json(folder / RULES))
+    except (OSError, ValueError, TextError) as error:
+        raise BackboneError(f"The text rules in {folder} cannot be read: export it again.") from error
 
 
 def _portable_manifest(folder: Path) -> dict[str, Any]:

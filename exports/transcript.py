@@ -28,6 +28,7 @@ class Segment:
     text: str
     words: tuple[TimedWord, ...]
     confidence: float  # in [0, 1]: geometric mean over the tokens
+    pack: str = ""  # which of several wrote it
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,12 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from app.addresses import is_loopback, listen
 from app.options import positive
 from app.output import note, print_json, remark
-from app.runtimes import add_packs, add_runtime, add_speech, open_runtimes, speech_options
+from app.runtimes import add_packs, add_runtime, add_speech, open_runtimes, pack_names, speech_options
 from engine.errors import UsageError
-
-if TYPE_CHECKING:
-    from exports.runtime import Runtime
 
 FIRST_PORT = 8000
 KEY = "LECT_API_KEY"
@@ -49,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if token is None and not is_loopback(args.host):
         raise UsageError(f"{args.host} can be reached from elsewhere: set {KEY}, or leave --host out.")
     listener, url = listen(args.host, args.port, FIRST_PORT)
-    models = _named(args, open_runtimes(args))
+    models = dict(zip(pack_names(args), open_runtimes(args), strict=True))
     app = build(models, speech_options(args), Limits(args.max_queue, args.max_upload * 1_000_000, token))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     if args.json:
@@ -61,10 +57,3 @@ def run(args: argparse.Namespace) -> int:
         server.run(sockets=[listener])
     remark(args, "Ended.")
     return 0
-
-
-def _named(args: argparse.Namespace, runtimes: "list[Runtime]") -> "dict[str, Runtime]":
-    names = [pack.resolve().stem for pack in args.pack] if args.pack else ["phones"]
-    if len(set(names)) < len(names):
-        raise UsageError("Two of these packs have one name: rename a file, for clients to tell them apart.")
-    return dict(zip(names, runtimes, strict=True))

@@ -1,30 +1,33 @@
 """Recordings to text with a pack, offline; without PyTorch.
 
 Recordings may be of any length. A folder stands for all sound and video below it. A bad recording is named on stderr
-and the others go on. One file prints its text, several print `file<tab>text`.
+and the others go on. One file prints its text, several print `file<tab>text`. With more than one --pack each stretch of
+speech is written by the pack that is surest of it, or with --all-packs by every one.
 """
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from app.options import positive
 from app.output import counted, duration, percent, print_beside, print_json, progress, remark
 from app.recordings import formats, outputs, recordings
-from app.runtimes import add_packs, add_runtime, add_speech, open_runtime, speech_options
-from engine.errors import LectError, UsageError, os_sentence
+from app.runtimes import add_packs, add_runtime, add_speech, pack_names
+from app.transcribing import Job, Transcriber, work
+from engine.errors import UsageError
 
-if TYPE_CHECKING:
-    from exports.runtime import Runtime, SpeechOptions
-    from exports.transcript import Transcript
-
-FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, csv"
+FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, trn, csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files, pack, and how; names as Whisper's."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, or folders of them")
     add_packs(parser)
+    parser.add_argument("--all-packs", action="store_true", help="a text by every --pack, in files named after it")
     add_runtime(parser)
+    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="recordings at once, in processes (1)")
+    parser.add_argument("--hotwords", type=Path, metavar="FILE", help="words or phrases to prefer, one a line")
+    parser.add_argument("--hotword-boost", type=float, default=1.0, metavar="X", help="how much, a token (1.0)")
     written = parser.add_argument_group("files of text")
     written.add_argument("--output-dir", type=Path, metavar="DIR", help="also write files for each recording")
     written.add_argument(
@@ -42,68 +45,62 @@ def run(args: argparse.Namespace) -> int:
     found = recordings(args.files)
     if not found:
         raise UsageError("There is no recording in these folders: name files, or other folders.")
-    places = outputs(found, args.output_dir, args.format or ["txt"])
-    done = [each for each in found if args.skip_existing and all(path.exists() for path in places[each].values())]
-    runtime, results = open_runtime(args), list[dict[str, Any]]()
-    speech = speech_options(args)
-    with progress(args, len(found) - len(done), "transcribing", "file") as bar:
-        for each in found:
-            if each not in done:
-                results.append(transcribe(args, runtime, speech, each.path, places[each], bar, len(found) == 1))
-                bar.update()
+    places = outputs(found, args.output_dir, args.format or ["txt"], pack_names(args) if args.all_packs else [""])
+    jobs = [Job(each.path, places[each]) for each in found]
+    done = [job for job in jobs if args.skip_existing and _is_done(job)]
+    todo = [job for job in jobs if job not in done]
+    results, facts = list[dict[str, Any]](), {} if todo else Transcriber(args).facts
+    with progress(args, len(todo), "transcribing", "file") as bar:
+        for one in work(args, todo):
+            facts = facts or _told(args, one.facts)
+            for result in one.results:
+                results.append(result)
+                _show(args, result, bar, alone=len(found) == 1)
+            bar.update()
     if args.json:
-        pack = args.pack[0] if args.pack else None
-        facts = {"pack": pack, "device": runtime.device, "compute_type": runtime.compute_type}
-        print_json({**facts, "files": results, "skipped_existing": [each.path for each in done]})
+        packs = args.pack or [None]
+        pack = {"pack": packs[0]} if len(packs) == 1 else {"packs": packs}
+        print_json({**pack, **facts, "files": results, "skipped_existing": [job.path for job in done]})
     if len(found) > 1:
         remark(args, summary(results, len(done)))
     return any("error" in result for result in results)
 
 
-def transcribe(
-    args: argparse.Namespace,
-    runtime: "Runtime",
-    speech: "SpeechOptions",
-    file: Path,
-    places: dict[str, Path],
-    bar: Any,
-    alone: bool,
-) -> dict[str, Any]:
-    """One file's result, shown and written as soon as it is there; an error is part of it."""
-    from exports.formats.tables import document
+def _is_done(job: Job) -> bool:
+    return all(path.exists() for places in job.places.values() for path in places.values())
 
-    try:
-        transcript = runtime.transcribe(file, speech)
-        write(transcript, file, places)
-    except (LectError, OSError) as error:
-        sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
-        told = sentence if file.name in sentence else f"{file.name}: {sentence}"
-        print_beside(bar, f"lect: {told}", error=True)
-        return {"file": file, "error": told}
-    if args.verbose:
-        for line in stretches(transcript):
-            print_beside(bar, line, error=True)
-    if not transcript.text and not (args.json or args.quiet):
+
+def _told(args: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
+    if unknown := facts.get("unknown_hotwords"):
+        remark(args, f"Letters that the pack does not know, so not preferred: {', '.join(unknown)}.")
+    return facts
+
+
+def _show(args: argparse.Namespace, result: dict[str, Any], bar: Any, alone: bool) -> None:
+    """One result, as soon as it is there."""
+    file = result["file"]
+    if "error" in result:
+        print_beside(bar, f"lect: {result['error']}", error=True)
+        return
+    for line in stretches(result) if args.verbose else ():
+        print_beside(bar, line, error=True)
+    if not result["text"] and not (args.json or args.quiet):
         print_beside(bar, f"{file.name}: no speech found.", error=True)
     if not args.json:
-        print_beside(bar, transcript.text if alone else f"{file}\t{transcript.text}")
-    return {"file": file, **document(transcript)}
+        named = ([] if alone else [str(file)]) + ([result["pack"]] if "pack" in result else [])
+        print_beside(bar, "\t".join([*named, result["text"]]))
 
 
-def write(transcript: "Transcript", file: Path, places: dict[str, Path]) -> None:
-    """Writes a transcript in each format."""
-    from engine.files import write_bytes
-    from exports.formats import WRITERS
-
-    for name, path in places.items():
-        write_bytes(path, WRITERS[name](transcript, file).encode())
-
-
-def stretches(transcript: "Transcript") -> list[str]:
+def stretches(result: dict[str, Any]) -> list[str]:
     """A line for each segment, and for each stretch in which nothing was written down."""
-    lines = [(one.start, one.end, f"{percent(one.confidence)}  {one.text}") for one in transcript.segments]
-    lines += [(one.start, one.end, f"({one.reason})") for one in transcript.skipped]
+    lines = [(one["start"], one["end"], _segment(one)) for one in result["segments"]]
+    lines += [(one["start"], one["end"], f"({one['reason']})") for one in result["skipped"]]
     return [f"[{start:9.2f} {end:9.2f}] {told}" for start, end, told in sorted(lines)]
+
+
+def _segment(one: dict[str, Any]) -> str:
+    pack = f"{one['pack']}  " if "pack" in one else ""
+    return f"{percent(one['confidence'])}  {pack}{one['text']}"
 
 
 def summary(results: list[dict[str, Any]], skipped: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exports.formats.annotations import eaf, textgrid
 from exports.formats.subtitles import srt, vtt
-from exports.formats.tables import audacity, csv, ctm, json, tsv, txt
+from exports.formats.tables import audacity, csv, ctm, json, trn, tsv, txt
 from exports.transcript import Transcript
 
 Writer = Callable[[Transcript, Path], str]
@@ -24,6 +24,7 @@ WRITERS: dict[str, Writer] = {
     "TextGrid": textgrid,
     "audacity": audacity,
     "ctm": ctm,
+    "trn": trn,
     "csv": csv,
 }
 EXTENSIONS = {name: f".{name}" for name in WRITERS} | {"audacity": ".labels.txt"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.slots import plain, slots_of
+from engine.trn import TRN_SPECIAL, trn_escaped
 from exports.transcript import Segment, Transcript
 
 
@@ -48,6 +49,12 @@ def ctm(transcript: Transcript, media: Path) -> str:
     return "".join(rows)
 
 
+def trn(transcript: Transcript, media: Path) -> str:
+    """A line for NIST's sclite, the recording its utterance, of a speaker that is not known."""
+    name = trn_escaped(media.name, TRN_SPECIAL + " ")
+    return f"{trn_escaped(_one_line(transcript.text))} (unknown-{name})\n"
+
+
 def document(transcript: Transcript) -> dict[str, Any]:
     """A transcript as a JSON object."""
     return {
@@ -78,7 +85,9 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
     ]
     rounded = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
     said = _said(segment.text)
-    return {"id": number, **rounded, **said, "confidence": round(segment.confidence, 4), "words": words}
+    confidence = round(segment.confidence, 4)
+    pack = {"pack": segment.pack} if segment.pack else {}
+    return {"id": number, **rounded, **said, "confidence": confidence, **pack, "words": words}
 
 
 def _said(text: str) -> dict[str, Any]:

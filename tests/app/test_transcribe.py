@@ -73,3 +73,37 @@ def test_the_whole_result_is_json(lect: Lect, graphs: Path, tmp_path: Path) -> N
     lect("transcribe", SPEECH, "--pack", graphs, "--output-dir", tmp_path, "--format", "json")
     told = json.loads((tmp_path / "Andrea-0008.json").read_text("utf-8"))
     assert {"text", "segments", "skipped", "seconds", "vad", "word_times"} <= set(told)
+
+
+def test_several_at_once_are_the_same(lect: Lect, graphs: Path, sounds: Path) -> None:
+    one, two = (lect("transcribe", sounds, "--pack", graphs, "--jobs", jobs, "--json") for jobs in (1, 2))
+    assert one.code == two.code == 1 and one.json["device"] == two.json["device"] == "cpu"
+    for first, second in zip(one.json["files"], two.json["files"], strict=True):
+        assert {**first, "real_time_factor": 0} == {**second, "real_time_factor": 0}
+    assert lect("transcribe", sounds, "--pack", sounds / "notes.txt", "--jobs", "2").failed_with("notes.txt")
+
+
+def test_several_packs_share_a_recording(lect: Lect, graphs: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(graphs, other)
+    both = ("transcribe", SPEECH, "--pack", graphs, "--pack", other, "--output-dir", tmp_path / "out")
+    (chosen,) = lect(*both, "--json").json["files"]
+    assert {segment["pack"] for segment in chosen["segments"]} == {"tiny"} and (
+        tmp_path / "out/Andrea-0008.txt"
+    ).exists()
+    all_of_them = lect(*both, "--all-packs")
+    assert [line.split("\t")[0] for line in all_of_them.out.splitlines()] == ["tiny", "other"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "Andrea-0008.txt", "Andrea-0008.tiny.txt", "Andrea-0008.other.txt",
+    }  # fmt: skip
+    assert lect("transcribe", SPEECH, "--pack", graphs, "--pack", graphs).failed_with("one name", code=2)
+
+
+def test_hotwords_are_preferred(lect: Lect, graphs: Path, tmp_path: Path) -> None:
+    plain = lect("transcribe", SPEECH, "--pack", graphs).out.split()
+    (tmp_path / "words.txt").write_text("\ufeffba da\nŋŋ7\n\n", encoding="utf-8")
+    call = ("transcribe", SPEECH, "--pack", graphs, "--hotwords", tmp_path / "words.txt", "--hotword-boost", "30")
+    told = lect(*call)
+    assert "ba da" in told.out and "ba" not in plain and "ŋŋ7" in told.err
+    assert lect(*call, "--hotword-boost", "-1").failed_with("boost", code=2)
+    assert lect(*call, "--hotwords", SPEECH).failed_with("UTF-8", code=2)

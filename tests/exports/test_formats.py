@@ -7,6 +7,7 @@ import re
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,6 +75,10 @@ def test_tables_come_back(transcript: Transcript) -> None:
     assert [(row[0], float(row[2]), row[4]) for row in words] == [
         ("talk_&_song", word.start, word.text) for word in transcript.words
     ]
+    (line,) = written("trn", transcript).splitlines()
+    text, _, utterance = line.rpartition(" ")
+    assert unquote(text) == " ".join(transcript.text.split()) and utterance == "(unknown-talk%20&%20song.wav)"
+    assert not set(text) & set("(){}\\;@")
     told = json.loads(written("json", transcript))
     assert [(round(s["start"] * 1000), round(s["end"] * 1000), s["text"]) for s in told["segments"]] == expected
     assert len(told["skipped"]) == len(transcript.skipped) and told["text"] == transcript.text
@@ -188,6 +193,10 @@ TALK = Transcript(
 def test_slots_are_told_in_json_and_stay_inline_in_texts() -> None:
     inline, words = "a [size: large] latte", tuple(TimedWord(text, 0, 1, 0.5) for text in ("a", "large", "latte"))
     transcript = Transcript(inline, (Segment(0, 1, inline, words, 0.5),), (), words, 0.5, 1, 0.1, "cpu", "off", "ctc")
+    (line,) = written("trn", transcript).splitlines()
+    text, _, utterance = line.rpartition(" ")
+    assert unquote(text) == " ".join(transcript.text.split()) and utterance == "(unknown-talk%20&%20song.wav)"
+    assert not set(text) & set("(){}\\;@")
     told = json.loads(written("json", transcript))
     for each in (told, told["segments"][0]):
         assert each["text"] == "a large latte" and each["slots"] == [{"name": "size", "value": "large"}]
