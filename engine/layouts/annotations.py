@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import TextError, UsageError
 from engine.layouts.elan import parse as parse_elan
-from engine.layouts.items import SOUND_SUFFIXES, Item, Tier, files_in, same_name, split_of
+from engine.layouts.items import SOUND_SUFFIXES, Item, Tier, files_in, head_of, same_name, split_of
 from engine.layouts.praat import parse as parse_praat
 from engine.layouts.spans import CUES, Annotated, Annotation
 from engine.layouts.subtitles import is_audacity, parse_audacity, parse_srt, parse_vtt
@@ -19,7 +19,6 @@ Parser = Callable[[bytes, str], Annotated]
 MOST_BYTES = 64_000_000  # of an annotation file; twenty times the largest seen
 MEDIA_SUFFIXES = SOUND_SUFFIXES | {".mkv", ".mov", ".avi"}
 BEST_SUFFIXES = (".wav", ".flac")  # where a recording lies beside a compressed copy of it or its film
-HEAD_BYTES = 4096
 SHOWN_TIERS = 12
 
 
@@ -34,7 +33,7 @@ class AnnotationLayout:
         """Whether a file is of this kind."""
         if path.suffix.lower() not in self.parsers:
             return False
-        return path.suffix.lower() != ".txt" or _begins_as_labels(path)
+        return path.suffix.lower() != ".txt" or is_audacity(head_of(path).decode("utf-8", "replace"))
 
     def __call__(self, source: Path) -> Iterator[Item]:
         """The annotations of all tiers of one file, or of all files in a folder, each with its recording."""
@@ -182,11 +181,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TextError(f"{path.name} cannot be read ({error.strerror}): check its permissions.") from error
-
-
-def _begins_as_labels(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return is_audacity(file.read(HEAD_BYTES).decode("utf-8", "replace"))
-    except OSError:
-        return False

@@ -21,6 +21,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("dev", "validation", "valid", "val"), "dev"),
     **dict.fromkeys(("test", "testing", "eval"), "test"),
 }
+HEAD_BYTES = 4096
 MARKS = (  # at the beginning of a text file; UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -132,6 +133,15 @@ def decoded(data: bytes, name: str) -> str:
         return data.decode(next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig"))
     except UnicodeDecodeError as error:
         raise TextError(f"{name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes of a file, to recognise it by; none when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def files_in(source: Path, closed: list[OSError] | None = None) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import AudioError, UsageError
 from engine.layouts.corpora import pairs_of
-from engine.layouts.items import Item, files_in, find_moved, split_named, split_of
+from engine.layouts.items import Item, files_in, find_moved, head_of, split_named, split_of
 from engine.layouts.tables import item_of, json_rows
 
 NEMO_FILE = "audio_filepath"
@@ -40,9 +40,7 @@ def is_nemo(path: Path) -> bool:
     """Whether a file looks like a manifest."""
     if path.suffix.lower() not in NEMO_SUFFIXES:
         return False
-    with path.open("rb") as file:
-        head = file.read(4096)
-    return f'"{NEMO_FILE}"'.encode() in head.lstrip().partition(b"\n")[0]
+    return f'"{NEMO_FILE}"'.encode() in head_of(path).lstrip().partition(b"\n")[0]
 
 
 def kaldi(source: Path) -> Iterator[Item]:

@@ -214,6 +214,16 @@ def test_kaldi_without_segments_and_with_a_hostile_pipe(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
+def test_links_to_nowhere_stop_nothing(tmp_path: Path) -> None:
+    sounds(tmp_path, "a.wav")
+    write(tmp_path / "a.txt", "eins")
+    for name in ("b.json", "b.txt", "c.srt", "d.wav"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    assert [item.text for item in read(tmp_path, "pairs") if not item.problem] == ["eins"]
+    (tmp_path / "c.srt").unlink()
+    assert read(tmp_path) == read(tmp_path, "pairs")
+
+
 def test_a_named_layout_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for layout in LAYOUTS:
