@@ -40,7 +40,7 @@ EVENTS, SETTINGS, VOCABULARY, CLIPS, STOP = "events.jsonl", "settings.json", "vo
 POLL_SECONDS = 0.2
 LEAST_TRAIN_CLIPS = 4
 
-VocabularyChoice = Literal["auto", "new", "backbone"]
+VocabularyChoice = Literal["auto", "new", "words", "backbone"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _first_minutes(clips: Sequence[Clip], minutes: float) -> list[Clip]:
 
 
 def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) -> Vocabulary:
-    """What a run writes in: the backbone's own tokens ("backbone"), or symbols built from its texts ("new").
+    """What a run writes in: the backbone's own tokens ("backbone"), or symbols or whole "words" of its texts ("new").
 
     "auto" keeps Whisper's own, which can write anything. A language that the backbone has no token for gets a new one
     in a new vocabulary, and in the backbone's own the token that it starts with anyhow. Raises UsageError.
@@ -139,6 +139,8 @@ def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) 
         raise UsageError(f"The backbone {backbone.name!r} has no language tokens: leave --language out.")
     if (code := language.lower().partition("-")[0]) in known:
         language = code
+    if request.vocabulary == "words":
+        return build_vocabulary(texts, "word").led_by(own, language)
     if request.vocabulary == "new" or (request.vocabulary == "auto" and own.kind != "bytes"):
         return build_vocabulary(texts).led_by(own, language)
     return own.starting(language) if request.language or language in known else own

@@ -268,8 +268,10 @@ class Vocabulary:
         return dict(zip(self._ids, self.scores, strict=True))
 
 
-def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto"] = "auto") -> Vocabulary:
+def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto", "word"] = "auto") -> Vocabulary:
     """The vocabulary of normalised `texts`, a label each. Raises TextError when they hold nothing.
+
+    "word" takes each word of the texts whole, as a subword: for commands and digits, where no other is ever said.
 
     "auto" is "unigram" from UNIGRAM_CHARACTERS of text on, in a script with spaces and few letters, and otherwise
     "grapheme". "phone" takes IPA: phones kept apart by spaces, each of which becomes a symbol (`tʃ aː b`); or, where
@@ -286,11 +288,13 @@ def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto"] = "auto"
     return Vocabulary(said.kind, said.symbols + marks, scores)
 
 
-def _built(labels: Sequence[str], kind: Kind | Literal["auto"]) -> Vocabulary:
+def _built(labels: Sequence[str], kind: Kind | Literal["auto", "word"]) -> Vocabulary:
     if not any(labels):
         raise TextError("There is no text to build a vocabulary from: label some clips first.")
     if kind == "phone":
         return Vocabulary("phone", tuple(_phone_symbols(labels)))
+    if kind == "word":
+        return _whole_words(labels)
     clips = Counter(cluster for label in labels for cluster in set(graphemes(nfc(label))))
     if kind == "unigram" or (kind == "auto" and _subwords_pay(labels, len(clips))):
         return _learn_unigrams(labels)
@@ -330,6 +334,12 @@ def _is_mark(character: str) -> bool:
 
 def _mark_piece(mark: str, shown: bool) -> str:
     return (f" {mark} " if mark != CLOSING else "] ") if shown else " "
+
+
+def _whole_words(labels: Sequence[str]) -> Vocabulary:
+    words = Counter(word for label in labels for word in nfc(label).split())
+    scores = tuple(math.log(count / words.total()) for _, count in sorted(words.items()))
+    return Vocabulary("unigram", tuple(WORD_START + word for word in sorted(words)), scores)
 
 
 def _learn_unigrams(labels: Sequence[str]) -> Vocabulary:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.store import Project
 
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune", "scratch")
-VOCABULARIES = ("auto", "new", "backbone")
+VOCABULARIES = ("auto", "new", "words", "backbone")
 INITIALISATIONS = ("backbone", "features", "random", "zero-value")
 INTERRUPTED = 130
 # Options that set a field of the same name: of the adaptation, and of the training.
@@ -66,7 +66,7 @@ def add_adaptation(group: argparse._ArgumentGroup) -> None:
         "--vocabulary",
         choices=VOCABULARIES,
         default="auto",
-        help="symbols built from the labels, or the backbone's own (auto: its own on a Whisper)",
+        help="new: symbols of the labels; words: these whole, for commands; backbone: its own (auto: a Whisper's own)",
     )
     group.add_argument(
         "--language",

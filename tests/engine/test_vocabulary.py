@@ -140,6 +140,14 @@ def test_subwords_need_the_library_or_fewer_letters(monkeypatch: pytest.MonkeyPa
         build_vocabulary(SENTENCES, "unigram")
 
 
+def test_whole_words_of_a_closed_set() -> None:
+    vocabulary = build_vocabulary(["go left", "go right", "stop"], "word")
+    assert vocabulary.symbols == ("▁go", "▁left", "▁right", "▁stop")
+    tokens = vocabulary.encode("stop left")
+    assert tokens == [7, 5] and vocabulary.decode(tokens) == "stop left"
+    assert vocabulary.unknown("go up") == ["▁", "u", "p"]
+
+
 def test_phones_kept_apart_by_spaces() -> None:
     vocabulary = build_vocabulary(["tʃ aː b", "ɛ̃ t͡ʃ a", "ʈʂʰ t ʃ"], "phone")
     assert set(vocabulary.symbols) == {"tʃ", "aː", "b", "ɛ̃", "t͡ʃ", "a", "ʈʂʰ", "t", "ʃ"}
