@@ -1,7 +1,8 @@
 """Recordings to text with a pack, by the same runtime as `lect transcribe`: no PyTorch, no network."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
+import base64
+import json
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,18 @@ from app.page.events import bind, html_block
 from app.page.markup import empty, notice
 from app.page.shared import Page, opened
 from app.page.texts import label, words_for
+from app.page.transcripts import FORMATS, Heard
 from engine.errors import LectError, UsageError, os_sentence
 
 COMPUTE_TYPES = ("float32", "int8")
-FORMATS = ("txt", "srt", "vtt", "json")
 OPENED = 3  # packs kept open
 
 
 def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_transcribe"), id="transcribe") as tab:
-        found = gr.Textbox("", visible="hidden", elem_id="found")  # what the browser makes files of
+        found = gr.State([])  # what was heard, of which files are made
+        made = gr.Textbox("", visible="hidden", elem_id="made")  # the last file, which the browser saves
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 pack = gr.Dropdown([], label=label("transcribe_pack"), elem_id="pack")
@@ -65,9 +67,8 @@ def build(page: Page) -> None:
     bind(spoken.upload, hear, [spoken, *settings], outputs)
     page.leads(told)
     for kind, saver in zip(FORMATS, savers, strict=True):
-        # What is on the page, corrections included, goes to a file without passing the server (transcripts.js).
-        js = f'(words, found) => window.lectSave("{kind}", words, found)'
-        saver.click(None, [words, found], [], js=js, api_visibility="private")
+        saved = bind(saver.click, saving(kind), [found, words], [made])
+        saved.success(None, [made], [], js="(made) => window.lectSave(made)", api_visibility="private")
 
 
 def _more() -> list[Any]:
@@ -109,8 +110,17 @@ def run(
         results.append([_one(runtime, file) for runtime in runtimes])
         firsts = [heard[0] for heard in results]
         told = transcripts.shown(names, results, len(files), say)
-        data = transcripts.as_json(firsts, sources[0].name, runtimes[0].device)
-        yield told, transcripts.editable(firsts), gr.Column(visible=True), data
+        yield told, transcripts.editable(firsts), gr.Column(visible=True), firsts
+
+
+def saving(kind: str) -> Callable[[list[Heard], str], str]:
+    """A handler that makes a file of what was heard, as it was corrected: its name and content, for `lectSave`."""
+
+    def save(found: list[Heard], words: str) -> str:
+        name, content = transcripts.written(kind, found, words)
+        return json.dumps({"name": name, "content": base64.b64encode(content).decode()})
+
+    return save
 
 
 @lru_cache(OPENED)
@@ -135,8 +145,8 @@ def _of_project(folder: str, pack: str | None) -> str:
     raise UsageError("No pack is chosen: make one in Export, or choose a .lect file.")
 
 
-def _one(runtime: Any, path: Path) -> dict[str, Any]:
+def _one(runtime: Any, path: Path) -> Heard:
     try:
-        return {"file": path.name, **asdict(runtime.transcribe(path))}
+        return Heard(path.name, runtime.transcribe(path))
     except (LectError, OSError) as error:
-        return {"file": path.name, "error": os_sentence(error) if isinstance(error, OSError) else str(error)}
+        return Heard(path.name, error=os_sentence(error) if isinstance(error, OSError) else str(error))

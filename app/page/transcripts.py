@@ -1,74 +1,124 @@
-"""Transcripts as the page shows them and as its files are made of. It does not know how speech becomes text."""
+"""Transcripts as the page shows them, and as files with a person's corrections. It does not make them."""
 
-import json
+import io
+import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from app.page.diff import marked
 from app.page.markup import card, table, text
 from app.page.texts import Say
+from engine.errors import UsageError
+from exports.formats import EXTENSIONS, WRITERS
+from exports.transcript import Segment, TimedWord, Transcript
 
+FORMATS = ("txt", "srt", "vtt", "json", "eaf", "TextGrid")
 UNSURE = 0.6  # a word below is marked
 
-Result = Mapping[str, Any]  # a file's name, and what was heard in it or why nothing was: {"file", "error"}
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in one recording, or why nothing was."""
+
+    file: str  # its name, without a folder
+    transcript: Transcript | None = None
+    error: str = ""
 
 
-def shown(names: Sequence[str], results: Sequence[Sequence[Result]], total: int, say: Say) -> str:
+def shown(names: Sequence[str], results: Sequence[Sequence[Heard]], total: int, say: Say) -> str:
     """What the packs `names` heard, recording by recording; a second pack's text is marked where it differs."""
-    rows = [(text(heard[0]["file"]), _texts(names, heard, say), _figures(heard[0])) for heard in results]
+    rows = [(text(heard[0].file), _texts(names, heard, say), _figures(heard[0])) for heard in results]
     caption = say("transcribe_progress", done=len(results), total=say("count_recordings", count=total))
     return card(say("transcribe_heard"), table([say("column_file"), say("column_heard"), ""], rows, caption))
 
 
-def editable(results: Sequence[Result]) -> str:
+def editable(results: Sequence[Heard]) -> str:
     """The texts, a segment a line; with the recording's name in front where there are several."""
-    lines = [(one["file"], part["text"]) for one in results for part in segments(one)]
+    lines = [(one.file, part.text) for one in results if one.transcript for part in one.transcript.segments]
     return "\n".join(words if len(results) == 1 else f"{name}\t{words}" for name, words in lines)
 
 
-def as_json(results: Sequence[Result], pack: str, device: str) -> str:
-    """What the files that are saved are made of."""
-    files = [{**one, "segments": segments(one)} for one in results]
-    return json.dumps({"pack": pack, "device": device, "files": files}, ensure_ascii=False)
+def written(kind: str, results: Sequence[Heard], edited: str) -> tuple[str, bytes]:
+    """The transcripts with the corrections of `edited`, as a file of one of FORMATS or a zip of some: (name, content).
+
+    Raises UsageError when there is no transcript.
+    """
+    lines = _lines(results, edited)
+    stems = Counter(Path(one.file).stem for one in results)
+    files = {}
+    for one in results:
+        if one.transcript:
+            media = Path(one.file)
+            name = (media.stem if stems[media.stem] == 1 else media.name) + EXTENSIONS[kind]
+            files[name] = WRITERS[kind](corrected(one.transcript, lines[one.file]), media).encode()
+    if not files:
+        raise UsageError("There is no transcript to save: choose recordings that can be read.")
+    if len(results) == 1:
+        return next(iter(files.items()))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return f"transcripts-{kind}.zip", packed.getvalue()
 
 
-def segments(one: Result) -> list[dict[str, Any]]:
-    """Stretches of a recording with their texts; the whole of it where the runtime tells no stretches."""
-    if not one.get("text"):
-        return []
-    whole = [{"start": 0.0, "end": one["seconds"], "text": one["text"]}]
-    return [dict(part) for part in one.get("segments") or whole]
+def corrected(transcript: Transcript, lines: Sequence[str]) -> Transcript:
+    """The transcript with these texts for its segments; times are lost where lines were joined or split."""
+    if len(lines) == len(transcript.segments):
+        segments = tuple(
+            segment if segment.text == line else replace(segment, text=line, words=(), confidence=1.0)
+            for segment, line in zip(transcript.segments, lines, strict=True)
+        )
+    else:
+        start = transcript.segments[0].start if transcript.segments else 0.0
+        end = transcript.segments[-1].end if transcript.segments else transcript.seconds
+        segments = (Segment(start, end, "\n".join(lines), (), 1.0),) if lines else ()
+    words = tuple(word for segment in segments for word in segment.words)
+    return replace(transcript, text=" ".join(each.text for each in segments), segments=segments, words=words)
 
 
-def _texts(names: Sequence[str], heard: Sequence[Result], say: Say) -> str:
+def _lines(results: Sequence[Heard], edited: str) -> Mapping[str, list[str]]:
+    """The lines of the text field, by recording."""
+    lines = [line for line in edited.splitlines() if line.strip()]
+    if len(results) == 1:
+        return {results[0].file: lines}
+    return {
+        one.file: [line.removeprefix(f"{one.file}\t") for line in lines if line.startswith(f"{one.file}\t")]
+        for one in results
+    }
+
+
+def _texts(names: Sequence[str], heard: Sequence[Heard], say: Say) -> str:
+    first = heard[0]
     if len(heard) == 1:
-        return _words(heard[0], say)
+        return _words(first, say)
     second = heard[1]
-    beside = (
-        _words(second, say) if "error" in second or "error" in heard[0] else marked(heard[0]["text"], second["text"])
-    )
-    pairs = zip(names, (_words(heard[0], say), beside), strict=True)
+    both = first.transcript and second.transcript
+    beside = marked(first.transcript.text, second.transcript.text) if both else _words(second, say)
+    pairs = zip(names, (_words(first, say), beside), strict=True)
     return (
         f'<div class="texts">{"".join(f"<div><span>{text(name)}</span>{words}</div>" for name, words in pairs)}</div>'
     )
 
 
-def _words(one: Result, say: Say) -> str:
-    if "error" in one:
-        return f'<span class="bad">{text(one["error"])}</span>'
-    if not one["text"]:
+def _words(one: Heard, say: Say) -> str:
+    if one.transcript is None:
+        return f'<span class="bad">{text(one.error)}</span>'
+    if not one.transcript.text:
         return f'<span class="muted">{text(say("transcribe_silence"))}</span>'
-    return f'<bdi class="speech">{" ".join(map(_word, one["words"]))}</bdi>'
+    return f'<bdi class="speech">{" ".join(map(_word, one.transcript.words))}</bdi>'
 
 
-def _word(word: Mapping[str, Any]) -> str:
-    kind = ' class="unsure"' if word["confidence"] < UNSURE else ""
-    return f'<span{kind} title="{word["confidence"]:.0%}">{text(word["text"])}</span>'
+def _word(word: TimedWord) -> str:
+    kind = ' class="unsure"' if word.confidence < UNSURE else ""
+    return f'<span{kind} title="{word.confidence:.0%}">{text(word.text)}</span>'
 
 
-def _figures(one: Result) -> str:
-    if "error" in one:
+def _figures(one: Heard) -> str:
+    if one.transcript is None:
         return ""
-    sure = [f"{one['confidence']:.0%}"] if one["text"] else []
-    told = " · ".join([*sure, f"{one['seconds']:.1f} s", f"×{one['real_time_factor']:.2f}"])
+    sure = [f"{one.transcript.confidence:.0%}"] if one.transcript.text else []
+    told = " · ".join([*sure, f"{one.transcript.seconds:.1f} s", f"×{one.transcript.real_time_factor:.2f}"])
     return f'<span class="muted figures" dir="ltr">{told}</span>'

@@ -96,10 +96,12 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     page.locator("#transcribed", has_text="1 of 1 recording").wait_for()
     assert page.locator("#transcribed .bad").count() == 0
     assert page.locator("#transcript textarea").input_value() == Runtime.open(pack).transcribe(sound).text
-    fill(page, "transcript", "ba da")
+    fill(page, "transcript", "ba gó")
     with page.expect_download() as download:
         page.locator("#save-json").click()
-    assert json.loads(Path(download.value.path()).read_text())["files"][0]["file"] == sound.name
+    saved = json.loads(Path(download.value.path()).read_text())
+    assert (saved["file"], saved["text"]) == (sound.name, "ba gó")
+    assert download.value.suggested_filename == f"{sound.stem}.json"
 
 
 def test_the_sample_opens_with_one_click(window: Window, home: Path) -> None:

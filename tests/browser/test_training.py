@@ -1,10 +1,15 @@
 """A training and the page: it survives a reload and a second window, is ended early, and leaves the page quick."""
 
 import time
+import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.store import Project
+from exports.runtime import Runtime
+from tests.app.conftest import speech
 from tests.browser.conftest import Window, choose_tiny, fill, go
 
 pytestmark = pytest.mark.browser
@@ -12,10 +17,16 @@ LONG = 3000  # steps: more than a test waits for
 CLICK_S = 10.0  # a page that waited for the training would take longer; how quick it is, is measured by hand
 
 
-def step_of(page) -> int:  # type: ignore[no-untyped-def]
+def step_of(page: Any) -> int:
     """The step that the page shows."""
     words = page.locator("#live .meter p").inner_text().split()
     return int(words[1]) if words[0] == "Step" else 0
+
+
+def choose(page: Any, element: str, name: str) -> None:
+    """Chooses one of a list."""
+    page.locator(f"#{element} input").click()
+    page.get_by_role("option", name=name, exact=True).last.click()  # the list of the one before may still be closing
 
 
 def test_reload_second_window_and_stopping_with_the_best_kept(window: Window, project: Project) -> None:
@@ -51,7 +62,7 @@ def test_reload_second_window_and_stopping_with_the_best_kept(window: Window, pr
     assert len(project.runs()) == 1
 
 
-def test_runs_wait_for_each_other(window: Window, project: Project) -> None:
+def test_runs_wait_for_each_other_and_are_compared(window: Window, project: Project, tmp_path: Path) -> None:
     page = window()
     go(page, "Train")
     choose_tiny(page, LONG)
@@ -72,9 +83,51 @@ def test_runs_wait_for_each_other(window: Window, project: Project) -> None:
     assert [run.status for run in project.runs()] == ["done", "done", "created"]
 
     go(page, "Results")
-    page.locator("#result-against input").click()
-    page.get_by_role("option", name="Run 001").click()
+    choose(page, "result-against", "Run 001")
     page.locator("#summary .rate.before", has_text="Run 001").first.wait_for()
+    page.locator("#result-rows .confusions li").first.wait_for()
+    page.locator("#result-rows [data-play]").first.click()
+    page.locator("#result-rows [data-play]", has_text="■").wait_for()
+
+    two_packs_side_by_side(page, project)
+    a_bundle_with_its_rates(page, tmp_path)
+
+
+def two_packs_side_by_side(page: Any, project: Project) -> None:
+    """Exports both runs as packs and transcribes a clip with both."""
+    go(page, "Export")
+    for number in ("002", "001"):
+        choose(page, "export-run", number)
+        page.locator("#export-make").click()
+        page.locator("#export-made", has_text=f"-{number}.lect").wait_for()
+    go(page, "Transcribe")
+    page.locator("#transcribe-more .label-wrap").click()
+    names = [pack.path.stem for pack in project.packs()]
+    choose(page, "pack", f"{names[0]}.lect")
+    choose(page, "beside", f"{names[1]}.lect")
+    sound = project.clips()[0].path
+    page.locator("#transcribe-files input[type=file]").set_input_files(sound)
+    page.locator("#transcribe-files", has_text=sound.suffix).wait_for()
+    page.locator("#transcribe-go").click()
+    page.locator("#transcribed", has_text="1 of 1 recording").wait_for()
+    assert page.locator("#transcribed .texts span").all_inner_texts()[0] == names[0]
+    assert names[1] in page.locator("#transcribed .texts").inner_text()
+
+
+def a_bundle_with_its_rates(page: Any, folder: Path) -> None:
+    """Exports a bundle, which tells the error rates of both builds, and transcribes with it elsewhere."""
+    go(page, "Export")
+    page.locator("#export-form label", has_text="Bundle").click()
+    page.locator("#export-make").click()
+    page.locator("#export-made", has_text="-bundle.zip").wait_for()
+    rates = page.locator("#export-made tbody tr").all_inner_texts()
+    assert [row.split()[0] for row in rates] == ["float32", "int8"] and all("%" in row for row in rates)
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        archive.extractall(folder)
+    (bundle,) = folder.glob("*-bundle")
+    assert Runtime.open(bundle).transcribe(speech("ba da")).seconds > 0
 
 
 def test_the_time_is_estimated_on_this_machine(window: Window, project: Project) -> None:
