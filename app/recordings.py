@@ -60,7 +60,11 @@ def _output(recording: Recording, folder: Path, name: str, pack: str) -> Path:
     from exports.formats import EXTENSIONS
 
     stem = ".".join(part for part in (recording.inside.stem, pack) if part)
-    return folder / recording.inside.with_name(stem + EXTENSIONS[name])
+    place = folder / recording.inside.with_name(stem + EXTENSIONS[name])
+    # A document of ELAN's beside its recording is somebody's work: its tiers are taken over, into a file beside it.
+    theirs = recording.path.with_suffix(EXTENSIONS[name])
+    is_theirs = name == "eaf" and theirs.exists() and place.resolve() == theirs.resolve()
+    return place.with_name(f"{stem}.lect{EXTENSIONS[name]}") if is_theirs else place
 
 
 def _below(folder: Path) -> Iterator[Recording]:

@@ -1,39 +1,51 @@
 """Linguists' files: ELAN's .eaf (format 3.0) and Praat's TextGrid, each with a tier of segments and one of words.
 
 Written by hand, because pympi declares an older format and a linguistic type that nobody asked for; both files are
-small. It does not read them.
+small. Of what it reads, a document of ELAN's that tiers are added to, everything stays.
 """
 
 import datetime
 import mimetypes
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
+from engine.errors import UsageError
 from exports.transcript import Segment, TimedWord, Transcript
 
 SEGMENTS, WORDS = "lect", "lect words"  # tiers, and ELAN's linguistic types
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
+ET.register_namespace("xsi", XSI)
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 INCLUDED_IN = "Time alignable annotations within the parent annotation's time interval, gaps are allowed"
 
 
+# The order of EAF 3.0's schema; what follows TIER is where a kind that a document lacks goes.
+ORDER = ("LICENSE", "HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LOCALE", "LANGUAGE", "CONSTRAINT")
+LAST_ID = "lastUsedAnnotationId"  # the property of a header from which ELAN counts on
+
+
 def eaf(transcript: Transcript, media: Path) -> str:
-    """ELAN's annotation document: words lie inside of their segments, with gaps."""
-    root = ET.Element("ANNOTATION_DOCUMENT", {"AUTHOR": "Lect", "DATE": _now(), "FORMAT": "3.0", "VERSION": "3.0"})
-    root.set("xmlns:xsi", XSI)
-    root.set("xsi:noNamespaceSchemaLocation", SCHEMA)
-    header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    ET.SubElement(header, "MEDIA_DESCRIPTOR", _media(media))
-    slots = ET.SubElement(root, "TIME_ORDER")
-    ids = (f"a{number}" for number in count(1))
-    _tier(root, slots, ids, SEGMENTS, transcript.segments)
-    _tier(root, slots, ids, WORDS, transcript.words, parent=SEGMENTS)
+    """ELAN's annotation document: words lie inside of their segments, with gaps.
+
+    Where the recording has a document beside it, that one, with tiers added. Raises UsageError when it cannot be read.
+    """
+    given = media.with_suffix(".eaf")
+    root = _read(given) if given.is_file() else _empty(media)
+    taken = {tier.get("TIER_ID") for tier in root.iter("TIER")}
+    end = next(end for end in chain([""], (f" {number}" for number in count(2))) if SEGMENTS + end not in taken)
+    ids = _Ids(root)
+    _tier(root, ids, SEGMENTS, transcript.segments, end)
+    _tier(root, ids, WORDS, transcript.words, end, parent=SEGMENTS + end)
+    ids.note()
     alike = {"TIME_ALIGNABLE": "true", "GRAPHIC_REFERENCES": "false"}
-    ET.SubElement(root, "LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": SEGMENTS, **alike})
-    ET.SubElement(root, "LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": WORDS, "CONSTRAINTS": "Included_In", **alike})
-    ET.SubElement(root, "CONSTRAINT", STEREOTYPE="Included_In", DESCRIPTION=INCLUDED_IN)
+    for name, more in ((SEGMENTS, {}), (WORDS, {"CONSTRAINTS": "Included_In"})):
+        if all(kind.get("LINGUISTIC_TYPE_ID") != name for kind in root.iter("LINGUISTIC_TYPE")):
+            _insert(root, ET.Element("LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": name, **more, **alike}))
+    if all(each.get("STEREOTYPE") != "Included_In" for each in root.iter("CONSTRAINT")):
+        _insert(root, ET.Element("CONSTRAINT", STEREOTYPE="Included_In", DESCRIPTION=INCLUDED_IN))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -58,23 +70,84 @@ def textgrid(transcript: Transcript, media: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _empty(media: Path) -> ET.Element:
+    root = ET.Element("ANNOTATION_DOCUMENT", {"AUTHOR": "Lect", "DATE": _now(), "FORMAT": "3.0", "VERSION": "3.0"})
+    root.set(f"{{{XSI}}}noNamespaceSchemaLocation", SCHEMA)
+    header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    ET.SubElement(header, "MEDIA_DESCRIPTOR", _media(media))
+    ET.SubElement(root, "TIME_ORDER")
+    return root
+
+
+def _read(path: Path) -> ET.Element:
+    try:
+        root = ET.parse(path).getroot()
+    except ET.ParseError as error:
+        raise UsageError(f"{path.name} beside the recording is no ELAN document: mend it or move it away.") from error
+    if root.tag != "ANNOTATION_DOCUMENT" or root.find("HEADER") is None or root.find("TIME_ORDER") is None:
+        raise UsageError(f"{path.name} beside the recording is no ELAN document: mend it or move it away.")
+    return root
+
+
+class _Ids:
+    """Ids that a document has not used."""
+
+    def __init__(self, root: ET.Element) -> None:
+        self._header = root.find("HEADER")
+        assert self._header is not None
+        self._noted = next((each for each in self._header.iter("PROPERTY") if each.get("NAME") == LAST_ID), None)
+        noted = (self._noted.text or "") if self._noted is not None else ""
+        said = [each.get("ANNOTATION_ID", "") for each in root.iter() if "ANNOTATION_ID" in each.attrib]
+        self._annotation = max(_number(said), int(noted) if noted.isdecimal() else 0)
+        self._slot = _number([slot.get("TIME_SLOT_ID", "") for slot in root.iter("TIME_SLOT")])
+
+    def annotation(self) -> str:
+        """One more annotation's."""
+        self._annotation += 1
+        return f"a{self._annotation}"
+
+    def slot(self) -> str:
+        """One more time slot's."""
+        self._slot += 1
+        return f"ts{self._slot}"
+
+    def note(self) -> None:
+        """Tells ELAN where to go on, where it keeps account of it."""
+        if self._noted is not None:
+            self._noted.text = str(self._annotation)
+
+
+def _number(ids: Sequence[str]) -> int:
+    """The largest at the end of any."""
+    return max((int(found[0]) for each in ids if (found := re.search(r"[0-9]+$", each))), default=0)
+
+
+def _insert(root: ET.Element, element: ET.Element) -> None:
+    """Behind the last of its kind, or of those that come before it."""
+    before = ORDER[: ORDER.index(element.tag) + 1]
+    places = [place for place, child in enumerate(root) if child.tag in before]
+    root.insert(places[-1] + 1, element)
+
+
 def _tier(
     root: ET.Element,
-    slots: ET.Element,
-    ids: Iterator[str],
-    name: str,
+    ids: _Ids,
+    kind: str,
     items: Sequence[Segment | TimedWord],
+    end: str,
     parent: str | None = None,
 ) -> None:
-    facts = {"TIER_ID": name, "LINGUISTIC_TYPE_REF": name, "ANNOTATOR": "Lect"}
-    tier = ET.SubElement(root, "TIER", facts if parent is None else {**facts, "PARENT_REF": parent})
+    facts = {"TIER_ID": kind + end, "LINGUISTIC_TYPE_REF": kind, "ANNOTATOR": "Lect"}
+    tier = ET.Element("TIER", facts if parent is None else {**facts, "PARENT_REF": parent})
+    _insert(root, tier)
+    slots = root.find("TIME_ORDER")
+    assert slots is not None
     for each in items:
-        edges = {}
-        for edge, seconds in (("TIME_SLOT_REF1", each.start), ("TIME_SLOT_REF2", each.end)):
-            edges[edge] = f"ts{len(slots) + 1}"
-            ET.SubElement(slots, "TIME_SLOT", TIME_SLOT_ID=edges[edge], TIME_VALUE=str(round(seconds * 1000)))
+        edges = {"TIME_SLOT_REF1": ids.slot(), "TIME_SLOT_REF2": ids.slot()}
+        for name, seconds in zip(edges.values(), (each.start, each.end), strict=True):
+            ET.SubElement(slots, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=str(round(seconds * 1000)))
         holder = ET.SubElement(tier, "ANNOTATION")
-        annotation = ET.SubElement(holder, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": next(ids), **edges})
+        annotation = ET.SubElement(holder, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": ids.annotation(), **edges})
         ET.SubElement(annotation, "ANNOTATION_VALUE").text = each.text
 
 

@@ -107,3 +107,12 @@ def test_hotwords_are_preferred(lect: Lect, graphs: Path, tmp_path: Path) -> Non
     assert "ba da" in told.out and "ba" not in plain and "ŋŋ7" in told.err
     assert lect(*call, "--hotword-boost", "-1").failed_with("boost", code=2)
     assert lect(*call, "--hotwords", SPEECH).failed_with("UTF-8", code=2)
+
+
+def test_a_document_beside_the_recording_is_never_overwritten(lect: Lect, graphs: Path, tmp_path: Path) -> None:
+    shutil.copy(SPEECH, tmp_path / "talk.ogg")
+    call = ("transcribe", tmp_path / "talk.ogg", "--pack", graphs, "--output-dir", tmp_path, "--format", "eaf")
+    assert lect(*call).code == 0
+    first = (tmp_path / "talk.eaf").read_bytes()
+    assert lect(*call).code == 0 and (tmp_path / "talk.eaf").read_bytes() == first
+    assert (tmp_path / "talk.lect.eaf").read_text("utf-8").count("<TIER ") == 4

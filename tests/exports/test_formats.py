@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.errors import UsageError
 from exports.formats import EXTENSIONS, WRITERS
+from exports.formats.annotations import ORDER
 from exports.transcript import Segment, Skipped, TimedWord, Transcript
 
 MEDIA = Path("talk & song.wav")
@@ -146,6 +148,38 @@ def test_an_elan_file_has_the_order_and_the_references_of_its_schema() -> None:
     assert len({each.get("ANNOTATION_ID") for each in annotations}) == len(annotations) == 6
     types = {each.get("LINGUISTIC_TYPE_ID") for each in root.iter("LINGUISTIC_TYPE")}
     assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")} == types
+
+
+def test_an_elan_document_beside_the_recording_keeps_its_tiers(tmp_path: Path) -> None:
+    elan = pytest.importorskip("pympi.Elan")
+    theirs = elan.Eaf(author="Ama")
+    theirs.add_linked_file(str(tmp_path / "talk.wav"), mimetype="audio/x-wav")
+    theirs.add_linguistic_type("utterance")
+    theirs.add_tier("Kofi", "utterance", part="Kofi")
+    theirs.add_annotation("Kofi", 100, 900, "was & ist")
+    theirs.add_tier("lect", "utterance")
+    theirs.add_annotation("lect", 5, 10, "theirs")
+    theirs.properties.append(("lastUsedAnnotationId", "40"))
+    theirs.to_file(str(tmp_path / "talk.eaf"))
+    before = (tmp_path / "talk.eaf").read_bytes()
+    (tmp_path / "new.eaf").write_text(WRITERS["eaf"](TALK, tmp_path / "talk.wav"), encoding="utf-8")
+    read = elan.Eaf(str(tmp_path / "new.eaf"))
+    assert set(read.get_tier_names()) == {"default", "Kofi", "lect", "lect 2", "lect words 2"}
+    assert read.get_annotation_data_for_tier("Kofi") == [(100, 900, "was & ist")]
+    assert read.get_annotation_data_for_tier("lect") == [(5, 10, "theirs")]
+    assert sorted(read.get_annotation_data_for_tier("lect 2")) == sorted(lines(TALK))
+    assert read.get_parameters_for_tier("Kofi")["PARTICIPANT"] == "Kofi"
+    root = ET.parse(tmp_path / "new.eaf").getroot()
+    ids = [each.get("ANNOTATION_ID") for each in root.iter() if "ANNOTATION_ID" in each.attrib]
+    slots = [each.get("TIME_SLOT_ID") for each in root.iter("TIME_SLOT")]
+    assert len(set(ids)) == len(ids) == 8 and len(set(slots)) == len(slots) == 16
+    noted = [each.text for each in root.iter("PROPERTY") if each.get("NAME") == "lastUsedAnnotationId"]
+    assert noted == ["46"] and "a46" in ids and root.get("AUTHOR") == "Ama"
+    order = [child.tag for child in root]
+    assert order == sorted(order, key=ORDER.index) and (tmp_path / "talk.eaf").read_bytes() == before
+    (tmp_path / "talk.eaf").write_text("<TIER/>")
+    with pytest.raises(UsageError, match=r"talk\.eaf beside the recording"):
+        WRITERS["eaf"](TALK, tmp_path / "talk.wav")
 
 
 @QUICK
