@@ -1,5 +1,7 @@
 """Slots: the inline form, Audio SNIPS' own, the rules and vocabularies that keep their marks, and SUPERB's scores."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from engine.scores import Scores, score
 from engine.slot_scores import RATES, slot_counts, slot_rates
 from engine.slots import CLOSING, Slot, from_object, from_snips, is_mark, opening, parts, plain, slots_of, written
 from engine.text import TextRules, inventory, nfc
-from engine.vocabulary import UNK, Kind, Vocabulary, build_vocabulary
+from engine.vocabulary import UNK, Vocabulary, build_vocabulary
 
 ORDER = "a [size: large] latte with [milk: oat milk]"
 ORDERS = [ORDER, "one [shots: double shot] mocha", "a [size: small] tea [milk: soy milk] please", "no slots here"]
@@ -69,8 +71,8 @@ def test_text_rules_act_on_what_is_said_and_keep_the_marks() -> None:
     assert {count.symbol for count in inventory([ORDER], TextRules())} == set("a large latte with oat milk") - {" "}
 
 
-@pytest.mark.parametrize("kind", ["grapheme", "unigram"])
-def test_marks_are_symbols_and_texts_survive(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ["grapheme", "unigram", "word"])
+def test_marks_are_symbols_and_texts_survive(kind: Any) -> None:
     vocabulary = build_vocabulary(ORDERS * 40, kind)
     marks = [opening("milk"), opening("shots"), opening("size"), CLOSING]
     assert vocabulary.symbols[-4:] == tuple(marks) and not any(map(is_mark, vocabulary.symbols[:-4]))
