@@ -56,16 +56,19 @@ def test_at_twice_the_size_nothing_is_wider_than_the_window(window: Window, proj
 
 
 def test_in_a_narrow_window_the_buttons_of_a_take_are_whole(window: Window, project: Project) -> None:
-    for language in ("en", "ar"):
+    for language, onward in (("en", "ArrowRight"), ("ar", "ArrowLeft")):
         page = window(locale=language, width=390, height=800)
         visit(page, "record", language)
-        fill(page, "typed", "ba da go")
+        fill(page, "typed", "ba da go\nsu mi")
         page.locator("#add-sentences").click()
         page.locator("#keep").wait_for()
         broken = page.evaluate(
             "[...document.querySelectorAll('.keys button')].filter((e) => e.offsetHeight > 50).map((e) => e.innerText)"
         )
         assert not broken
+        page.locator("#skip").focus()
+        page.keyboard.press(onward)
+        page.locator("#prompt .sentence", has_text="su mi").wait_for()
 
 
 def test_every_control_has_a_name(window: Window, project: Project) -> None:
