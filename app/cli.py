@@ -34,6 +34,8 @@ COMMANDS = {
     "pack": "write a run as a .lect file; verify or describe one",
     "transcribe": "recordings to text with a pack, offline",
     "listen": "write what is said into the microphone, while it is said",
+    "bench": "how fast a pack is on this machine, and how much memory it takes",
+    "elan": "make a pack a recogniser of ELAN's",
     "serve": "transcribe for other programs, over HTTP, as OpenAI's interface does",
     "backbone": "list, describe or verify the backbones",
     "pretrain": "make a backbone of your own from speech in many languages",
