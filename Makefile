@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo app test test-slow check bench clean
+.PHONY: help demo app test test-slow check bench bench-peers clean
 
 help:
 	@echo "make demo       adapt the starter to the sample set, score it, export a pack, transcribe offline"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make check      format, lint, types and layers"
 	@echo "make bench      measure, and print the ratios"
+	@echo "make bench-peers  the same beside other programs: half an hour"
 	@echo "make app        open the page"
 
 $(READY): pyproject.toml
@@ -40,6 +41,12 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks
+
+bench-peers: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps faster-whisper
+	@$(BIN)/python -m tests.benchmarks.peers build/peers
+	@$(BIN)/python -m tests.benchmarks.peft_training build/peft
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -30,6 +30,11 @@ def encoded(text: str, ranks: Mapping[str, int]) -> list[str]:
     return [run for word in _WORDS.findall(text) for run in _merged(word, ranks)]
 
 
+def lettered(text: str) -> str:
+    """The bytes of `text` as letters, a run that is not merged."""
+    return "".join(_LETTERS[byte] for byte in text.encode())
+
+
 def decoded(runs: Iterable[str]) -> list[str]:
     """The text that each run of letters completes; what is no UTF-8 becomes U+FFFD."""
     decoder = getincrementaldecoder("utf-8")("replace")

@@ -147,8 +147,10 @@ class MelFrontend(nn.Module):
             waveform, lengths = F.pad(waveform, (0, missing)), lengths.clamp(min=self.window_samples)
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of tiny powers need float32
             frames: Frames = self.log_mel(waveform, lengths)
-        if corrupt is not None:
-            frames = corrupt(frames)
+        return self.convolved(frames if corrupt is None else corrupt(frames))
+
+    def convolved(self, frames: Frames) -> Frames:
+        """From log-mel frames to frames of dim."""
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
             values = F.gelu(convolution(frames.values.transpose(1, 2))).transpose(1, 2)
             frames = Frames(values, (frames.lengths + stride - 1) // stride)

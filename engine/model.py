@@ -289,7 +289,10 @@ class Encoder(Stack):
 
         Training may start elsewhere than at position 0, so that long clips do not meet untrained positions.
         """
-        frames = self.frontend(waveform, lengths, corrupt)
+        return self.placed(self.frontend(waveform, lengths, corrupt), first_position)
+
+    def placed(self, frames: Frames, first_position: int = 0) -> Frames:
+        """Frames from the frontend, with their positions."""
         values = frames.values
         if self.positions is not None:
             values = values + self.positions(frames)

@@ -94,6 +94,19 @@ clips, and `lengths` (batch,) in samples. `decoder_model_merged.onnx` writes one
 length 0 at first. The first token is 2, which also ends the text; token 4 is the first of the
 symbols in `vocabulary.json`.""",
 )
+WHISPER = Kind(
+    "finetune",
+    """\
+A Whisper, `{backbone}`, with what it learnt to transcribe **{language}** inside (method `{method}`), as ONNX graphs in
+the layout of optimum's exports. It has a vocabulary of {symbols} tokens and the text rules `{normalisation}`.""",
+    """\
+```python
+import onnx_asr
+
+print(onnx_asr.load_model("whisper", "FOLDER").recognize("recording.wav"))
+```
+The language is inside: none needs to be named. `sha256sum -c SHA256SUMS` checks that no byte was changed.""",
+)
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ def _export(graph: nn.Module, ports: list[Port], outputs: dict[str, dict[int, st
             dynamic_shapes=_dynamic_shapes(ports),
             opset_version=OPSET,
             dynamo=True,
-            custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: _attention},
+            custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: attention},
             verbose=False,
         )
         assert program is not None
@@ -263,7 +263,7 @@ def _dynamic_shapes(ports: list[Port]) -> tuple[Any, ...]:
     return (*sizes[:plain], tuple(sizes[plain:])) if len(sizes) > plain else tuple(sizes)
 
 
-def _attention(
+def attention(
     query: Any,
     key: Any,
     value: Any,
@@ -273,6 +273,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
+    """Attention in plain operators, for the exporter's table; arguments as PyTorch's."""
     # The exporter's own translation scales keys and queries apart and guards against NaN: half as many nodes again, and
     # a third fewer tokens a second.
     assert not is_causal and scale is None and not enable_gqa

@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--bundle", action="store_true", help="the pack and its backbone")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
     parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32)")
+    parser.add_argument(
+        "--layout",
+        choices=("lect", "whisper"),
+        default="lect",
+        help="whisper: as onnx-asr opens it, of a Whisper's run",
+    )
     add_project(parser)
 
 
@@ -42,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Exports, and reports how near the graphs are to PyTorch."""
     check(args)
     remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
+    if args.layout == "whisper":
+        return _whisper(args)
     form = "portable" if args.portable else "bundle" if args.bundle else "backbone"
     folder, report = {"portable": _portable, "bundle": _bundle, "backbone": _backbone}[form](args)
     written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -64,6 +72,8 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError("Name the run, as in --run latest: a backbone's graphs always go into its own folder.")
     if args.build and not args.portable:
         raise UsageError("--build is for --portable: a backbone and a bundle have both builds.")
+    if args.layout == "whisper" and (not args.portable or args.build == "int8"):
+        raise UsageError("--layout whisper goes with --portable, in float32.")
 
 
 def describe(report: "ParityReport") -> str:
@@ -97,6 +107,23 @@ def _portable(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
     _, model, _, _ = load_run(project, found.id)
     clips = _gate_clips(project, found)
     return folder, write_portable(folder, contents(project, found), model, clips, args.build or BUILDS[0])
+
+
+def _whisper(args: argparse.Namespace) -> int:
+    from app.commands.pack import contents
+    from engine.runs import load_run
+    from exports.whisper_folder import write_whisper_folder
+
+    project = open_project(args)
+    found = find_run(project, args.run_id)
+    folder = args.out or _default_folder(project, found, "whisper")
+    _, model, _, _ = load_run(project, found.id)
+    clips = _gate_clips(project, found).waveforms
+    difference = write_whisper_folder(folder, contents(project, found), model, clips)
+    value = {"folder": folder, "form": "whisper", "difference": difference}
+    text = f"{folder}: the graphs differ from PyTorch by {difference:.0e} at most; its README.md says how to open it."
+    print_result(args, value, text)
+    return 0
 
 
 def _bundle(args: argparse.Namespace) -> "tuple[Path, ParityReport]":

@@ -1,0 +1,154 @@
+"""A Whisper run as a folder in Hugging Face's layout with optimum's graphs: onnx-asr, among others, opens it.
+
+It is a gate like every export: the graphs must say what PyTorch says, to the token, on `clips`. The folder knows
+nothing of Lect's search: whoever opens it writes greedily, one window of 30 s at a time.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.audio import SAMPLE_RATE
+from engine.batches import padded
+from engine.byte_pairs import lettered
+from engine.errors import UsageError
+from engine.frontend import Frames, MelFrontend
+from engine.handles import Handles
+from engine.model import EncoderDecoder
+from engine.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START, Vocabulary
+from exports.build import save_graph
+from exports.card import WHISPER, model_card
+from exports.folders import whole_folder
+from exports.graphs import Constants
+from exports.pack import CARD, MANIFEST, PackContents, describe, dumped
+from exports.parity import TOLERANCE, ParityError, own_vocabulary
+from exports.sessions import DECODER, ENCODER, Samples, open_session
+from exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
+
+WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100
+NAMES = {BOS: "<|startoftranscript|>", EOS: "<|endoftext|>", PAD: "<|nospeech|>", UNK: "<|startoflm|>"}
+STEPS = 6  # of the decoder that the gate compares
+
+
+def write_whisper_folder(
+    folder: Path, contents: PackContents, model: EncoderDecoder, waveforms: Sequence[Samples]
+) -> float:
+    """Writes the folder atomically; returns the largest difference from PyTorch, which is below TOLERANCE.
+
+    contents, model: as for `write_portable`. waveforms: clips of at most 30 s. Raises UsageError for a backbone of
+    another family, ParityError when the graphs differ.
+    """
+    check_whisper(model, contents.vocabulary)
+    constants = {
+        name: torch.from_numpy(tensor).float()
+        for name, tensor in (own_vocabulary(model) | dict(contents.tensors)).items()
+    }
+    with whole_folder(folder, MANIFEST) as made:
+        save_graph(whisper_encoder(model, constants), made / ENCODER, {})
+        save_graph(whisper_decoder(model, constants, contents.vocabulary), made / DECODER, {})
+        difference = _difference(made, model, constants, contents.vocabulary, waveforms)
+        manifest = describe(contents) | {"parity": {"difference": difference, "tolerance": TOLERANCE}}
+        for name, data in _files(contents, model, manifest).items():
+            (made / name).write_bytes(data)
+    return difference
+
+
+def check_whisper(model: EncoderDecoder, vocabulary: Vocabulary) -> None:
+    """Raises UsageError unless the layout can hold the model."""
+    window = getattr(model.encoder.frontend, "window_samples", 0)
+    if model.config.mel_normalisation != "range" or window != WINDOW_SAMPLES or len(vocabulary.start) != 4:
+        raise UsageError(
+            "This layout is for multilingual Whisper backbones with windows of 30 s: use plain --portable."
+        )
+
+
+def token_names(vocabulary: Vocabulary) -> dict[str, int]:
+    """Every token as this layout writes it, in letters that stand for bytes, by our ids."""
+    names = dict[str, int]()
+    for index, token in enumerate(vocabulary.tokens):
+        if index in NAMES:
+            name = NAMES[index]
+        elif vocabulary.kind == "bytes" or CONTROL.fullmatch(token):
+            name = token
+        else:
+            name = lettered(token.replace(WORD_START, " ") if vocabulary.kind == "unigram" else token)
+        names[name] = index
+    return names
+
+
+def _files(contents: PackContents, model: EncoderDecoder, manifest: dict[str, Any]) -> dict[str, bytes]:
+    names, config = token_names(contents.vocabulary), model.config
+    special = {name: index for name, index in names.items() if CONTROL.fullmatch(name) or index in NAMES}
+    sizes = {
+        "model_type": "whisper",
+        "architectures": ["WhisperForConditionalGeneration"],
+        "vocab_size": len(contents.vocabulary),
+        "num_mel_bins": config.mels,
+        "d_model": config.dim,
+        "encoder_layers": config.encoder_layers,
+        "decoder_layers": config.decoder_layers,
+        "encoder_attention_heads": config.heads,
+        "decoder_attention_heads": config.heads,
+        "encoder_ffn_dim": config.ffn_dim,
+        "decoder_ffn_dim": config.ffn_dim,
+        "max_source_positions": FEATURE_FRAMES // 2,
+        "max_target_positions": config.decoder_positions,
+        "decoder_start_token_id": BOS,
+        "bos_token_id": EOS,
+        "eos_token_id": EOS,
+        "pad_token_id": EOS,
+    }
+    return {
+        "config.json": dumped(sizes),
+        "vocab.json": dumped({name: index for name, index in names.items() if name not in special}),
+        "added_tokens.json": dumped(special),
+        MANIFEST: dumped(manifest),
+        CARD: model_card(manifest, contents.data, contents.licence, len(contents.vocabulary), WHISPER).encode(),
+    }
+
+
+@torch.no_grad()
+def _difference(
+    folder: Path, model: EncoderDecoder, constants: Constants, vocabulary: Vocabulary, waveforms: Sequence[Samples]
+) -> float:
+    """The largest absolute difference of states and logits over some greedy steps. Raises ParityError."""
+    encoder, decoder = (open_session(folder / name, cuda=False, threads=None) for name in (ENCODER, DECODER))
+    handles, worst = Handles.from_tensors(constants), 0.0
+    for waveform in waveforms[:STEPS]:
+        features = _features(model, waveform)
+        audio, lengths = map(torch.from_numpy, padded([waveform[:WINDOW_SAMPLES]]))
+        frames = model.encoder.embed(audio, lengths)
+        states = model.encoder(frames, handles).values
+        (given,) = encoder.run(["last_hidden_state"], {"input_features": features})
+        tokens, cache = np.array([vocabulary.start]), _empty(decoder)
+        worst = max(worst, float(np.abs(given - states.numpy()).max()))
+        for _ in range(STEPS):
+            began = any(rows.shape[0] for rows in cache.values())
+            feeds = {"input_ids": tokens[:, -1:] if began else tokens, "encoder_hidden_states": given, **cache}
+            logits, *grown = decoder.run(None, feeds | {"use_cache_branch": np.array([began])})
+            cache = {n: new if new.shape[0] else old for (n, old), new in zip(cache.items(), grown, strict=True)}
+            expected = model.teach(Frames(states, frames.lengths), torch.from_numpy(tokens), handles)[0, -1].numpy()
+            said = logits[0, -1] > -1e8
+            worst = max(worst, float(np.abs(logits[0, -1] - expected)[said].max()))
+            tokens = np.concatenate([tokens, logits[:, -1:].argmax(-1)], axis=1)
+    if not worst < TOLERANCE:
+        raise ParityError(f"The graphs differ from PyTorch by {worst:.1e}: nothing was exported; please report it.")
+    return worst
+
+
+def _features(model: EncoderDecoder, waveform: Samples) -> np.ndarray:
+    """(1, mels, frames) of a window, as such programs compute them."""
+    assert isinstance(model.encoder.frontend, MelFrontend)
+    window = np.zeros((1, WINDOW_SAMPLES), np.float32)
+    window[0, : len(waveform)] = waveform[:WINDOW_SAMPLES]
+    frames = model.encoder.frontend.log_mel(torch.from_numpy(window), torch.tensor([WINDOW_SAMPLES]))
+    features: np.ndarray = frames.values.transpose(1, 2).numpy()
+    return features
+
+
+def _empty(decoder: Any) -> dict[str, np.ndarray]:
+    ports = [port for port in decoder.get_inputs() if port.name.startswith("past_key_values.")]
+    return {port.name: np.zeros((0, port.shape[1], 0, port.shape[3]), np.float32) for port in ports}

@@ -1,0 +1,233 @@
+"""A Whisper with its adaptation inside, as graphs in the shapes of optimum's export, for programs that know no Lect.
+
+The encoder takes log-mel features. The decoder is two graphs under one `If`: the first call reads all tokens and the
+encoder's states and gives every key and value, each later one reads a token and these. What the search would otherwise
+know is in the logits: tokens that are never said, and the language that the decoder is started with, which a program
+that asks for the language hears. It does not know files.
+"""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from engine.frontend import Frames, MelFrontend
+from engine.handles import Handles, KeyValue
+from engine.model import EncoderDecoder
+from engine.vocabulary import BOS, PAD, UNK, Vocabulary
+from exports.graphs import OPSET, Constants, attention
+
+FEATURE_FRAMES = 3000  # of a window of 30 s, which such programs always fill
+NEVER = -1e9  # finite, so that probabilities are numbers
+_BATCH, _TOKENS, _PAST = 2, 5, 3  # of the examples: sizes of 1 and equal ones would be kept as facts
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: EncoderDecoder, handles: Handles):
+        super().__init__()
+        self.encoder, self.handles = model.encoder, handles
+
+    def forward(self, input_features: Tensor) -> Tensor:
+        """(batch, mels, frames) -> (batch, frames / 2, dim)."""
+        values = input_features.transpose(1, 2)
+        assert isinstance(self.encoder.frontend, MelFrontend)
+        frames = self.encoder.frontend.convolved(Frames(values, _full(values)))
+        encoded: Frames = self.encoder(self.encoder.placed(frames), self.handles)
+        return encoded.values
+
+
+class _Decoder(nn.Module):
+    """What both branches share."""
+
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, model: EncoderDecoder, handles: Handles, vocabulary: Vocabulary):
+        super().__init__()
+        self.decoder, self.handles = model.decoder, handles
+        led = len(vocabulary.start) - 1  # tokens that follow the start, whatever was heard
+        scale, bias = torch.zeros(led + 1, 1), torch.full((led + 1, len(vocabulary)), NEVER)
+        bias[torch.arange(led), list(vocabulary.start[1:])] = 0.0
+        scale[led], bias[led] = 1.0, 0.0
+        bias[led, [BOS, PAD, UNK, *vocabulary.suppressed]] = NEVER
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", bias)
+
+    def said(self, logits: Tensor, position: Tensor | int) -> Tensor:
+        """Logits (batch, length, vocabulary) of the tokens from `position` on, as the search would have them."""
+        rows = (torch.arange(logits.shape[1]) + position).clamp(max=len(self.scale) - 1)
+        return logits * self.scale[rows] + self.bias[rows]
+
+    def without_prompt(self, layer: int, memory: KeyValue) -> list[Tensor]:
+        """A prompt stands in front of the cache at each call, and is no part of it."""
+        prompt = self.handles.decoder_prompts.get(layer)
+        return [rows if prompt is None else rows[:, :, len(prompt.key) :] for rows in memory]
+
+
+class _First(_Decoder):
+    def forward(self, input_ids: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, ...]:
+        """(batch, length), (batch, frames, dim) -> logits, then each layer's self and cross keys and values."""
+        encoded = Frames(encoder_hidden_states, _full(encoder_hidden_states))
+        past = self.decoder.past(len(input_ids), self.handles, encoder_hidden_states)
+        cross = self.decoder.cross(encoded, self.handles)
+        logits, grown = self.decoder(input_ids, 0, past, cross, self.handles)
+        layers = enumerate(zip(grown, cross[0], strict=True))
+        return self.said(logits, 0), *(
+            rows for layer, (own, heard) in layers for rows in (*self.without_prompt(layer, own), *heard)
+        )
+
+
+class _Later(_Decoder):
+    def forward(self, input_ids: Tensor, *memories: Tensor) -> tuple[Tensor, ...]:
+        """(batch, 1), each layer's self and cross keys and values -> logits, each layer's grown self ones."""
+        pairs = [KeyValue(*pair) for pair in zip(memories[::2], memories[1::2], strict=True)]
+        own, cross = pairs[::2], pairs[1::2]
+        position = own[0].key.shape[2]
+        prompts = [self.handles.decoder_prompts.get(layer) for layer in range(len(own))]
+        past = [
+            memory if prompt is None else prompt.rows(len(input_ids)).then(memory)
+            for prompt, memory in zip(prompts, own, strict=True)
+        ]
+        seen = torch.ones(1, 1, 1, 1, dtype=torch.bool)
+        logits, grown = self.decoder(input_ids, position, past, (cross, seen), self.handles)
+        return self.said(logits, position), *(
+            rows for layer, memory in enumerate(grown) for rows in self.without_prompt(layer, memory)
+        )
+
+
+def _full(values: Tensor) -> Tensor:
+    """(batch,) the length of each row: all of it."""
+    return torch.full((values.shape[0],), 1, dtype=torch.int64) * values.shape[1]
+
+
+def whisper_encoder(model: EncoderDecoder, constants: Constants) -> onnx.ModelProto:
+    """input_features (batch, mels, 3000) -> last_hidden_state; constants: the adaptation's tensors by input name."""
+    features = torch.randn(_BATCH, model.config.mels, FEATURE_FRAMES)
+    graph = _exported(_Encoder(model, Handles.from_tensors(constants)), [("input_features", features, {0: "batch"})],
+                      ["last_hidden_state"])  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+
+
+def whisper_decoder(model: EncoderDecoder, constants: Constants, vocabulary: Vocabulary) -> onnx.ModelProto:
+    """The merged decoder, named as optimum's: `use_cache_branch` chooses."""
+    handles, config = Handles.from_tensors(constants), model.config
+    tokens = ("input_ids", torch.full((_BATCH, _TOKENS), 7), {0: "batch", 1: "length"})
+    states = ("encoder_hidden_states", torch.randn(_BATCH, FEATURE_FRAMES // 2, config.dim), {0: "batch"})
+    caches = [
+        (f"past_key_values.{layer}.{stack}.{part}", torch.randn(_BATCH, config.heads, size, config.head_dim),
+         {0: "batch", 2: f"{stack}.length"})
+        for layer in range(config.decoder_layers)
+        for stack, size in (("decoder", _PAST), ("encoder", FEATURE_FRAMES // 2 + 1))
+        for part in KeyValue._fields
+    ]  # fmt: skip
+    outputs = ["logits", *(name.replace("past_key_values", "present") for name, *_ in caches)]
+    own = [name for name in outputs if ".encoder." not in name]
+    first = _exported(_First(model, handles, vocabulary), [tokens, states], outputs)
+    one = ("input_ids", tokens[1][:, :1], {0: "batch"})
+    later = _exported(_Later(model, handles, vocabulary), [one, *caches], own)
+    _give_nothing(later, outputs, config.heads, config.head_dim)
+    return _merged(first, later, [tokens, states, *caches], outputs, config.heads, config.head_dim)
+
+
+Example = tuple[str, Tensor, dict[int, str]]  # name, example, axis -> the size's name
+
+
+def _exported(module: nn.Module, inputs: Sequence[Example], outputs: list[str]) -> onnx.GraphProto:
+    shapes = [dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC) for _, _, dynamic in inputs]
+    plain = 1 if isinstance(module, _Later) else len(inputs)  # then come the tensors behind the star
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        warnings.simplefilter("ignore", FutureWarning)
+        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(example for _, example, _ in inputs),
+            input_names=[name for name, _, _ in inputs],
+            output_names=outputs,
+            dynamic_shapes=(*shapes[:plain], *([tuple(shapes[plain:])] if shapes[plain:] else [])),
+            opset_version=OPSET,
+            dynamo=True,
+            custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: attention},
+            verbose=False,
+        )
+        assert program is not None
+        program.save(Path(folder) / "graph.onnx")
+        graph = onnx.load(Path(folder) / "graph.onnx").graph
+    for node in graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    graph.ClearField("value_info")
+    return graph
+
+
+def _give_nothing(later: onnx.GraphProto, outputs: list[str], heads: int, head_dim: int) -> None:
+    """What was heard does not change: in its place later calls give nothing (no rows), as optimum's do."""
+    nothing = helper.make_tensor("nothing", TensorProto.FLOAT, [0, heads, 1, head_dim], [])
+    later.initializer.append(nothing)
+    given = {value.name: value for value in later.output}
+    del later.output[:]
+    for name in outputs:
+        if name not in given:
+            later.node.append(helper.make_node("Identity", ["nothing"], [name]))
+            given[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, [0, heads, 1, head_dim])
+        later.output.append(given[name])
+
+
+def _merged(
+    first: onnx.GraphProto,
+    later: onnx.GraphProto,
+    inputs: Sequence[Example],
+    outputs: list[str],
+    heads: int,
+    head_dim: int,
+) -> onnx.ModelProto:
+    weights: dict[bytes, onnx.TensorProto] = {}  # by content: the branches share them
+    branches = [_branch(graph, name, weights) for graph, name in ((first, "first"), (later, "later"))]
+    flag = helper.make_tensor_value_info("use_cache_branch", TensorProto.BOOL, [1])
+    given = [_port(name, example, dynamic) for name, example, dynamic in inputs]
+    made = [
+        helper.make_tensor_value_info(
+            name,
+            TensorProto.FLOAT,
+            ["batch", "length", None] if name == "logits" else [f"{name}.batch", heads, f"{name}.length", head_dim],
+        )
+        for name in outputs
+    ]
+    chosen = helper.make_node("If", ["use_cache_branch"], outputs, then_branch=branches[1], else_branch=branches[0])
+    graph = helper.make_graph([chosen], "whisper_decoder", [*given, flag], made, [*weights.values()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8, producer_name="lect")
+
+
+def _branch(graph: onnx.GraphProto, prefix: str, weights: dict[bytes, onnx.TensorProto]) -> onnx.GraphProto:
+    names = {value.name: value.name for value in graph.input} | {"": ""}
+    for tensor in graph.initializer:
+        content = b"%d %r " % (tensor.data_type, list(tensor.dims)) + onnx.numpy_helper.to_array(tensor).tobytes()
+        shared = weights.setdefault(content, tensor)
+        if shared is tensor:
+            shared_name = f"weight.{len(weights)}"
+            names[tensor.name], tensor.name = shared_name, shared_name
+        else:
+            names[tensor.name] = shared.name
+    for number, node in enumerate(graph.node):
+        node.name = f"{prefix}/{number}"
+        for ports in (node.input, node.output):
+            ports[:] = [names.get(name, f"{prefix}/{name}") for name in ports]
+    made = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in graph.output]
+    for value in made:
+        value.name = names.get(value.name, f"{prefix}/{value.name}")
+        for dimension in value.type.tensor_type.shape.dim:
+            dimension.ClearField("dim_param")
+    return helper.make_graph(list(graph.node), prefix, [], made)
+
+
+def _port(name: str, example: Tensor, dynamic: dict[int, str]) -> onnx.ValueInfoProto:
+    kind = TensorProto.INT64 if example.dtype == torch.int64 else TensorProto.FLOAT
+    shape = [dynamic.get(axis, size) for axis, size in enumerate(example.shape)]
+    if name.startswith("past_key_values."):
+        shape[0], shape[2] = f"{name}.batch", f"{name}.length"  # of no rows before the first call
+    return helper.make_tensor_value_info(name, kind, shape)
