@@ -8,9 +8,12 @@ ends it. It keeps no sound.
 import argparse
 import contextlib
 import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,11 +65,28 @@ def run(args: argparse.Namespace) -> int:
 
         name = args.microphone
         blocks = microphone(int(name) if name and name.isdecimal() else name, shown.tell)
-    with contextlib.suppress(KeyboardInterrupt):  # how a person ends it
-        for event in live(runtime, blocks):
+    with _until_ctrl_c() as ended:
+        for event in live(runtime, takewhile(lambda _: not ended.is_set(), blocks)):
             shown.event(event)
     shown.clear()
     return 0
+
+
+@contextlib.contextmanager
+def _until_ctrl_c() -> Iterator[threading.Event]:
+    """Ctrl-C ends what is inside, at once or, where Python drops its exception (in a finaliser), by the event."""
+    ended = threading.Event()
+
+    def end(*_: object) -> None:
+        ended.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield ended
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Screen:
