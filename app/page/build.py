@@ -9,7 +9,7 @@ from app.page.shared import Page
 
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
 UPLOADS_KEPT_S = 24 * 3600
-SCRIPTS = ("/words.js", "/page/page.js", "/page/ticks.js", "/page/recorder.js")
+SCRIPTS = ("/words.js", "/page/events.js", "/page/page.js", "/page/ticks.js", "/page/recorder.js")
 HEAD = '<link rel="icon" href="/page/icon.svg">' + "".join(f'<script src="{address}"></script>' for address in SCRIPTS)
 # A window remembers its own project, so that two windows may have two and a reload finds it again.
 REMEMBERED = '() => sessionStorage.getItem("lect-project") || ""'

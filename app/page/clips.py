@@ -9,7 +9,7 @@ from app.commands.check import report_on
 from app.commands.split import describe
 from app.page import clip_list, pictures, report
 from app.page.clip_list import PAGE
-from app.page.events import bind, bind_pick, html_block
+from app.page.events import bind, bind_pick, html_block, in_turn
 from app.page.header import show as header
 from app.page.markup import card, empty, notice, player, text
 from app.page.shared import Page, opened
@@ -28,6 +28,7 @@ ACTIONS: dict[str, Callable[[Project, list[int], str], None]] = {
     "delete": lambda project, ids, value: project.delete(ids),
 }
 # The last input is what is ticked in the browser.
+IN_TURN = in_turn("clips")
 WITH_TICKED = "(...given) => [...given.slice(0, -1), window.lectTicked()]"
 
 
@@ -75,19 +76,19 @@ def build(page: Page) -> None:
     def filtered(folder: str, wanted: str, kind: str, by: str, request: gr.Request) -> tuple[Any, ...]:
         return show(folder, wanted, kind, by, 0, request)
 
-    bind(tab.select, show, look, listing)
-    bind(tab.select, entered, [page.project], [*detail, said, told])
+    bind(tab.select, show, look, listing, **IN_TURN)
+    bind(tab.select, entered, [page.project], [*detail, said, told], **IN_TURN)
     for narrowed in (search.change, which.change, order.change):
-        bind(narrowed, filtered, look[:-1], listing, trigger_mode="always_last")
-    picked = bind_pick(rows, pick, look, [*listing, *detail, page.tabs])
+        bind(narrowed, filtered, look[:-1], listing, trigger_mode="always_last", **IN_TURN)
+    picked = bind_pick(rows, pick, look, [*listing, *detail, page.tabs], **IN_TURN)
     picked.then(None, [], [], js='() => window.lectShow("#clip")', api_visibility="private")
-    bind_pick(told, pick, look, [*listing, *detail, page.tabs])
-    bind(save.click, change, [*look, chosen, words, speaker, side, used], changed)
-    bind(delete.click, remove, [*look, chosen], changed)
-    bind(undo.click, take_back, [*look, chosen], changed)
-    bind(split.click, assign, [*look, chosen], changed)
+    bind_pick(told, pick, look, [*listing, *detail, page.tabs], **IN_TURN)
+    bind(save.click, change, [*look, chosen, words, speaker, side, used], changed, **IN_TURN)
+    bind(delete.click, remove, [*look, chosen], changed, **IN_TURN)
+    bind(undo.click, take_back, [*look, chosen], changed, **IN_TURN)
+    bind(split.click, assign, [*look, chosen], changed, **IN_TURN)
     for name, button, value in bulk:
-        bind(button.click, acting(name), [*look, chosen, value, ticked], changed, js=WITH_TICKED)
+        bind(button.click, acting(name), [*look, chosen, value, ticked], changed, js=WITH_TICKED, **IN_TURN)
     bind(check.expand, check_set, [page.project], [told], show_progress="minimal")
 
 

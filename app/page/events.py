@@ -35,9 +35,15 @@ def bind(
     outputs: Sequence[Any] = (),
     **options: Any,
 ) -> Any:
-    """Calls `function` on an event. No handler waits for another, and none is offered as an API."""
+    """Calls `function` on an event. No handler waits for another but `in_turn`, and none is offered as an API."""
     fixed = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
     return trigger(answering(function), list(inputs), list(outputs), **fixed | options)
+
+
+def in_turn(step: str) -> dict[str, Any]:
+    """Options of `bind` for handlers that fill one view: they run in the order of their events, for an older answer
+    that comes late would stay on the page in place of the newer one."""
+    return {"concurrency_id": step, "concurrency_limit": 1}
 
 
 def answering(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ import gradio as gr
 from app.commands.check import ENOUGH_MINUTES
 from app.output import duration
 from app.page import pictures, sentences, soundcard
-from app.page.events import bind, bind_pick, html_block
+from app.page.events import bind, bind_pick, html_block, in_turn
 from app.page.markup import empty, meter, notice, play, speech, text
 from app.page.sentences import Standing
 from app.page.shared import Page, opened
@@ -22,6 +22,7 @@ from engine.errors import UsageError
 from engine.quality import Quality, measure, usable
 
 # What can be said about a take: the verdict's key in the catalogue, and how the notice is coloured.
+IN_TURN = in_turn("record")
 KIND = {"good": "good", "empty": "bad", "too short": "bad", "too long": "bad"}
 KEYS = (("R", "record"), ("P", "play"), ("K", "keep"), ("S", "skip"), ("← →", "move"), ("G", "gap"))  # page.js has them
 
@@ -73,16 +74,18 @@ def build(page: Page) -> None:
     view = [prompt, studio, progress, at]
     fresh = [*view, verdict, take, keep]
     where = [page.project, speaker, at]
-    bind(tab.select, show_first_gap, [page.project, speaker], view)
-    bind(speaker.change, show_first_gap, [page.project, speaker], view)
-    bind(upload.upload, judge, [upload], [verdict, take, keep])
-    bind(device.take.change, judge, [device.take], [verdict, take, keep])
-    bind(source.input, use_source, [source], [browser, device.column, device.told, device.list, device.start])
-    bind(keep.click, keep_take, [*where, take], [*fresh, page.header])
-    bind(skip.click, skip_sentence, [*where, reason], [*fresh, reason])
-    bind(add.click, add_typed, [page.project, speaker, typed], [typed, told, *view])
-    bind(files.upload, add_file, [page.project, speaker, files], [told, *view])
-    bind_pick(prompt, pick, where, [page.tabs, page.header, *fresh])
+    bind(tab.select, show_first_gap, [page.project, speaker], view, **IN_TURN)
+    bind(speaker.change, show_first_gap, [page.project, speaker], view, **IN_TURN)
+    bind(upload.upload, judge, [upload], [verdict, take, keep], **IN_TURN)
+    bind(device.take.change, judge, [device.take], [verdict, take, keep], **IN_TURN)
+    bind(
+        source.input, use_source, [source], [browser, device.column, device.told, device.list, device.start], **IN_TURN
+    )
+    bind(keep.click, keep_take, [*where, take], [*fresh, page.header], **IN_TURN)
+    bind(skip.click, skip_sentence, [*where, reason], [*fresh, reason], **IN_TURN)
+    bind(add.click, add_typed, [page.project, speaker, typed], [typed, told, *view], **IN_TURN)
+    bind(files.upload, add_file, [page.project, speaker, files], [told, *view], **IN_TURN)
+    bind_pick(prompt, pick, where, [page.tabs, page.header, *fresh], **IN_TURN)
     _moves(back, forward, gap, where, fresh)
 
 
@@ -99,7 +102,7 @@ def _moves(back: gr.Button, forward: gr.Button, gap: gr.Button, where: list[Any]
         return move(folder, speaker, len(standing.sentences) if found is None else found, request)
 
     for button, function in ((back, go_back), (forward, go_on), (gap, to_gap)):
-        bind(button.click, function, where, fresh)
+        bind(button.click, function, where, fresh, **IN_TURN)
 
 
 def show_first_gap(folder: str, speaker: str, request: gr.Request) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.output import duration, percent
 from app.page.diff import confusions, marked
-from app.page.events import bind, bind_pick, html_block
+from app.page.events import bind, bind_pick, html_block, in_turn
 from app.page.markup import card, empty, figure_of, notice, play, speech, table, text
 from app.page.shared import Page, opened
 from app.page.texts import Say, label, words_for
@@ -18,6 +18,7 @@ SPLITS = ("test", "dev")
 BEFORE = ""  # in place of another run's number: the backbone before any training
 SHOWN = 40  # clips
 CONFUSED = 14
+IN_TURN = in_turn("results")
 KIND = {"better": "good", "worse": "bad", "mixed": "warn", "unclear": "warn"}
 ID_LENGTH = 16  # of a clip's hash, as scores name clips
 
@@ -45,14 +46,14 @@ def build(page: Page) -> None:
 
     view = [summary, rows, editor]
     chosen = [page.project, run, split, against]
-    bind(tab.select, show, chosen[:-1], [run, against, *view])
-    bind(run.input, show, chosen[:-1], [run, against, *view])
+    bind(tab.select, show, chosen[:-1], [run, against, *view], **IN_TURN)
+    bind(run.input, show, chosen[:-1], [run, against, *view], **IN_TURN)
     for changed in (split.input, against.input):
-        bind(changed, compare, chosen, view)
+        bind(changed, compare, chosen, view, **IN_TURN)
     # The field stands above the list, and comes into view by being ready to be typed in.
-    picked = bind_pick(rows, choose, [page.project], [editor, words, fixing])
+    picked = bind_pick(rows, choose, [page.project], [editor, words, fixing], **IN_TURN)
     picked.then(None, [], [], js='() => window.lectFocus("#fix-label")', api_visibility="private")
-    bind(save.click, fix, [page.project, fixing, words], [editor])
+    bind(save.click, fix, [page.project, fixing, words], [editor], **IN_TURN)
     page.leads(summary)
 
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from app.output import duration
 from app.page import run_view, watch
-from app.page.events import bind, bind_pick, html_block
+from app.page.events import bind, bind_pick, html_block, in_turn
 from app.page.header import show as header
 from app.page.markup import card, chips, empty, notice, text
 from app.page.shared import Page, opened
@@ -24,6 +24,7 @@ from engine.store import Project
 POLL_S = 1.0
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune")
 EFFORTS = {"quick": "200", "usual": "", "long": "3000"}  # optimiser steps; "" is by the size of the set
+IN_TURN = in_turn("train")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # Fields of the expert drawer: an option of `lect train` each.
 EXPERT = (
@@ -56,16 +57,16 @@ def build(page: Page) -> None:
     view = [live, runs, start, stop, leave, resume, clock, shown, seen]
     choice = [page.project, *choices]
     at = [page.project, shown]
-    bind(tab.select, show, [page.project], [*view, choices[2]])
-    bind(start.click, begin, choice, [*view, said, page.header])
+    bind(tab.select, show, [page.project], [*view, choices[2]], **IN_TURN)
+    bind(start.click, begin, choice, [*view, said, page.header], **IN_TURN)
     bind(guess.click, tell_time, choice, [said])
-    bind(stop.click, end, at, [said])
-    bind(leave.click, step_back, at, view)
-    bind(resume.click, go_on, at, [*view, said])
+    bind(stop.click, end, at, [said], **IN_TURN)
+    bind(leave.click, step_back, at, view, **IN_TURN)
+    bind(resume.click, go_on, at, [*view, said], **IN_TURN)
     # What was under way when another run was chosen must not choose back, so a tick leaves `shown` alone.
     ticked = [each for each in view if each is not shown]
-    bind(clock.tick, tick, [*at, seen], [*ticked, page.header], trigger_mode="once")
-    bind_pick(runs, pick, [page.project], [*view, page.header])
+    bind(clock.tick, tick, [*at, seen], [*ticked, page.header], trigger_mode="once", **IN_TURN)
+    bind_pick(runs, pick, [page.project], [*view, page.header], **IN_TURN)
     page.leads(live)
 
 
