@@ -75,12 +75,13 @@ class Transcriber:
 
 def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
     """What came of each, in order, as soon as it is known. Raises LectError as opening a pack does."""
-    if args.jobs == 1 or len(jobs) < 2:
+    count = min(args.jobs or 1, len(jobs))
+    if count < 2:
         yield from map(Transcriber(args), jobs)
         return
-    args = argparse.Namespace(**{**vars(args), "threads": args.threads or max(1, (os.cpu_count() or 1) // args.jobs)})
+    args = argparse.Namespace(**{**vars(args), "threads": args.threads or max(1, (os.cpu_count() or 1) // count)})
     spawn = multiprocessing.get_context("spawn")  # ONNX Runtime's threads do not survive a fork
-    pool = ProcessPoolExecutor(min(args.jobs, len(jobs)), spawn, _begin, (args,))
+    pool = ProcessPoolExecutor(count, spawn, _begin, (args,))
     try:
         yield from pool.map(_work, jobs)
     except BrokenProcessPool as error:

@@ -6,6 +6,7 @@ speech is written by the pack that is surest of it, or with --all-packs by every
 """
 
 import argparse
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from app.options import positive
 from app.output import counted, duration, percent, print_beside, print_json, progress, remark
 from app.recordings import formats, outputs, recordings
 from app.runtimes import add_packs, add_runtime, add_speech, pack_names
-from app.transcribing import Job, Transcriber, work
+from app.transcribing import Done, Job, Transcriber, work
 from engine.errors import UsageError
 
+ENGINES = ("local", "ray")
 FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, trn, csv"
 
 
@@ -25,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_packs(parser)
     parser.add_argument("--all-packs", action="store_true", help="a text by every --pack, in files named after it")
     add_runtime(parser)
-    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help="recordings at once, in processes (1)")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="recordings at once (1; with Ray its cores)")
+    parser.add_argument("--engine", choices=ENGINES, default="local", help="ray: over a Ray cluster that is running")
     parser.add_argument("--hotwords", type=Path, metavar="FILE", help="words or phrases to prefer, one a line")
     parser.add_argument("--hotword-boost", type=float, default=1.0, metavar="X", help="how much, a token (1.0)")
     written = parser.add_argument_group("files of text")
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     todo = [job for job in jobs if job not in done]
     results, facts = list[dict[str, Any]](), {} if todo else Transcriber(args).facts
     with progress(args, len(todo), "transcribing", "file") as bar:
-        for one in work(args, todo):
+        for one in _workers(args)(args, todo):
             facts = facts or _told(args, one.facts)
             for result in one.results:
                 results.append(result)
@@ -64,6 +67,14 @@ def run(args: argparse.Namespace) -> int:
     if len(found) > 1:
         remark(args, summary(results, len(done)))
     return any("error" in result for result in results)
+
+
+def _workers(args: argparse.Namespace) -> Callable[[argparse.Namespace, Sequence[Job]], Iterator[Done]]:
+    if args.engine == "local":
+        return work
+    from app import cluster
+
+    return cluster.work
 
 
 def _is_done(job: Job) -> bool:
