@@ -4,6 +4,7 @@ Nothing else talks to it. When it ends, in whatever way, the project's next queu
 """
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,9 +15,13 @@ from engine.queue import start_next
 from engine.runs import EVENTS, run_training, stop_run
 from engine.store import Project
 
+NICENESS = 10  # so that the page answers at once while a training keeps every core busy
+
 
 def main(project_folder: str, run_id: str) -> int:
     """Trains one run; the exit code is 0 when it ended well."""
+    if hasattr(os, "setpriority"):  # not on Windows
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     project = Project.open(Path(project_folder))
     try:
         return _train(project, run_id)

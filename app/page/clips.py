@@ -76,8 +76,7 @@ def build(page: Page) -> None:
     def filtered(folder: str, wanted: str, kind: str, by: str, request: gr.Request) -> tuple[Any, ...]:
         return show(folder, wanted, kind, by, 0, request)
 
-    bind(tab.select, show, look, listing, **IN_TURN)
-    bind(tab.select, entered, [page.project], [*detail, said, told], **IN_TURN)
+    bind(tab.select, enter, look, [*listing, *detail, said, told], **IN_TURN)
     for narrowed in (search.change, which.change, order.change):
         bind(narrowed, filtered, look[:-1], listing, trigger_mode="always_last", **IN_TURN)
     picked = bind_pick(rows, pick, look, [*listing, *detail, page.tabs], **IN_TURN)
@@ -138,9 +137,9 @@ def _told(edit: Edit, say: Say) -> str:
     return f"{what} ({say('count_clips', count=len(edit.before))})"
 
 
-def entered(folder: str, request: gr.Request) -> tuple[Any, ...]:
-    """(detail…, said, report) when the step is opened."""
-    return *cleared(folder, words_for(request)), "", ""
+def enter(folder: str, search: str, which: str, order: str, start: int, request: gr.Request) -> tuple[Any, ...]:
+    """(listing…, detail…, said, report) when the step is opened; in one, or a quick click would be cleared away."""
+    return *show(folder, search, which, order, start, request), *cleared(folder, words_for(request)), "", ""
 
 
 def cleared(folder: str, say: Say) -> tuple[Any, ...]:
