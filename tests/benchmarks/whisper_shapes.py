@@ -38,6 +38,7 @@ def write_whisper(folder: Path, size: str) -> Path:
         end = decoder.embed_tokens.weight[END].normal_(std=config.init_std)  # it is padding too, and so all zeros
         decoder.embed_positions.weight[PROMPT - 1 + TOKENS] = 1000 * end / end.norm()
     generation = model.generation_config
+    generation._from_model_config = False  # or transformers makes it anew when it loads, without what follows
     generation.is_multilingual, generation.no_timestamps_token_id = True, names["<|notimestamps|>"]
     generation.lang_to_id = {name: index for name, index in names.items() if START < index <= START + LANGUAGES}
     generation.task_to_id = {task: names[f"<|{task}|>"] for task in ("translate", "transcribe")}
