@@ -118,6 +118,12 @@ class Project:
             found = [self._clip(row) for row in db.table("clips").rows_where(where, values, order_by="id")]
         return [clip for clip in found if clip.usable] if usable_only else found
 
+    def clip(self, clip_id: int) -> Clip | None:
+        """One clip, unless it is deleted or was never there."""
+        with self._connection() as db:
+            rows = db.table("clips").rows_where("trashed is null and id = ?", [clip_id])
+            return next(map(self._clip, rows), None)
+
     def trash(self) -> list[Clip]:
         """The deleted clips, the last deleted first."""
         with self._connection() as db:

@@ -220,7 +220,7 @@ def after(
 ) -> tuple[Any, ...]:
     """All of the step as it is after a change: (said, listing…, detail…, header)."""
     project, say = opened(folder), words_for(request)
-    there = any(clip.id == chosen for clip in project.clips())
+    there = project.clip(chosen) is not None
     detail = _detail(project, chosen, say) if there else cleared(folder, say)
     return said, *show(folder, search, which, order, start, request), *detail, header(folder, request)
 
@@ -232,7 +232,7 @@ def check_set(folder: str, request: gr.Request) -> str:
 
 def clip_of(project: Project, clip_id: int) -> Clip:
     """A clip by number. Raises UsageError when it is gone."""
-    found = next((clip for clip in project.clips() if clip.id == clip_id), None)
+    found = project.clip(clip_id)
     if found is None:
         raise UsageError("That clip is no longer there: choose another one.")
     return found

@@ -105,7 +105,7 @@ def add_routes(app: FastAPI) -> None:
 
     @app.get("/project/{key}/clip/{clip_id}")
     def clip(key: str, clip_id: int) -> FileResponse:
-        found = next((clip for clip in _project(key).clips() if clip.id == clip_id), None)
+        found = _project(key).clip(clip_id)
         return _file(found and found.path)
 
     @app.get("/project/{key}/pack/{number}")

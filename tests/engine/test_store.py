@@ -166,6 +166,7 @@ def test_deleted_clips_come_back(project: Project) -> None:
     one, two = keep(project, 1, speaker="anna", split="test"), keep(project, 2)
     project.delete([one.id])
     assert project.clips() == [two] and not one.path.exists()
+    assert project.clip(two.id) == two and project.clip(one.id) is None
     (trashed,) = project.trash()
     assert trashed.path.parent == project.folder / "trash" and intact(trashed)
     assert keep(project, 3).id == 3
