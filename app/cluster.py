@@ -26,31 +26,35 @@ class Worker:
     def __init__(self, args: argparse.Namespace, folder: str) -> None:
         self._args, self._folder, self._transcriber = args, folder, None
 
-    def work(self, job: Job) -> Done | LectError:
+    def work(self, job: Job) -> Done | LectError | OSError:
         """One recording. What a person can mend is handed over, for Ray would restart a worker that raises."""
         try:
             os.chdir(self._folder)  # names of files are as the person gave them
-            self._transcriber = self._transcriber or Transcriber(self._args)
         except OSError:
             return UsageError(f"A machine of the cluster does not see {self._folder}: share this folder with it.")
-        except LectError as error:
+        try:
+            self._transcriber = self._transcriber or Transcriber(self._args)
+        except (LectError, OSError) as error:
             return error
         return self._transcriber(job)
 
 
 def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
-    """What came of each, in order. Raises UsageError without Ray or a cluster, LectError as opening a pack does."""
+    """What came of each, in order. Raises UsageError without Ray or a cluster, else as opening a pack does."""
     ray = _connect()
     from ray.util import ActorPool
 
     threads = args.threads or 1
     args = argparse.Namespace(**{**vars(args), "threads": threads})
-    count = min(args.jobs or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads), len(jobs))
     remote = ray.remote(num_cpus=threads, max_restarts=RESTARTS, max_task_retries=RESTARTS)(Worker)
     try:
-        pool = ActorPool([remote.remote(args, os.getcwd()) for _ in range(count)])
+        # A worker more than the cluster has room for would wait for it for ever, with the recordings that it was given.
+        room = sum(int(node["Resources"].get("CPU", 0)) // threads for node in ray.nodes() if node["Alive"])
+        if not room:
+            raise UsageError(f"No machine of the cluster has {threads} cores: use fewer --threads.")
+        pool = ActorPool([remote.remote(args, os.getcwd()) for _ in range(min(args.jobs or room, room, len(jobs)))])
         for done in pool.map(lambda worker, job: worker.work.remote(job), jobs):
-            if isinstance(done, LectError):
+            if isinstance(done, Exception):
                 raise done
             yield done
     except ray.exceptions.RayActorError as error:

@@ -27,8 +27,8 @@ ACTIONS: dict[str, Callable[[Project, list[int], str], None]] = {
     "use": lambda project, ids, value: project.edit(ids, excluded=False),
     "delete": lambda project, ids, value: project.delete(ids),
 }
-# The last input is what is ticked in the browser.
 IN_TURN = in_turn("clips")
+# The last input is what is ticked in the browser.
 WITH_TICKED = "(...given) => [...given.slice(0, -1), window.lectTicked()]"
 
 

@@ -21,8 +21,8 @@ from engine.clips import Clip
 from engine.errors import UsageError
 from engine.quality import Quality, measure, usable
 
-# What can be said about a take: the verdict's key in the catalogue, and how the notice is coloured.
 IN_TURN = in_turn("record")
+# What can be said about a take: the verdict's key in the catalogue, and how the notice is coloured.
 KIND = {"good": "good", "empty": "bad", "too short": "bad", "too long": "bad"}
 KEYS = (("R", "record"), ("P", "play"), ("K", "keep"), ("S", "skip"), ("← →", "move"), ("G", "gap"))  # page.js has them
 

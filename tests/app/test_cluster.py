@@ -52,7 +52,7 @@ def without_times(told: Any) -> list[dict[str, Any]]:
 
 def test_the_cluster_writes_what_one_machine_does(lect: Lect, cluster: str, graphs: Path, sounds: Path) -> None:
     here = lect("transcribe", sounds, "--pack", graphs, "--json")
-    there = lect("transcribe", sounds, "--pack", graphs, "--json", "--engine", "ray")
+    there = lect("transcribe", sounds, "--pack", graphs, "--json", "--engine", "ray", "--jobs", 4)  # for 2 cores
     assert here.code == there.code == 1  # the letter is no sound
     assert without_times(here.json) == without_times(there.json)
 
@@ -92,5 +92,7 @@ def test_what_a_person_can_mend_is_one_sentence(
 ) -> None:
     command = ("transcribe", sounds, "--engine", "ray", "--pack")
     assert lect(*command, sounds / "letter.mp3").failed_with("letter.mp3")
+    assert lect(*command, graphs, "--threads", 9).failed_with("fewer --threads", code=2)
+    assert lect(*command, graphs, "--hotwords", sounds / "none.txt").failed_with("none.txt")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert lect(*command, graphs).failed_with("No Ray cluster answers", "ray start --head", code=2)
