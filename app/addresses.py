@@ -24,7 +24,8 @@ def listen(host: str, port: int | None, first: int) -> tuple[socket.socket, str]
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for candidate in [port] if port is not None else range(first, first + PORTS):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio sends at once; else each answer in parts waits 40 ms for the client's ACK.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name != "nt":  # there, it would share the port with whoever has it
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -22,7 +22,7 @@ def build_page(options: ServerOptions, first: str = "") -> gr.Blocks:
     with blocks:
         opened = gr.State("")
         told = gr.Textbox(visible="hidden", elem_id="told")
-        line = html_block(elem_id="header", picks=True)
+        line = html_block(elem_id="header")
 
         def open_first(remembered: str) -> tuple[str, str]:
             known = [str(folder) for folder in recent.recent()]

@@ -41,10 +41,7 @@ def listed(project: Project, clips: list[Clip], total: int, start: int, query: s
     count = say("clips_count", found=len(clips), total=say("count_clips", count=total))
     every = say("clips_tick_all", clips=say("count_clips", count=len(clips)))
     head = f'<label><input type="checkbox" value="{ALL}:{text(query)}"> {text(every)}</label>' if clips else ""
-    return (
-        f'<p class="muted list-head">{head}<span>{text(count)}</span></p>'
-        f'<ul class="rows">{rows}</ul>{_pages(len(clips), start, say)}'
-    )
+    return f'<p class="muted list-head">{head}<span>{text(count)}</span></p><ul class="rows">{rows}</ul>'
 
 
 def kinds() -> list[tuple[Any, str]]:
@@ -81,7 +78,7 @@ def _row(project: Project, clip: Clip, say: Say) -> str:
     tick = f'<input type="checkbox" value="{clip.id}" aria-label="{text(say("clips_tick"))}: {text(clip.text)}">'
     return (
         f'<li class="{"out" if clip.excluded else ""}">{tick}{play(project.folder, clip, say("play"))}'
-        f'<button class="clip" data-pick="clip:{clip.id}">{speech(clip.text)}'
+        f'<button class="clip" data-pick="{clip.id}">{speech(clip.text)}'
         f'<span class="muted">{text(_facts(clip, say))}</span></button></li>'
     )
 
@@ -94,9 +91,10 @@ def _facts(clip: Clip, say: Say) -> str:
     return " · ".join(facts + ([say("word_" + verdict.replace(" ", "_"))] if verdict != "good" else []))
 
 
-def _pages(count: int, start: int, say: Say) -> str:
+def pages(count: int, start: int, say: Say) -> str:
+    """The way to the pages before and after; nothing while all fits on one."""
     buttons = [
-        f'<button class="act" data-pick="page:{at}">{text(say(key))}</button>'
+        f'<button class="act" data-pick="{at}">{text(say(key))}</button>'
         for key, at, there in (
             ("previous", start - PAGE, start > 0),
             ("next", start + PAGE, start + PAGE < count),

@@ -52,6 +52,7 @@ def build(page: Page) -> None:
                     undo = gr.Button(label("clips_undo"), elem_id="undo", interactive=False)
                     split = gr.Button(label("clips_split"), elem_id="split")
                 rows = html_block(elem_id="clips", picks=True)
+                pages = html_block(elem_id="pages", picks=True)
                 bulk, ticked = _bulk()
             with gr.Column(scale=2, min_width=300):
                 said = html_block(elem_id="clips-said")
@@ -69,7 +70,7 @@ def build(page: Page) -> None:
                         delete = gr.Button(label("clips_delete"), variant="stop", elem_id="delete-clip")
 
     look = [page.project, search, which, order, start]
-    listing = [rows, undo, start]
+    listing = [rows, pages, undo, start]
     detail = [view, editor, words, speaker, side, used, chosen]
     changed = [said, *listing, *detail, page.header]
 
@@ -79,9 +80,10 @@ def build(page: Page) -> None:
     bind(tab.select, enter, look, [*listing, *detail, said, told], **IN_TURN)
     for narrowed in (search.change, which.change, order.change):
         bind(narrowed, filtered, look[:-1], listing, trigger_mode="always_last", **IN_TURN)
-    picked = bind_pick(rows, pick, look, [*listing, *detail, page.tabs], **IN_TURN)
+    bind_pick(pages, turn, look[:-1], listing, **IN_TURN)
+    picked = bind_pick(rows, pick, [page.project], detail, **IN_TURN)
     picked.then(None, [], [], js='() => window.lectShow("#clip")', api_visibility="private")
-    bind_pick(told, pick, look, [*listing, *detail, page.tabs], **IN_TURN)
+    bind_pick(told, pick, [page.project], detail, **IN_TURN)
     bind(save.click, change, [*look, chosen, words, speaker, side, used], changed, **IN_TURN)
     bind(delete.click, remove, [*look, chosen], changed, **IN_TURN)
     bind(undo.click, take_back, [*look, chosen], changed, **IN_TURN)
@@ -111,17 +113,18 @@ def _bulk() -> tuple[list[tuple[str, gr.Button, Any]], gr.Textbox]:
 
 
 def show(folder: str, search: str, which: str, order: str, start: int, request: gr.Request) -> tuple[Any, ...]:
-    """(rows, undo button, start)."""
+    """(rows, pages, undo button, start)."""
     say = words_for(request)
     if not folder:
-        return empty(say("no_project"), say("tab_project"), "tab:project"), gr.Button(interactive=False), 0
+        return empty(say("no_project"), say("tab_project"), "project"), "", gr.Button(interactive=False), 0
     project = opened(folder)
     everything, undo = project.clips(), _undo_button(project.last_edit(), say)
     if not everything:
-        return empty(say("clips_none"), say("tab_record"), "tab:record"), undo, 0
+        return empty(say("clips_none"), say("tab_record"), "record"), "", undo, 0
     clips = clip_list.found(everything, search, which, order)
     start = min(start, max(0, len(clips) - 1) // PAGE * PAGE)
-    return clip_list.listed(project, clips, len(everything), start, f"{which} {search}", say), undo, start
+    rows = clip_list.listed(project, clips, len(everything), start, f"{which} {search}", say)
+    return rows, clip_list.pages(len(clips), start, say), undo, start
 
 
 def _undo_button(edit: Edit | None, say: Say) -> gr.Button:
@@ -148,17 +151,14 @@ def cleared(folder: str, say: Say) -> tuple[Any, ...]:
     return hint, gr.Column(visible=False), "", "", "", True, 0
 
 
-def pick(
-    value: str, folder: str, search: str, which: str, order: str, start: int, request: gr.Request
-) -> tuple[Any, ...]:
-    """A click: on a clip, on the pages of the list, or on the way to another step."""
-    kind, _, name = value.partition(":")
-    listing, detail = [gr.skip()] * 3, [gr.skip()] * 7
-    if kind == "tab":
-        return *listing, *detail, gr.Tabs(selected=name)
-    if kind == "page":
-        return *show(folder, search, which, order, int(name), request), *detail, gr.skip()
-    return *listing, *_detail(opened(folder), int(name), words_for(request)), gr.skip()
+def turn(value: str, folder: str, search: str, which: str, order: str, request: gr.Request) -> tuple[Any, ...]:
+    """Another page of the list: value is the number of its first clip."""
+    return show(folder, search, which, order, int(value), request)
+
+
+def pick(value: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """A click on a clip. It answers with the clip alone: each further output costs the browser milliseconds."""
+    return _detail(opened(folder), int(value), words_for(request))
 
 
 def change(

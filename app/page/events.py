@@ -36,8 +36,16 @@ def bind(
     **options: Any,
 ) -> Any:
     """Calls `function` on an event. No handler waits for another but `in_turn`, and none is offered as an API."""
-    fixed = {"api_visibility": "private", "concurrency_limit": None, "show_progress": "hidden"}
-    return trigger(answering(function), list(inputs), list(outputs), **fixed | options)
+    fixed = {"api_visibility": "private", "concurrency_limit": None}
+    hidden = {} if "show_progress" in options else _without_progress([*inputs, *outputs])
+    return trigger(answering(function), list(inputs), list(outputs), **fixed | hidden | options)
+
+
+def _without_progress(used: list[Any]) -> dict[str, Any]:
+    """Options of an event whose progress is not shown. Hidden or not, at every event Gradio's page tells each component
+    that any event so far has shown progress on (25 ms a click); a State has no place on the page to be told."""
+    nowhere = next((one for one in used if isinstance(one, gr.State)), None)
+    return {"show_progress": "hidden", "show_progress_on": nowhere}
 
 
 def in_turn(step: str) -> dict[str, Any]:

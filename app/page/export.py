@@ -46,16 +46,14 @@ def build(page: Page) -> None:
                     )
                     verdict = html_block(elem_id="verify-told")
             with gr.Column(scale=3, min_width=320):
-                made = html_block(elem_id="export-made", picks=True)
-                packs = html_block(elem_id="packs", picks=True)
+                made = html_block(elem_id="export-made")
+                packs = html_block(elem_id="packs")
 
     told = [made, packs, page.header]
     bind(tab.select, show, [page.project], [run, name, made, packs])
     bind(form.input, choose_form, [form], [words, numbers])
     bind(make.click, export, [page.project, run, form, numbers, name, licence, notes], told)
     bind(stranger.upload, verify, [stranger], [verdict])
-    page.leads(made)
-    page.leads(packs)
 
 
 def _card_fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:

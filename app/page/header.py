@@ -20,7 +20,6 @@ def connect(page: Page) -> None:
     """Fills the line whenever a step is opened or the project changes."""
     for trigger in (page.loaded.then, page.project.change, page.tabs.select):
         bind(trigger, show, [page.project], [page.header])
-    page.leads(page.header)
 
 
 def show(folder: str, request: gr.Request) -> str:
@@ -36,11 +35,11 @@ def show(folder: str, request: gr.Request) -> str:
 
 def _told(project: Project, say: Say) -> str:
     clips = project.clips()
-    pick, words = next_step(project, len(clips), say)
+    step, words = next_step(project, len(clips), say)
     count = say("count_clips", count=len(clips))
     facts = say("header_facts", clips=count, length=duration(sum(clip.seconds for clip in clips)))
     told = text(f"{languages.shown(project.language)} · {facts}")
-    return _line(f'<b>{text(project.name)}</b><span class="muted">{told}</span>' + onward(words, pick, "act"))
+    return _line(f'<b>{text(project.name)}</b><span class="muted">{told}</span>' + onward(words, step, "act"))
 
 
 def _line(inside: str) -> str:

@@ -29,9 +29,9 @@ def speech(spoken: str) -> str:
     return f'<bdi class="speech">{text(spoken)}</bdi>'
 
 
-def empty(sentence: str, button: str = "", pick: str = "") -> str:
-    """What a step shows while there is nothing to show."""
-    action = f'<button class="act primary" data-pick="{text(pick)}">{text(button)}</button>' if button else ""
+def empty(sentence: str, button: str = "", step: str = "") -> str:
+    """What a step shows while there is nothing to show; step: where the button leads."""
+    action = f'<button class="act primary" data-step="{step}">{text(button)}</button>' if button else ""
     return f'<div class="empty"><p>{text(sentence)}</p>{action}</div>'
 
 
@@ -99,10 +99,10 @@ def player(folder: Path, clip: Clip) -> str:
     return f'<audio controls preload="none" src="{address(folder, clip)}"></audio>'
 
 
-def onward(words: str, pick: str, kind: str = "act primary") -> str:
-    """A button that leads to another step."""
+def onward(words: str, step: str, kind: str = "act primary") -> str:
+    """A button that leads to another step; page.js opens it."""
     arrow = '<span class="arrow" aria-hidden="true">→</span>'
-    return f'<button class="{kind}" data-pick="{text(pick)}">{text(words)} {arrow}</button>'
+    return f'<button class="{kind}" data-step="{step}">{text(words)} {arrow}</button>'
 
 
 def label(name: str, body: str) -> str:

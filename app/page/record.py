@@ -85,7 +85,7 @@ def build(page: Page) -> None:
     bind(skip.click, skip_sentence, [*where, reason], [*fresh, reason], **IN_TURN)
     bind(add.click, add_typed, [page.project, speaker, typed], [typed, told, *view], **IN_TURN)
     bind(files.upload, add_file, [page.project, speaker, files], [told, *view], **IN_TURN)
-    bind_pick(prompt, pick, where, [page.tabs, page.header, *fresh], **IN_TURN)
+    bind_pick(prompt, pick, where, [page.header, *fresh], **IN_TURN)
     _moves(back, forward, gap, where, fresh)
 
 
@@ -109,7 +109,7 @@ def show_first_gap(folder: str, speaker: str, request: gr.Request) -> tuple[Any,
     """At the first sentence that this speaker has not recorded."""
     say = words_for(request)
     if not folder:
-        return empty(say("no_project"), say("tab_project"), "tab:project"), gr.skip(), "", 0
+        return empty(say("no_project"), say("tab_project"), "project"), gr.skip(), "", 0
     standing = sentences.standing(opened(folder), speaker.strip())
     gap = standing.first_gap(0) if standing.sentences else None
     return _view(folder, speaker, standing, len(standing.sentences) if gap is None else gap, say)
@@ -183,18 +183,16 @@ def add_file(folder: str, speaker: str, path: str, request: gr.Request) -> tuple
 
 
 def pick(value: str, folder: str, speaker: str, at: int, request: gr.Request) -> tuple[Any, ...]:
-    """What the buttons in the sentence's frame do: open another step; delete a take that was kept, or bring it back."""
+    """What the buttons in the sentence's frame do: delete a take that was kept, or bring it back."""
     from app.page.header import show as header
 
     kind, _, name = value.partition(":")
-    if kind == "tab":
-        return gr.Tabs(selected=name), *[gr.skip()] * 8
     project, take = opened(folder), int(name)
     project.delete([take]) if kind == "delete" else project.restore([take])
     deleted = take if kind == "delete" else 0
     standing = sentences.standing(project, speaker.strip())
     view = _view(folder, speaker, standing, at, words_for(request), deleted)
-    return gr.skip(), header(folder, request), *view, *_no_take()
+    return header(folder, request), *view, *_no_take()
 
 
 def _add(folder: str, speaker: str, text_of_file: str, request: gr.Request) -> tuple[Any, ...]:
@@ -220,7 +218,7 @@ def _view(folder: str, speaker: str, standing: Standing, at: int, say: Say, dele
     if at >= len(wanted):
         done = f'<div class="empty done"><p>{text(say("record_done"))}</p>'
         links = (("train", "tab_train"), ("clips", "tab_clips"))
-        done += "".join(f'<button class="act" data-pick="tab:{name}">{text(say(key))}</button>' for name, key in links)
+        done += "".join(f'<button class="act" data-step="{name}">{text(say(key))}</button>' for name, key in links)
         return done + "</div>", gr.Column(visible=False), progress, len(wanted)
     shown = _prompt(standing, at, say) + _takes(Path(folder), standing, at, say, deleted)
     return shown, gr.Column(visible=True), progress, at

@@ -51,7 +51,7 @@ def _problems(report: Report, say: Say) -> str:
     if not report.problems:
         return ""
     rows = [
-        (f'<button class="link" data-pick="clip:{p.clip}">{p.clip}</button>', speech(p.label), text(p.why))
+        (f'<button class="link" data-pick="{p.clip}">{p.clip}</button>', speech(p.label), text(p.why))
         for p in report.problems[:PROBLEMS]
     ]
     title = say("report_problems", clips=say("count_clips", count=len(report.problems)))

@@ -37,7 +37,7 @@ def build(page: Page) -> None:
                 min_width=160,
             )
             against = gr.Dropdown([], label=label("results_against"), elem_id="result-against", min_width=160)
-        summary = html_block(elem_id="summary", picks=True)
+        summary = html_block(elem_id="summary")
         with gr.Column(visible=False, elem_id="fix") as editor:
             with gr.Row(elem_classes="inline"):
                 words = gr.Textbox("", label=label("results_fix"), elem_id="fix-label", elem_classes="speech", scale=4)
@@ -54,7 +54,6 @@ def build(page: Page) -> None:
     picked = bind_pick(rows, choose, [page.project], [editor, words, fixing], **IN_TURN)
     picked.then(None, [], [], js='() => window.lectFocus("#fix-label")', api_visibility="private")
     bind(save.click, fix, [page.project, fixing, words], [editor], **IN_TURN)
-    page.leads(summary)
 
 
 def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tuple[Any, ...]:

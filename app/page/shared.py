@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.events import bind, bind_pick
+from app.page.events import bind
 from engine.errors import UsageError
 from engine.store import Project
 
@@ -25,10 +25,6 @@ class Page:
     def fills(self, tab: gr.Tab, function: Callable[..., Any], outputs: Sequence[Any]) -> None:
         """Calls `function(project, request)` whenever the tab is opened."""
         bind(tab.select, function, [self.project], outputs)
-
-    def leads(self, block: gr.HTML) -> None:
-        """Lets the buttons of an HTML block open other tabs: data-pick is a tab's id."""
-        bind_pick(block, lambda name, request: gr.Tabs(selected=name), [], [self.tabs])
 
 
 def opened(folder: str) -> Project:

@@ -25,6 +25,7 @@ POLL_S = 1.0
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune")
 EFFORTS = {"quick": "200", "usual": "", "long": "3000"}  # optimiser steps; "" is by the size of the set
 IN_TURN = in_turn("train")
+IDLE = "idle"  # how the runs stand when none is shown
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # Fields of the expert drawer: an option of `lect train` each.
 EXPERT = (
@@ -38,6 +39,7 @@ def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_train"), id="train") as tab:
         shown, seen = gr.State(""), gr.State("")  # a run's number; it again, and how all runs stood, as last shown
+        now = gr.State("")  # the same as `seen`, as the clock last found it
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 choices = _choices()
@@ -47,7 +49,7 @@ def build(page: Page) -> None:
                 said = html_block(elem_id="train-said")
                 runs = html_block(elem_id="runs", picks=True)
             with gr.Column(scale=3, min_width=320, elem_classes="first"):
-                live = html_block(elem_id="live", picks=True)
+                live = html_block(elem_id="live")
                 with gr.Row():
                     stop = gr.Button(label("train_stop"), variant="stop", elem_id="stop", visible=False)
                     leave = gr.Button(label("train_leave"), elem_id="leave", visible=False)
@@ -63,11 +65,11 @@ def build(page: Page) -> None:
     bind(stop.click, end, at, [said], **IN_TURN)
     bind(leave.click, step_back, at, view, **IN_TURN)
     bind(resume.click, go_on, at, [*view, said], **IN_TURN)
-    # What was under way when another run was chosen must not choose back, so a tick leaves `shown` alone.
-    ticked = [each for each in view if each is not shown]
-    bind(clock.tick, tick, [*at, seen], [*ticked, page.header], trigger_mode="once", **IN_TURN)
+    # Every output costs the browser milliseconds, so a tick has but two. The rest is filled when a run's state changes;
+    # what was under way when another run was chosen must not choose back, so that leaves `shown` alone.
+    bind(clock.tick, tick, [*at, seen], [live, now], trigger_mode="once", **IN_TURN)
+    bind(now.change, refresh, at, [*(each for each in view if each is not shown), page.header], **IN_TURN)
     bind_pick(runs, pick, [page.project], [*view, page.header], **IN_TURN)
-    page.leads(live)
 
 
 def _choices() -> list[Any]:
@@ -157,15 +159,20 @@ def go_on(folder: str, run_id: str, request: gr.Request) -> tuple[Any, ...]:
     return *_view(project, run_id, words_for(request)), ""
 
 
-def tick(folder: str, run_id: str, seen: str, request: gr.Request) -> tuple[Any, ...]:
-    """What has changed since; the clock stops when no run is under way."""
+def tick(folder: str, run_id: str, seen: str, request: gr.Request) -> tuple[Any, Any]:
+    """The progress, and how all runs stand now when that has changed since it was shown."""
+    if not (folder and run_id):
+        return gr.skip(), IDLE
+    views = _looks(opened(folder))
+    standing = _standing(views, run_id)
+    return run_view.live(_chosen(views, run_id), words_for(request)), gr.skip() if standing == seen else standing
+
+
+def refresh(folder: str, run_id: str, request: gr.Request) -> tuple[Any, ...]:
+    """All of the step but which run is shown; the clock stops when no run is under way."""
     if not (folder and run_id):
         return *[gr.skip()] * 6, gr.Timer(active=False), *[gr.skip()] * 2
-    project, say = opened(folder), words_for(request)
-    views = _looks(project)
-    if _standing(views, run_id) == seen:  # then nothing but the progress has changed
-        return run_view.live(_chosen(views, run_id), say), *[gr.skip()] * 8
-    *parts, _, standing = _view(project, run_id, say)
+    *parts, _, standing = _view(opened(folder), run_id, words_for(request))
     return *parts, standing, header(folder, request)
 
 

@@ -41,7 +41,7 @@ def build(page: Page) -> None:
                 go = gr.Button(label("transcribe_go"), variant="primary", elem_id="transcribe-go")
                 other, beside, *rest = _more()
             with gr.Column(scale=3, min_width=320):
-                told = html_block(elem_id="transcribed", picks=True)
+                told = html_block(elem_id="transcribed")
                 with gr.Column(visible=False) as done:
                     words = gr.Textbox(
                         "",
@@ -65,7 +65,6 @@ def build(page: Page) -> None:
     bind(tab.select, show, [page.project], [pack, beside, told])
     bind(go.click, run, [files, *settings], outputs)
     bind(spoken.upload, hear, [spoken, *settings], outputs)
-    page.leads(told)
     for kind, saver in zip(FORMATS, savers, strict=True):
         saved = bind(saver.click, saving(kind), [found, words], [made])
         saved.success(None, [made], [], js="(made) => window.lectSave(made)", api_visibility="private")

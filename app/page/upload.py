@@ -45,7 +45,7 @@ def build(page: Page) -> None:
                     look = gr.Button(label("import_look"), variant="primary", elem_id="import-look")
                     take = gr.Button(label("import_take"), interactive=False, elem_id="import-take")
             with gr.Column(scale=3, min_width=320):
-                told = html_block(elem_id="import-told", picks=True)
+                told = html_block(elem_id="import-told")
 
     def source(files_given: list[str] | None, path_given: str) -> Path:
         if path_given.strip() and not page.local:
@@ -74,7 +74,6 @@ def build(page: Page) -> None:
     bind(look.click, preview, [page.project, files, path, speaker, tiers], [told, folder_of_set, take])
     bind(take.click, run, [page.project, folder_of_set, speaker, tiers], [told, folder_of_set, take, files, path])
     page.fills(tab, show, [told])
-    page.leads(told)
 
 
 def show(folder: str, request: gr.Request) -> str:

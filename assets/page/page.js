@@ -50,6 +50,12 @@ document.addEventListener("keydown", (event) => {
   found.click();
 });
 
+// A button with data-step leads to another step.
+document.addEventListener("click", (event) => {
+  const step = event.target.closest("[data-step]")?.dataset.step;
+  if (step) document.querySelector(`#steps [data-tab-id="${step}"]`).click();
+});
+
 const sound = new Audio();
 let playing = null;
 const rest = () => { if (playing) playing.textContent = "▶"; playing = null; };

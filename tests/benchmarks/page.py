@@ -24,7 +24,7 @@ TRAINING_MS = 3_600_000
 # Clicks a clip; milliseconds until its card is there.
 CLICK = """(at) => new Promise((done) => {
   const clip = document.querySelectorAll("#clips .clip")[at];
-  const name = ` ${clip.dataset.pick.split(":")[1]}`;
+  const name = ` ${clip.dataset.pick}`;
   const began = performance.now();
   const look = () => document.querySelector("#clip h3")?.innerText.endsWith(name)
     ? done(performance.now() - began) : requestAnimationFrame(look);
@@ -72,7 +72,7 @@ def walk(page: Any) -> dict[str, Any]:
     page.locator("#live", has_text="Done: best at step").wait_for(timeout=TRAINING_MS)
     go(page, "Export")
     click(page, "#export-make")
-    click(page, "#export-made [data-pick=transcribe]")
+    click(page, "#export-made [data-step=transcribe]")
     sound = next((Path(__file__).parents[2] / "assets" / "sample" / "audio").glob("*.ogg"))
     page.locator("#transcribe-files input[type=file]").set_input_files(sound)
     page.locator("#transcribe-files", has_text=sound.suffix).wait_for()

@@ -186,6 +186,19 @@ def project(home: Path, tmp_path: Path) -> Iterator[Project]:
 def go(page: Any, step: str) -> None:
     """Opens a step by its English name."""
     page.get_by_role("tab", name=step, exact=True).click()
+    settled(page)
+
+
+def unfold(page: Any, element: str) -> None:
+    """Opens a part that is folded."""
+    page.locator(f"#{element} > button, #{element} .label-wrap").first.click()
+    settled(page)
+
+
+def settled(page: Any) -> None:
+    """Waits two frames: Gradio sets the fields of what is opened for the first time to their values once more, in the
+    frame after they appear. No person types before; a test under load does, and what it typed is gone."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def fill(page: Any, element: str, words: str) -> None:
@@ -195,7 +208,7 @@ def fill(page: Any, element: str, words: str) -> None:
 
 def choose_tiny(page: Any, steps: int) -> None:
     """Sets the tiny backbone and a number of steps in the expert drawer."""
-    page.locator("#expert > button, #expert .label-wrap").first.click()
+    unfold(page, "expert")
     box = page.locator("#backbone input")
     box.wait_for()
     if box.input_value() != "tiny":

@@ -16,7 +16,7 @@ import pytest
 from app.page import recent
 from engine.audio import load_audio
 from engine.store import Project
-from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, ROOT, Server, Window, fill, go, start_server
+from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, ROOT, Server, Window, fill, go, start_server, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -65,7 +65,7 @@ def test_bad_uploads_are_named_and_nothing_is_written(window: Window, project: P
 def test_a_damaged_pack_and_a_list_that_is_no_text(window: Window, project: Project, tmp_path: Path) -> None:
     page = window()
     go(page, "Export")
-    page.locator("#verify .label-wrap").click()
+    unfold(page, "verify")
     damaged = tmp_path / "damaged.lect"
     damaged.write_bytes(b"PK\x05\x06" + bytes(18))
     page.locator("#verify-file input[type=file]").set_input_files(damaged)

@@ -11,7 +11,7 @@ from engine.store import Project
 from exports.pack import verify_pack
 from exports.runtime import Runtime
 from tests.app.conftest import WORDS, write_set
-from tests.browser.conftest import Window, choose_tiny, fill, go
+from tests.browser.conftest import Window, choose_tiny, fill, go, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +35,7 @@ def record(page: Any, seconds: float = 1.8) -> None:
 
 def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tmp_path: Path) -> None:
     page = window()
-    page.locator("#new-project .label-wrap").click()
+    unfold(page, "new-project")
     fill(page, "new-name", "Ba da")
     fill(page, "new-language", "kabyle")
     page.locator("#languages option[value=kab]").wait_for(state="attached")
@@ -75,7 +75,7 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     page.locator("#start").click()
     page.locator("#live", has_text="Done: best at step").wait_for()
     assert project.runs()[-1].status == "done"
-    page.locator("#live [data-pick=results]").click()
+    page.locator("#live [data-step=results]").click()
     page.locator("#summary .rate.after").first.wait_for()
     assert page.locator("#result-rows tbody tr").count() == len(project.clips("test"))
 
@@ -87,7 +87,7 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     download.value.save_as(pack)
     assert verify_pack(pack).manifest.language == "x-bada"
 
-    page.locator("#export-made [data-pick=transcribe]").click()
+    page.locator("#export-made [data-step=transcribe]").click()
     sound = project.clips()[0].path
     page.locator("#transcribe-files input[type=file]").set_input_files(sound)
     page.locator("#transcribe-files", has_text=sound.suffix).wait_for()
@@ -111,6 +111,11 @@ def test_the_sample_opens_with_one_click(window: Window, home: Path) -> None:
     sample = Project.open(home / "projects" / "sample")
     assert len(sample.clips()) == 170 and sample.language == "sw"
     assert all(sample.clips(split) for split in ("train", "dev", "test"))
+    go(page, "Clips")
+    page.locator("#pages", has_text="1–30 / 170").wait_for()
+    page.locator("#pages button").click()
+    page.locator("#pages", has_text="31–60 / 170").wait_for()
+    assert page.locator("#clips .clip").count() == 30
 
 
 def test_a_clip_is_found_corrected_deleted_and_brought_back(window: Window, project: Project) -> None:
@@ -129,7 +134,7 @@ def test_a_clip_is_found_corrected_deleted_and_brought_back(window: Window, proj
     page.locator("#undo").click()
     page.locator("#header", has_text="12 clips").wait_for()
     assert "su la gó" in {clip.text for clip in project.clips()}
-    page.locator("#report .label-wrap").click()
+    unfold(page, "report")
     page.locator("#set-report .symbol").first.wait_for()
 
 

@@ -10,7 +10,7 @@ import pytest
 from engine.store import Project
 from exports.runtime import Runtime
 from tests.app.conftest import speech
-from tests.browser.conftest import Window, choose_tiny, fill, go
+from tests.browser.conftest import Window, choose_tiny, fill, go, unfold
 
 pytestmark = pytest.mark.browser
 LONG = 3000  # steps: more than a test waits for
@@ -101,7 +101,7 @@ def two_packs_side_by_side(page: Any, project: Project) -> None:
         page.locator("#export-make").click()
         page.locator("#export-made", has_text=f"-{number}.lect").wait_for()
     go(page, "Transcribe")
-    page.locator("#transcribe-more .label-wrap").click()
+    unfold(page, "transcribe-more")
     names = [pack.path.stem for pack in project.packs()]
     choose(page, "pack", f"{names[0]}.lect")
     choose(page, "beside", f"{names[1]}.lect")
