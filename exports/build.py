@@ -23,7 +23,7 @@ from engine.frontend import MelFrontend
 from engine.model import EncoderDecoder
 from exports.graphs import Constants, export_decoder, export_encoder
 from exports.parity import Clips, ParityReport, System, check_parity, probes
-from exports.sessions import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS
+from exports.sessions import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS, WINDOW_SECONDS
 from exports.storage import halve, point_into
 
 BUILDS = ("float32", "int8")
@@ -89,7 +89,7 @@ def quantized(graph: onnx.ModelProto, model: EncoderDecoder) -> onnx.ModelProto:
 
 def own_facts(model: EncoderDecoder) -> dict[str, str]:
     """What a graph says of its network."""
-    return {POSITIONS: str(model.config.decoder_positions)}
+    return {POSITIONS: str(model.config.decoder_positions), WINDOW_SECONDS: str(model.config.mel_window_seconds)}
 
 
 def save_graph(graph: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> None:

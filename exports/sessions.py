@@ -25,10 +25,12 @@ ENCODER = "encoder_model.onnx"
 DECODER = "decoder_model_merged.onnx"
 # What a graph says of itself.
 BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.decoder_positions"
+WINDOW_SECONDS = "lect.window_seconds"
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FATAL = 4
 
-BATCH_SECONDS = 60.0  # of padded audio that goes through the encoder at once
+BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once
+WINDOWS_AT_ONCE = 1  # through the encoder, where it fills each clip up to a window: more cost memory and win no time
 
 Array = npt.NDArray[Any]
 Samples = npt.NDArray[np.float32]  # (samples,) at 16 kHz
@@ -102,6 +104,11 @@ class Network:
         return int(self.facts.get(POSITIONS, 0))
 
     @property
+    def has_windows(self) -> bool:
+        """Whether the encoder fills shorter clips up to a window, as Whisper's does."""
+        return float(self.facts.get(WINDOW_SECONDS, 0)) > 0
+
+    @property
     def takes_tensors(self) -> bool:
         """Whether adaptations are inputs; a portable export has one inside."""
         return "vocabulary.embedding" in self._shapes
@@ -131,7 +138,12 @@ class Network:
     def encode(self, waveforms: Sequence[Samples], adapted: Adapted) -> Encoded:
         """waveforms: (samples,) float32 at 16 kHz each."""
         audio, lengths = padded(waveforms)
-        outputs = _run(self.encoder, {"audio": audio, "lengths": lengths, **adapted.encoder})
+        at_once = WINDOWS_AT_ONCE if self.has_windows else len(audio)
+        parts = [
+            _run(self.encoder, {"audio": audio[these], "lengths": lengths[these], **adapted.encoder})
+            for these in (slice(start, start + at_once) for start in range(0, len(audio), at_once))
+        ]
+        outputs = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
         cross = {_as_past(name): array for name, array in outputs.items() if name.startswith("present.")}
         ctc = outputs.get("ctc_log_probs") if adapted.hears_ctc else None
         return Encoded(outputs["encoder_attention_mask"], ctc, cross)

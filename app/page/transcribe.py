@@ -138,9 +138,10 @@ def _packs(folder: str) -> list[str]:
 
 
 def _of_project(folder: str, pack: str | None) -> str:
-    """The chosen pack, which must be one of the open project's."""
-    if pack in _packs(folder):
-        return str(pack)
+    """The chosen pack, which must be one of the open project's; the latest while the step is still being filled."""
+    packs = _packs(folder)
+    if packs and (not pack or pack in packs):
+        return pack or packs[0]
     raise UsageError("No pack is chosen: make one in Export, or choose a .lect file.")
 
 

@@ -189,6 +189,12 @@ def go(page: Any, step: str) -> None:
     settled(page)
 
 
+def lead(page: Any, button: str) -> None:
+    """Opens a step by a button that leads to it."""
+    page.locator(button).click()
+    settled(page)
+
+
 def unfold(page: Any, element: str) -> None:
     """Opens a part that is folded."""
     page.locator(f"#{element} > button, #{element} .label-wrap").first.click()

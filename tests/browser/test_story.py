@@ -11,7 +11,7 @@ from engine.store import Project
 from exports.pack import verify_pack
 from exports.runtime import Runtime
 from tests.app.conftest import WORDS, write_set
-from tests.browser.conftest import Window, choose_tiny, fill, go, unfold
+from tests.browser.conftest import Window, choose_tiny, fill, go, lead, unfold
 
 pytestmark = pytest.mark.browser
 
@@ -75,7 +75,7 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     page.locator("#start").click()
     page.locator("#live", has_text="Done: best at step").wait_for()
     assert project.runs()[-1].status == "done"
-    page.locator("#live [data-step=results]").click()
+    lead(page, "#live [data-step=results]")
     page.locator("#summary .rate.after").first.wait_for()
     assert page.locator("#result-rows tbody tr").count() == len(project.clips("test"))
 
@@ -87,7 +87,7 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     download.value.save_as(pack)
     assert verify_pack(pack).manifest.language == "x-bada"
 
-    page.locator("#export-made [data-step=transcribe]").click()
+    lead(page, "#export-made [data-step=transcribe]")
     sound = project.clips()[0].path
     page.locator("#transcribe-files input[type=file]").set_input_files(sound)
     page.locator("#transcribe-files", has_text=sound.suffix).wait_for()

@@ -11,11 +11,13 @@ from engine.errors import UsageError
 from engine.model import EncoderDecoder, ModelConfig
 from engine.vocabulary import BOS, Vocabulary
 from engine.weights import load_model, save_backbone
+from exports import sessions
 from exports.build import build_backbone
 from exports.pack import write_pack
 from exports.parity import TOLERANCE, Clips, System, check_parity
 from exports.portable import write_portable
 from exports.runtime import Runtime
+from exports.sessions import Network
 from exports.tensors import Tensor
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
@@ -94,6 +96,17 @@ def test_both_builds_give_what_torch_gives(family: Family, clips: list[np.ndarra
     report = check_parity(system, float32, Clips(clips), int8=int8)
     assert 0 < max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
     assert report.int8_agreement is not None and report.int8_agreement >= INT8_AGREEMENT
+
+
+def test_windows_pass_the_encoder_one_at_a_time(
+    family: Family, whisper: Family, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network.open(family.backbone.graphs("float32"), device="cpu")
+    seen, run = list[int](), sessions._run
+    monkeypatch.setattr(sessions, "_run", lambda graph, feeds: seen.append(len(feeds["audio"])) or run(graph, feeds))
+    encoded = network.encode(clips, network.adapt(family.tensors))
+    assert seen == ([1] * len(clips) if family is whisper else [len(clips)])
+    assert {len(array) for array in (encoded.mask, *encoded.cross.values())} == {len(clips)}
 
 
 def test_a_pack_is_transcribed_as_torch_does(family: Family, clips: list[np.ndarray], tmp_path: Path) -> None:
