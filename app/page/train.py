@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,6 @@ POLL_S = 1.0
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune")
 EFFORTS = {"quick": "200", "usual": "", "long": "3000"}  # optimiser steps; "" is by the size of the set
 IN_TURN = in_turn("train")
-IDLE = "idle"  # how the runs stand when none is shown
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # Fields of the expert drawer: an option of `lect train` each.
 EXPERT = (
@@ -39,7 +39,7 @@ def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_train"), id="train") as tab:
         shown, seen = gr.State(""), gr.State("")  # a run's number; it again, and how all runs stood, as last shown
-        now = gr.State("")  # the same as `seen`, as the clock last found it
+        changed = gr.State(0.0)  # when the clock last found that they stand otherwise
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 choices = _choices()
@@ -67,8 +67,8 @@ def build(page: Page) -> None:
     bind(resume.click, go_on, at, [*view, said], **IN_TURN)
     # Every output costs the browser milliseconds, so a tick has but two. The rest is filled when a run's state changes;
     # what was under way when another run was chosen must not choose back, so that leaves `shown` alone.
-    bind(clock.tick, tick, [*at, seen], [live, now], trigger_mode="once", **IN_TURN)
-    bind(now.change, refresh, at, [*(each for each in view if each is not shown), page.header], **IN_TURN)
+    bind(clock.tick, tick, [*at, seen], [live, changed], trigger_mode="once", **IN_TURN)
+    bind(changed.change, refresh, at, [*(each for each in view if each is not shown), page.header], **IN_TURN)
     bind_pick(runs, pick, [page.project], [*view, page.header], **IN_TURN)
 
 
@@ -160,12 +160,13 @@ def go_on(folder: str, run_id: str, request: gr.Request) -> tuple[Any, ...]:
 
 
 def tick(folder: str, run_id: str, seen: str, request: gr.Request) -> tuple[Any, Any]:
-    """The progress, and how all runs stand now when that has changed since it was shown."""
+    """The progress, and the time when the runs stand otherwise than `seen`: a run may fail as it did before, so how
+    they stand would not tell it."""
     if not (folder and run_id):
-        return gr.skip(), IDLE
+        return gr.skip(), time.time()
     views = _looks(opened(folder))
-    standing = _standing(views, run_id)
-    return run_view.live(_chosen(views, run_id), words_for(request)), gr.skip() if standing == seen else standing
+    same = _standing(views, run_id) == seen
+    return run_view.live(_chosen(views, run_id), words_for(request)), gr.skip() if same else time.time()
 
 
 def refresh(folder: str, run_id: str, request: gr.Request) -> tuple[Any, ...]:

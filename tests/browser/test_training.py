@@ -1,5 +1,7 @@
 """A training and the page: it survives a reload and a second window, is ended early, and leaves the page quick."""
 
+import os
+import signal
 import time
 import zipfile
 from pathlib import Path
@@ -60,6 +62,18 @@ def test_reload_second_window_and_stopping_with_the_best_kept(window: Window, pr
     run = project.runs()[-1]
     assert run.status == "done" and run.facts["stopped"] and (run.folder / "best.safetensors").exists()
     assert len(project.runs()) == 1
+
+
+def test_a_run_that_is_cut_off_again_is_resumed_again(window: Window, project: Project) -> None:
+    page = window()
+    go(page, "Train")
+    choose_tiny(page, LONG)
+    page.locator("#start").click()
+    for _ in range(2):
+        page.locator("#live", has_text="Step ").wait_for()
+        os.kill(project.runs()[-1].facts["pid"], signal.SIGKILL)
+        page.locator("#resume").click()
+        page.locator("#resume").wait_for(state="hidden")
 
 
 def test_runs_wait_for_each_other_and_are_compared(window: Window, project: Project, tmp_path: Path) -> None:
