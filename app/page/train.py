@@ -29,7 +29,7 @@ IN_TURN = in_turn("train")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # Fields of the expert drawer: an option of `lect train` each.
 EXPERT = (
-    "placement", "num-virtual-tokens", "rank", "on", "finetune-layers", "max-steps", "learning-rate",
+    "vocabulary", "placement", "num-virtual-tokens", "rank", "on", "finetune-layers", "max-steps", "learning-rate",
     "vocabulary-learning-rate", "per-device-train-batch-size", "copies", "early-stopping-patience", "ctc-weight",
     "seed",
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.runs import RunData
 from engine.store import Project
 from exports.runtime import Runtime
 from tests.app.conftest import speech
@@ -161,3 +162,16 @@ def test_what_the_command_refuses_the_page_refuses_too(window: Window, project: 
     page.locator("#start").click()
     page.get_by_text("Placement 'e:last99' is not understood").first.wait_for()
     assert not project.runs()
+
+
+def test_whole_words_are_chosen_in_the_expert_drawer(window: Window, project: Project) -> None:
+    page = window()
+    go(page, "Train")
+    choose_tiny(page, 10)
+    fill(page, "expert-vocabulary", "words")
+    page.locator("#start").click()
+    page.locator("#live", has_text="Done: best at step").wait_for()
+    spoken = {word for clip in project.clips("train") for word in clip.text.split()}
+    assert {
+        symbol.strip("\u2581") for symbol in RunData.open(project, project.runs()[-1].id).vocabulary.symbols
+    } >= spoken
