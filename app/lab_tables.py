@@ -73,7 +73,7 @@ TABLES = {
     "length": Table("how long prompts are", tuple(f"prompt --num-virtual-tokens {n}" for n in (1, 4, 16, 60, 120))),
     "methods": Table(
         "every method, at equal numbers, by minutes of speech",
-        ("prompt", "adapter", "vocabulary", "finetune --finetune-layers 1", "scratch"),
+        ("prompt", "adapter", "lora", "vocabulary", "finetune --finetune-layers 1", "scratch"),
         minutes=(5.0, 10.0, 30.0),
         equal=True,
     ),

@@ -92,16 +92,20 @@ def server(home: Path) -> Iterator[Server]:
     started.stop()
 
 
-@pytest.fixture(scope="session")
-def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_microphone(path: Path) -> Path:
     """What the fake microphone hears, again and again: a sentence and a pause."""
     wave = soxr.resample(
         np.concatenate([speech("ba da go"), np.zeros(SAMPLE_RATE // 2, np.float32)]), SAMPLE_RATE, MICROPHONE_RATE
     )
     noise = np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32)
-    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
     soundfile.write(path, wave + 0.0005 * noise, MICROPHONE_RATE, subtype="PCM_16")
     return path
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the fake microphone."""
+    return write_microphone(tmp_path_factory.mktemp("microphone") / "speech.wav")
 
 
 @pytest.fixture(scope="session")
