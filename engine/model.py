@@ -142,12 +142,10 @@ class Convolution(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         self.pointwise = nn.Linear(config.dim, config.dim)
 
-    def forward(self, x: Tensor, inside: Tensor) -> Tensor:
-        """x: (batch, frames, dim); inside.
-
-        (batch, frames, 1), false on padding, which must not leak into its neighbours.
-        """
-        x = F.glu(self.gated(x), dim=-1) * inside
+    def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
+        """x: (batch, frames, dim); inside: (batch, frames), false on padding, which must not leak; None without."""
+        x = F.glu(self.gated(x), dim=-1)
+        x = x if inside is None else x * inside[..., None]
         x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         return self.pointwise(F.silu(self.norm(x)))  # type: ignore[no-any-return]
 
@@ -188,20 +186,21 @@ class EncoderLayer(Layer):
     def forward(
         self,
         x: Tensor,
-        inside: Tensor,
+        inside: Tensor | None,
         prompt: KeyValue | None,
         adapter: Bottleneck | None,
         updates: Updates = NO_UPDATES,
     ) -> Tensor:
-        """x: (batch, frames, dim); inside: (batch, frames) bool; prompt: (batch, heads, length, head_dim)."""
+        """x: (batch, frames, dim); inside: (batch, frames) bool, None: all; prompt: (batch, heads, length, head_dim)."""
         branch = self.before(self.attention_norm, x)
-        memory, mask = self.attention.keys_values(branch, updates), inside[:, None, None, :]
+        memory = self.attention.keys_values(branch, updates)
+        mask = None if inside is None else inside[:, None, None, :]
         if prompt is not None:
             memory = prompt.then(memory)
-            mask = _visible_prompt(mask, prompt)
+            mask = None if mask is None else _visible_prompt(mask, prompt)
         x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
         if self.convolution is not None and self.convolution_norm is not None:
-            branch = self.convolution(self.before(self.convolution_norm, x), inside[..., None])
+            branch = self.convolution(self.before(self.convolution_norm, x), inside)
             x = self.after(self.convolution_norm, x, branch)
         branch = self.feed_forward(self.before(self.feed_forward_norm, x))
         x = self.after(self.feed_forward_norm, x, branch)
@@ -301,11 +300,11 @@ class Encoder(Stack):
             values = values + sinusoids(positions, self.config.dim)
         if self.embedding_norm is not None:
             values = self.embedding_norm(values)
-        return Frames(values, frames.lengths)
+        return frames._replace(values=values)
 
     def forward(self, frames: Frames, handles: Handles, first: int = 0, last: int | None = None) -> Frames:
         """Runs layers first..last-1; the final norm belongs to the last layer, so it runs only when `last` is None."""
-        inside = frames.mask()
+        inside = None if frames.whole else frames.mask()
         x = frames.values
         stop = len(self.layers) if last is None else last
         for index in range(first, stop):
@@ -315,7 +314,7 @@ class Encoder(Stack):
             x = self.through(self.layers[index], x, inside, prompt, handles.encoder_adapters.get(index), updates)
         if last is None and self.norm is not None:
             x = self.norm(x)
-        return Frames(x, frames.lengths)
+        return frames._replace(values=x)
 
 
 class ConvolutionalPositions(nn.Module):

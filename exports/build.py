@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from engine.backbone import Backbone, write_sums
@@ -23,10 +23,21 @@ from engine.frontend import MelFrontend
 from engine.model import EncoderDecoder
 from exports.graphs import Constants, export_decoder, export_encoder
 from exports.parity import Clips, ParityReport, System, check_parity, probes
-from exports.sessions import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS, WINDOW_SECONDS
+from exports.sessions import (
+    BACKBONE_SHA256,
+    BUILD,
+    DECODER,
+    EMBEDDING,
+    ENCODER,
+    POSITIONS,
+    VOCABULARY_COLUMNS,
+    VOCABULARY_SCALES,
+    WINDOW_SECONDS,
+)
 from exports.storage import halve, point_into
 
 BUILDS = ("float32", "int8")
+LARGE_VOCABULARY = 4_096  # symbols, from which on reading them takes a good part of a token's time
 
 
 def build_backbone(backbone: Backbone, model: EncoderDecoder, clips: Clips | None = None) -> ParityReport:
@@ -64,7 +75,7 @@ def quantized(graph: onnx.ModelProto, model: EncoderDecoder) -> onnx.ModelProto:
 
     Convolutions stay as they are: quantised, they are slower, and cost most of the accuracy. So do the mel filters: the
     logarithm behind them magnifies what is nearly nothing. Weights have 7 bits, since processors without VNNI add pairs
-    of products in 16 bits.
+    of products in 16 bits. A large vocabulary that is an input is one as int8 too.
     """
     log = logging.getLogger()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,6 +95,8 @@ def quantized(graph: onnx.ModelProto, model: EncoderDecoder) -> onnx.ModelProto:
             log.removeFilter(_no_advice)
         small = onnx.load(path)
     halve(small)
+    if model.config.vocab_size >= LARGE_VOCABULARY and any(x.name == EMBEDDING for x in small.graph.input):
+        _quantize_vocabulary(small.graph)
     return small
 
 
@@ -105,6 +118,30 @@ def _save_graphs(backbone: Backbone, model: EncoderDecoder) -> None:
         save_graph(quantized(graph, model), backbone.graphs("int8") / name, facts | {BUILD: "int8"})
         point_into(graph, backbone.weights)
         save_graph(graph, backbone.graphs("float32") / name, facts | {BUILD: "float32"})
+
+
+def _quantize_vocabulary(graph: onnx.GraphProto) -> None:
+    """Logits by an int8 product with inputs that the runtime makes of the vocabulary, in place of a float32 one."""
+    makers = {name: node for node in graph.node for name in node.output}
+    product = makers["logits"]
+    turned = makers[product.input[1]]
+    assert (product.op_type, turned.op_type, [*turned.input]) == ("MatMul", "Transpose", [EMBEDDING])
+    nodes = [
+        ("DynamicQuantizeLinear", [product.input[0]], ["said", "said.scale", "said.zero"], {}),
+        ("MatMulInteger", ["said", VOCABULARY_COLUMNS, "said.zero"], ["logits.sums"], {}),
+        ("Cast", ["logits.sums"], ["logits.floats"], {"to": TensorProto.FLOAT}),
+        ("Mul", ["logits.floats", "said.scale"], ["logits.scaled"], {}),
+        ("Mul", ["logits.scaled", VOCABULARY_SCALES], ["logits"], {}),
+    ]
+    kept = [node for node in graph.node if node not in (product, turned)]
+    graph.ClearField("node")
+    graph.node.extend(kept)
+    graph.node.extend(helper.make_node(kind, given, made, made[0], **how) for kind, given, made, how in nodes)
+    rows, dim = next(port for port in graph.input if port.name == EMBEDDING).type.tensor_type.shape.dim
+    graph.input.append(
+        helper.make_tensor_value_info(VOCABULARY_COLUMNS, TensorProto.INT8, [dim.dim_value, rows.dim_param])
+    )
+    graph.input.append(helper.make_tensor_value_info(VOCABULARY_SCALES, TensorProto.FLOAT, [rows.dim_param]))
 
 
 def _no_advice(record: logging.LogRecord) -> bool:

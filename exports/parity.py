@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from engine.audio import SAMPLE_RATE
-from engine.decode import DecodeOptions
+from engine.decode import DecodeOptions, Ints
 from engine.device import Device
 from engine.errors import LectError
 from engine.handles import NO_HANDLES, Handles
@@ -159,7 +159,8 @@ def _difference(
     logits = model.ctc_logits(encoded, handles)
     if logits is not None and exported.ctc_log_probs is not None:
         pairs.append((logits.log_softmax(-1), exported.ctc_log_probs))
-    encoder = max(_largest(tensor.numpy() - array) for tensor, array in pairs)
+    padding = exported.mask.shape[1] - exported.lengths
+    encoder = max(_largest(_heard(tensor.numpy() - array, padding)) for tensor, array in pairs)
     decoder, state, exported_state = 0.0, ours.start(), theirs.start()
     tokens = np.full(len(batch), EOS)
     for step in range(STEPS):
@@ -168,6 +169,13 @@ def _difference(
         decoder = max(decoder, _largest(scores - exported_scores))
         tokens = (tokens + step) % scores.shape[1]
     return encoder, decoder
+
+
+def _heard(difference: npt.NDArray[np.float32], padding: Ints) -> npt.NDArray[np.float32]:
+    """(rows, ..., frames, size), zero in each row's last frames, which pad it: the decoder reads none of them."""
+    frames = difference.shape[-2]
+    inside = np.arange(frames) < frames - padding[:, None]
+    return np.where(inside.reshape(len(padding), *[1] * (difference.ndim - 3), frames, 1), difference, np.float32(0))
 
 
 def _texts(system: System, folder: Path, clips: Clips, options: DecodeOptions) -> list[str]:

@@ -26,11 +26,15 @@ DECODER = "decoder_model_merged.onnx"
 # What a graph says of itself.
 BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.decoder_positions"
 WINDOW_SECONDS = "lect.window_seconds"
+# A vocabulary's embedding, and what the int8 build multiplies by where it is large: int8 columns, and a scale each.
+EMBEDDING = "vocabulary.embedding"
+VOCABULARY_COLUMNS, VOCABULARY_SCALES = "vocabulary.columns", "vocabulary.scales"
+_LARGEST = 63  # of 7 bits; see `exports.build.quantized`
+_ROWS_AT_ONCE = 256  # so few that they stay in a processor's cache
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FATAL = 4
 
 BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once
-WINDOWS_AT_ONCE = 1  # through the encoder, where it fills each clip up to a window: more cost memory and win no time
 
 Array = npt.NDArray[Any]
 Samples = npt.NDArray[np.float32]  # (samples,) at 16 kHz
@@ -111,7 +115,7 @@ class Network:
     @property
     def takes_tensors(self) -> bool:
         """Whether adaptations are inputs; a portable export has one inside."""
-        return "vocabulary.embedding" in self._shapes
+        return EMBEDDING in self._shapes
 
     def adapt(self, tensors: Tensors) -> Adapted:
         """The feeds of an adaptation; a layer without tensors gets length and rank 0.
@@ -129,6 +133,8 @@ class Network:
                 raise PackError(f"The tensor {name!r} does not fit this backbone: the pack was made for another one.")
         adaptable = {name for name in self._shapes if _is_adaptable(name)}
         feeds = {name: _as_input(given[name]) if name in given else self._nothing(name) for name in adaptable}
+        if VOCABULARY_COLUMNS in adaptable:
+            feeds[VOCABULARY_COLUMNS], feeds[VOCABULARY_SCALES] = _quantized(feeds[EMBEDDING])
         return Adapted(
             {name: feeds[name] for name in self._encoder_names & adaptable},
             {name: feeds[name] for name in self._decoder_names & adaptable},
@@ -137,13 +143,12 @@ class Network:
 
     def encode(self, waveforms: Sequence[Samples], adapted: Adapted) -> Encoded:
         """waveforms: (samples,) float32 at 16 kHz each."""
-        audio, lengths = padded(waveforms)
-        at_once = WINDOWS_AT_ONCE if self.has_windows else len(audio)
+        batches = [[waveform] for waveform in waveforms] if self.has_windows else [waveforms]
         parts = [
-            _run(self.encoder, {"audio": audio[these], "lengths": lengths[these], **adapted.encoder})
-            for these in (slice(start, start + at_once) for start in range(0, len(audio), at_once))
+            _run(self.encoder, {"audio": audio, "lengths": lengths, **adapted.encoder})
+            for audio, lengths in map(padded, batches)
         ]
-        outputs = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+        outputs = {name: _stacked([part.pop(name) for part in parts]) for name in list(parts[0])}
         cross = {_as_past(name): array for name, array in outputs.items() if name.startswith("present.")}
         ctc = outputs.get("ctc_log_probs") if adapted.hears_ctc else None
         return Encoded(outputs["encoder_attention_mask"], ctc, cross)
@@ -267,6 +272,29 @@ def open_session(path: Path, cuda: bool, threads: int | None) -> onnxruntime.Inf
 def _run(session: onnxruntime.InferenceSession, feeds: dict[str, Array]) -> dict[str, Array]:
     names = [port.name for port in session.get_outputs()]
     return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+def _quantized(rows: Array) -> tuple[Array, Array]:
+    """(vocab, dim) -> int8 (dim, vocab) and float32 (vocab,), whose product column by column is nearly the same."""
+    columns, scales = np.empty(rows.shape[::-1], np.int8), np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        these = slice(start, start + _ROWS_AT_ONCE)
+        scales[these] = np.maximum(np.abs(rows[these]).max(axis=1) / _LARGEST, np.finfo(np.float32).tiny)
+        columns[:, these] = np.rint(rows[these] / scales[these, None]).T
+    return columns, scales
+
+
+def _stacked(parts: Sequence[Array]) -> Array:
+    """(rows, ...) each -> one below the other, filled up with zeros where some are shorter in a size."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = np.max([part.shape for part in parts], axis=0)
+    stacked = np.zeros((sum(map(len, parts)), *shape[1:]), parts[0].dtype)
+    row = 0
+    for part in parts:
+        stacked[(slice(row, row + len(part)), *map(slice, part.shape[1:]))] = part
+        row += len(part)
+    return stacked
 
 
 def _is_adaptable(name: str) -> bool:

@@ -37,7 +37,7 @@ class _Encoder(nn.Module):
         """(batch, mels, frames) -> (batch, frames / 2, dim)."""
         values = input_features.transpose(1, 2)
         assert isinstance(self.encoder.frontend, MelFrontend)
-        frames = self.encoder.frontend.convolved(Frames(values, _full(values)))
+        frames = self.encoder.frontend.convolved(Frames(values, _full(values)))._replace(whole=True)
         encoded: Frames = self.encoder(self.encoder.placed(frames), self.handles)
         return encoded.values
 

@@ -9,15 +9,15 @@ import pytest
 from engine.backbone import Backbone, open_backbone
 from engine.errors import UsageError
 from engine.model import EncoderDecoder, ModelConfig
-from engine.vocabulary import BOS, Vocabulary
+from engine.vocabulary import BOS, EOS, Vocabulary
 from engine.weights import load_model, save_backbone
 from exports import sessions
-from exports.build import build_backbone
+from exports.build import LARGE_VOCABULARY, build_backbone, export_graphs, own_facts, quantized, save_graph
 from exports.pack import write_pack
-from exports.parity import TOLERANCE, Clips, System, check_parity
+from exports.parity import TOLERANCE, Clips, System, check_parity, own_vocabulary
 from exports.portable import write_portable
 from exports.runtime import Runtime
-from exports.sessions import Network
+from exports.sessions import VOCABULARY_COLUMNS, VOCABULARY_SCALES, Network, OnnxDecoder
 from exports.tensors import Tensor
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
@@ -141,6 +141,32 @@ def test_a_bare_whisper_is_told_the_language(whisper: Family, clips: list[np.nda
     assert [one.text for one in runtime.transcribe_batch(clips)] == texts(whisper.model, {}, whisper.vocabulary, clips)
     with pytest.raises(UsageError, match="en, sw"):
         runtime.speak("tlh")
+
+
+def test_a_large_vocabulary_is_multiplied_as_int8(clips: list[np.ndarray], tmp_path: Path) -> None:
+    config = replace(TINY, vocab_size=LARGE_VOCABULARY, encoder_layers=1, decoder_layers=1, ctc=False)
+    model = sharpened(config, 3)
+    for name, graph in export_graphs(model).items():
+        for build, made in (("float32", graph), ("int8", quantized(graph, model))):
+            (tmp_path / build).mkdir(exist_ok=True)
+            save_graph(made, tmp_path / build / name, own_facts(model))
+    for tensors in ({}, adaptation(config, vocabulary=len(LETTERS))):  # its own, and a small new one
+        float32, int8 = (
+            next_scores(tmp_path / build, own_vocabulary(model) | tensors, clips) for build in ("float32", "int8")
+        )
+        assert float32.shape == (len(clips), len(tensors.get("vocabulary.embedding", model.decoder.embedding)))
+        assert 0 < np.abs(int8 - float32).max() < 0.05 * np.ptp(float32)
+        assert np.corrcoef(int8.ravel(), float32.ravel())[0, 1] > 0.999
+    inputs = {port.name for port in Network.open(tmp_path / "int8", device="cpu").decoder.get_inputs()}
+    assert {VOCABULARY_COLUMNS, VOCABULARY_SCALES} <= inputs
+
+
+def next_scores(folder: Path, tensors: dict[str, Tensor], clips: list[np.ndarray]) -> np.ndarray:
+    """What the graphs think of each token after the first: (clips, vocabulary)."""
+    network = Network.open(folder, device="cpu")
+    adapted = network.adapt(tensors)
+    decoder = OnnxDecoder(network, network.encode(clips, adapted), adapted)
+    return decoder.step(np.full(len(clips), EOS), decoder.start())[0]
 
 
 @pytest.mark.slow
