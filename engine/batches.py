@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 LEAST_SAMPLES = 1_600
 
 
-def batches_by_length(lengths: Sequence[int], limit: float) -> list[list[int]]:
-    """Indices in batches of like length, each of at most `limit` padded samples (or one clip), longest last."""
+def batches_by_length(lengths: Sequence[int], limit: float, least: int = 0) -> list[list[int]]:
+    """Indices in batches of like length, each of at most `limit` padded samples (or one clip), longest last.
+
+    least: to how many samples shorter clips are padded anyway.
+    """
     batches: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
-        if not batches or (len(batches[-1]) + 1) * lengths[index] > limit:
+        if not batches or (len(batches[-1]) + 1) * max(lengths[index], least) > limit:
             batches.append([])
         batches[-1].append(index)
     return batches

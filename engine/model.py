@@ -191,7 +191,7 @@ class EncoderLayer(Layer):
         adapter: Bottleneck | None,
         updates: Updates = NO_UPDATES,
     ) -> Tensor:
-        """x: (batch, frames, dim); inside: (batch, frames) bool, None: all; prompt: (batch, heads, length, head_dim)."""
+        """x: (batch, frames, dim); inside: (batch, frames), None: all; prompt: (batch, heads, length, head_dim)."""
         branch = self.before(self.attention_norm, x)
         memory = self.attention.keys_values(branch, updates)
         mask = None if inside is None else inside[:, None, None, :]

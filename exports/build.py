@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -126,7 +127,7 @@ def _quantize_vocabulary(graph: onnx.GraphProto) -> None:
     product = makers["logits"]
     turned = makers[product.input[1]]
     assert (product.op_type, turned.op_type, [*turned.input]) == ("MatMul", "Transpose", [EMBEDDING])
-    nodes = [
+    nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = [
         ("DynamicQuantizeLinear", [product.input[0]], ["said", "said.scale", "said.zero"], {}),
         ("MatMulInteger", ["said", VOCABULARY_COLUMNS, "said.zero"], ["logits.sums"], {}),
         ("Cast", ["logits.sums"], ["logits.floats"], {"to": TensorProto.FLOAT}),

@@ -11,7 +11,6 @@ from itertools import pairwise
 import numpy as np
 
 from engine.audio import SAMPLE_RATE
-from engine.batches import batches_by_length
 from engine.decode import DecodeOptions, Hypothesis, LogProbs, best_paths, ctc_align, words, write
 from engine.errors import TextError
 from engine.vocabulary import Vocabulary
@@ -45,7 +44,7 @@ def hear(
 ) -> list[Heard]:
     """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
     found: dict[int, Heard] = {}
-    for batch in batches_by_length([len(waveform) for waveform in waveforms], batch_seconds * SAMPLE_RATE):
+    for batch in network.batches(waveforms, batch_seconds):
         encoded = network.encode([waveforms[index] for index in batch], adapted)
         hypotheses = _search(network, adapted, encoded, vocabulary, options)
         hop = _hop_seconds(max(len(waveforms[index]) for index in batch), encoded)

@@ -35,6 +35,7 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FATAL = 4
 
 BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once
+WINDOWS_AT_ONCE = 8  # likewise, where each clip fills a window; only the decoder has them all
 
 Array = npt.NDArray[Any]
 Samples = npt.NDArray[np.float32]  # (samples,) at 16 kHz
@@ -108,9 +109,9 @@ class Network:
         return int(self.facts.get(POSITIONS, 0))
 
     @property
-    def has_windows(self) -> bool:
-        """Whether the encoder fills shorter clips up to a window, as Whisper's does."""
-        return float(self.facts.get(WINDOW_SECONDS, 0)) > 0
+    def window_samples(self) -> int:
+        """What the encoder fills shorter clips up to, as Whisper's does; 0: nothing."""
+        return round(float(self.facts.get(WINDOW_SECONDS, 0)) * SAMPLE_RATE)
 
     @property
     def takes_tensors(self) -> bool:
@@ -141,9 +142,14 @@ class Network:
             past,
         )
 
+    def batches(self, waveforms: Sequence[Samples], seconds: float) -> list[list[int]]:
+        """Which are transcribed at once: those of like length, up to so much padded audio, or up to so many windows."""
+        lengths, window = [len(waveform) for waveform in waveforms], self.window_samples
+        return batches_by_length(lengths, max(seconds * SAMPLE_RATE, WINDOWS_AT_ONCE * window), window)
+
     def encode(self, waveforms: Sequence[Samples], adapted: Adapted) -> Encoded:
         """waveforms: (samples,) float32 at 16 kHz each."""
-        batches = [[waveform] for waveform in waveforms] if self.has_windows else [waveforms]
+        batches = [[waveform] for waveform in waveforms] if self.window_samples else [waveforms]
         parts = [
             _run(self.encoder, {"audio": audio, "lengths": lengths, **adapted.encoder})
             for audio, lengths in map(padded, batches)
@@ -206,12 +212,13 @@ class OnnxDecoder:
         return _log_softmax(logits), replace(state, position=state.position + 1, past=past)
 
     def reorder(self, state: State, rows: Ints) -> State:
-        """Picks and repeats rows. What a row listens to is copied only where it changes, for it is the largest part."""
+        """Picks and repeats rows; uses `state` up. Only what changes is copied, for caches are large."""
         clips = state.clips[rows]
         listened = state.listened
         if not np.array_equal(clips, state.clips):
             listened = {name: array[clips] for name, array in self._listened.items()}
-        return State(state.position, clips, {name: array[rows] for name, array in state.past.items()}, listened)
+        past = {name: _picked(array, rows) for name, array in state.past.items()}
+        return State(state.position, clips, past, listened)
 
 
 def recognize(
@@ -224,7 +231,7 @@ def recognize(
 ) -> list[Hypothesis]:
     """(samples,) float32 at 16 kHz each -> their tokens, as the torch `Recognizer` finds them."""
     found: dict[int, Hypothesis] = {}
-    for batch in batches_by_length([len(waveform) for waveform in waveforms], batch_seconds * SAMPLE_RATE):
+    for batch in network.batches(waveforms, batch_seconds):
         encoded = network.encode([waveforms[index] for index in batch], adapted)
         ctc_alone = encoded.ctc_log_probs is not None and options.ctc_weight == 1
         decoder = None if ctc_alone else OnnxDecoder(network, encoded, adapted)
@@ -295,6 +302,15 @@ def _stacked(parts: Sequence[Array]) -> Array:
         stacked[(slice(row, row + len(part)), *map(slice, part.shape[1:]))] = part
         row += len(part)
     return stacked
+
+
+def _picked(array: Array, rows: Ints) -> Array:
+    """array[rows], in place where as many rows stay as there were: most of them stay where they are."""
+    if len(rows) != len(array):
+        return array[rows]
+    moved = np.flatnonzero(rows != np.arange(len(rows)))
+    array[moved] = array[rows[moved]]
+    return array
 
 
 def _is_adaptable(name: str) -> bool:
