@@ -122,7 +122,8 @@ class FeatureSource:
         rows = [self._frames(example, copy) for example, copy in zip(examples, copies, strict=True)]
         values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
-        return Frames(values.to(self.device.torch_device), lengths.to(self.device.torch_device))
+        whole = all(len(row) == values.shape[1] for row in rows)
+        return Frames(values.to(self.device.torch_device), lengths.to(self.device.torch_device), whole)
 
     def _frames(self, example: Example, copy: int) -> Tensor:
         key = self._key(example, copy)

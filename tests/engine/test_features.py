@@ -10,6 +10,7 @@ from engine.augment import Augmentation
 from engine.backbone import Backbone
 from engine.device import Device
 from engine.features import ALL_LAYERS, CLEAN, FeatureCache, FeatureSource
+from engine.handles import NO_HANDLES
 from engine.train import TrainData
 from engine.weights import load_model
 
@@ -34,6 +35,16 @@ def test_cached_frames_equal_computed_ones(
             computed = source(tiny_backbone, cpu, None, layer).batch(examples, [copy] * 3)
             torch.testing.assert_close(kept.values, computed.values, atol=0, rtol=0)
             assert torch.equal(kept.lengths, computed.lengths)
+
+
+def test_a_batch_without_padding_is_heard_as_with_a_mask(
+    tiny_backbone: Backbone, tone_data: TrainData, cpu: Device
+) -> None:
+    at_first_layer = source(tiny_backbone, cpu, None, 0)
+    model, same = at_first_layer.model, at_first_layer.batch([tone_data.train[0]] * 2, [0, 1])
+    assert same.whole and not at_first_layer.batch(tone_data.train[:3], [0] * 3).whole
+    heard, masked = (model.encoder(frames, NO_HANDLES) for frames in (same, same._replace(whole=False)))
+    torch.testing.assert_close(heard.values, masked.values, atol=1e-5, rtol=1e-4)
 
 
 def test_what_the_cache_lost_is_computed_in_full_precision_inside_of_a_bfloat16_step(
