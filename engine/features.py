@@ -122,8 +122,7 @@ class FeatureSource:
         rows = [self._frames(example, copy) for example, copy in zip(examples, copies, strict=True)]
         values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
-        whole = all(len(row) == values.shape[1] for row in rows)
-        return Frames(values.to(self.device.torch_device), lengths.to(self.device.torch_device), whole)
+        return Frames(values.to(self.device.torch_device), lengths.to(self.device.torch_device))
 
     def _frames(self, example: Example, copy: int) -> Tensor:
         key = self._key(example, copy)

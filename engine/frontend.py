@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from engine.audio import SAMPLE_RATE
 from engine.torchaudio_bridge import functional as audio_functional
@@ -30,7 +29,7 @@ class Frames(NamedTuple):
 
     values: Tensor  # (batch, frames, dim)
     lengths: Tensor  # (batch,) int64
-    whole: bool = False  # whether it is known that nothing is padding, so that nothing needs to be hidden
+    whole: bool = False  # whether it is known that nothing is padding: an exported encoder then needs no mask
 
     def mask(self) -> Tensor:
         """(batch, frames) bool, true inside each sequence."""
@@ -143,14 +142,13 @@ class MelFrontend(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor, corrupt: Corruption | None = None) -> Frames:
         """(batch, samples), (batch,) -> frames of dim; `corrupt` changes the log-mel frames in training."""
-        samples = waveform.shape[1]
         if self.window_samples:
+            samples = waveform.shape[1]
             missing = torch.sym_max(self.window_samples, samples) - samples  # type: ignore[no-untyped-call]
             waveform, lengths = F.pad(waveform, (0, missing)), lengths.clamp(min=self.window_samples)
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of tiny powers need float32
             frames: Frames = self.log_mel(waveform, lengths)
-        whole = statically_known_true(samples <= self.window_samples)
-        return self.convolved(frames if corrupt is None else corrupt(frames))._replace(whole=whole)
+        return self.convolved(frames if corrupt is None else corrupt(frames))
 
     def convolved(self, frames: Frames) -> Frames:
         """From log-mel frames to frames of dim."""
