@@ -49,7 +49,7 @@ class UnitSettings:
 def mel_frames(waveform: Waveform) -> np.ndarray:
     """(samples,) -> (frames, 80), 25 a second: what the first round clusters."""
     with torch.no_grad():
-        frames: torch.Tensor = _LOG_MEL(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)])).values
+        frames = _LOG_MEL(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)])).values
     count = frames.shape[1] // FRAMES_PER_PIECE
     pooled: np.ndarray = frames[0, : count * FRAMES_PER_PIECE].unflatten(0, (count, -1)).mean(1).numpy()
     return pooled
