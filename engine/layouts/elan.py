@@ -60,7 +60,7 @@ def _tree(data: bytes, name: str) -> ET.Element:
     try:
         parser.Parse(data, True)
         return builder.close()
-    except (expat.ExpatError, ValueError, AssertionError) as error:
+    except (expat.ExpatError, LookupError, ValueError, AssertionError) as error:  # LookupError: of an unknown encoding
         raise TextError(f"{name} is damaged ({error}): save it again in ELAN.") from error
 
 

@@ -82,7 +82,7 @@ def _empty(media: Path) -> ET.Element:
 def _read(path: Path) -> ET.Element:
     try:
         root = ET.parse(path).getroot()
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, ValueError) as error:  # the latter two: of an encoding that is not known
         raise UsageError(f"{path.name} beside the recording is no ELAN document: mend it or move it away.") from error
     if root.tag != "ANNOTATION_DOCUMENT" or root.find("HEADER") is None or root.find("TIME_ORDER") is None:
         raise UsageError(f"{path.name} beside the recording is no ELAN document: mend it or move it away.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.audio import SAMPLE_RATE, load_audio, write_wav
@@ -396,6 +396,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize("name", SAMPLES)
 @settings(max_examples=100, deadline=None)
+@example(cuts=[(31, 0, b"-")])  # an encoding that nobody knows
 @given(
     cuts=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 30), st.binary(max_size=6)), min_size=1, max_size=4)
 )

@@ -150,6 +150,13 @@ def test_an_elan_file_has_the_order_and_the_references_of_its_schema() -> None:
     assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")} == types
 
 
+@pytest.mark.parametrize("declared", ["", ' encoding="U-TF-8"', ' encoding="utf-7"'])
+def test_what_is_no_elan_document_beside_the_recording_is_said_so(tmp_path: Path, declared: str) -> None:
+    (tmp_path / "talk.eaf").write_text(f'<?xml version="1.0"{declared}?><a/>', encoding="ascii")
+    with pytest.raises(UsageError, match=r"talk\.eaf beside the recording is no ELAN document: mend it"):
+        WRITERS["eaf"](TALK, tmp_path / "talk.wav")
+
+
 def test_an_elan_document_beside_the_recording_keeps_its_tiers(tmp_path: Path) -> None:
     elan = pytest.importorskip("pympi.Elan")
     theirs = elan.Eaf(author="Ama")
