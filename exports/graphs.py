@@ -2,9 +2,9 @@
 
 An adaptation's tensors are either all inputs, so that one pair of graphs serves any number of adaptations, or all
 constants, so that the graphs need nothing else. Inputs and outputs are named as optimum names them where it has a name.
-All sizes are dynamic: batch, samples, each layer's prompt length (0 is no prompt), adapter rank (0 is no adapter),
-cache length (0 at the first token) and vocabulary. It does not know where weights are stored (`storage.py`),
-quantisation, packs or the search.
+All sizes are dynamic: batch (but for an encoder that fills windows), samples, each layer's prompt length (0 is no
+prompt), adapter rank (0 is no adapter), cache length (0 at the first token) and vocabulary. It does not know where
+weights are stored (`storage.py`), quantisation, packs or the search.
 """
 
 import logging
