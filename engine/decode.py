@@ -5,7 +5,7 @@ is one) with a matrix of them. Rows are always utterances x hypotheses, all of o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from engine.errors import BackboneError, TextError, UsageError
 from engine.hotwords import Hotwords
+from engine.language_model import LanguageModel
 from engine.text import nfc
 from engine.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
@@ -40,6 +41,23 @@ class StepDecoder(Protocol[State]):
         """The state whose row i is row `rows[i]` of `state`; rows may be repeated and dropped."""
 
 
+class Scorer(Protocol):
+    """What adds to a hypothesis's score token by token, beside the model: hotwords, a language model."""
+
+    @property
+    def most(self) -> float:
+        """The most that it can still add to a hypothesis."""
+
+    def start(self, utterances: int) -> Ints:
+        """(utterances, 1): where each hypothesis stands before its first token."""
+
+    def gains(self, places: Ints) -> Floats:
+        """(...) -> (..., vocab): what each next token adds, the end among them."""
+
+    def after(self, places: Ints, tokens: Ints) -> Ints:
+        """(...) and (...) -> (...): where each stands behind its next token."""
+
+
 @dataclass(frozen=True)
 class DecodeOptions:
     """How to search. Errors: UsageError when a value makes no sense."""
@@ -53,6 +71,18 @@ class DecodeOptions:
     # which would rather end at once than add up the small doubts of a long sentence.
     length_penalty: float | None = None
     hotwords: Hotwords | None = None  # words to prefer; of the vocabulary that is searched
+    language_model: LanguageModel | None = None  # of the same vocabulary
+
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """What adds to scores beside the model."""
+        return tuple(scorer for scorer in (self.hotwords, self.language_model) if scorer is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The conditions of a score, as a JSON object."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        weight = self.language_model.weight if self.language_model else 0.0
+        return plain | {"hotwords": self.hotwords is not None, "language_model": weight}
 
     def __post_init__(self) -> None:
         if self.beam_size < 1:
@@ -101,7 +131,8 @@ def search(
     `(1 - w) * attention + w * CTC prefix`, over the whole vocabulary rather than a few candidates of the attention.
     CTC alone (no decoder, or weight 1) takes the best path when greedy, and a prefix search with a beam.
 
-    Hotwords add to a hypothesis's score while it is searched and in the end, and to no token's confidence.
+    Hotwords and a language model add to a hypothesis's score while it is searched and in the end, and to no token's
+    confidence.
 
     Guards: a hypothesis is never longer than its frames times `max_tokens_per_frame`, nor than CTC can fit into the
     frames. One that says the same up to `MAX_LOOP_TOKENS` tokens more than `max_repeats` times in a row ends there:
@@ -118,7 +149,7 @@ def search(
     prefixes = None
     if ctc_log_probs is not None and weight > 0:
         prefixes = CtcPrefixes(ctc_log_probs, frame_lengths, eos=eos, blank=blank)
-        if weight == 1 and options.beam_size == 1 and options.hotwords is None:
+        if weight == 1 and options.beam_size == 1 and not options.scorers:
             return _judged(prefixes, best_paths(ctc_log_probs, frame_lengths, blank, (*forbidden, eos)), eos)
     beams = _Beams(prefixes, frame_lengths, options, weight, eos, (*forbidden, blank))
     if decoder is not None and weight < 1:
@@ -287,9 +318,9 @@ class _Beams:
         self._confidences = np.zeros((batch, 1, 0))
         self._past = np.zeros((batch, 1))  # what the attention has added to the joint score
         self._reached = np.zeros((batch, 1))  # the joint score
-        self._hotwords = options.hotwords
-        self._boosts = np.zeros((batch, 1))  # what hotwords have added to the joint score
-        self._places = np.zeros((batch, 1), np.int64) if self._hotwords is None else self._hotwords.start(batch)
+        self._scorers = options.scorers
+        self._boosts = np.zeros((batch, 1))  # what they have added to the joint score
+        self._places = [scorer.start(batch) for scorer in self._scorers]
         # For how many tokens the last ones have equalled those n + 1 before; and how many of them to cut as a loop.
         self._runs = np.zeros((batch, 1, MAX_LOOP_TOKENS), np.int64)
         self._loops = np.zeros((batch, 1), np.int64)
@@ -303,9 +334,8 @@ class _Beams:
         """One token more: the decoder's (rows, vocab) -> the parent row and the token of each new row, (rows,) both."""
         attention, steps = self._scores(log_probs)
         joint = self._past[..., None] + steps
-        gains = None if self._hotwords is None else self._boosted(self._hotwords)
-        if gains is not None:
-            joint = joint + gains
+        boosts = self._boosted()
+        joint = joint + boosts
         ends = np.where(self._loops > 0, self._reached, joint[..., self._eos])
         joint[..., [*self._unsayable, self._eos]] = -np.inf
         joint[(self._loops > 0) | (self._caps[self._utterances] <= self._tokens.shape[2])[:, None]] = -np.inf
@@ -318,9 +348,9 @@ class _Beams:
         confidences = _posteriors(steps[at], steps[at[:2]])
         self._past = np.where(scores > -np.inf, self._past[at[:2]] + attention[at], -np.inf)
         self._reached = scores
-        if self._hotwords is not None and gains is not None:
-            self._boosts = gains[at]
-            self._places = self._hotwords.after(self._places[at[:2]], tokens)
+        self._boosts = np.broadcast_to(boosts, joint.shape)[at]
+        places = zip(self._scorers, self._places, strict=True)
+        self._places = [scorer.after(place[at[:2]], tokens) for scorer, place in places]
         self._grow(keep, parents, tokens, confidences)
         if self._prefixes is not None:
             self._prefixes.extend(keep, parents, tokens)
@@ -336,11 +366,11 @@ class _Beams:
         _check_numbers(attention[self._caps[self._utterances] > 0])
         return attention, attention + ctc
 
-    def _boosted(self, hotwords: Hotwords) -> Floats:
-        # (utterances, width, vocab): the sum of what hotwords add to each row with each next token.
-        gains = hotwords.gains(self._places)
-        gains[..., self._eos] = hotwords.ends(self._places)
-        boosted: Floats = self._boosts[..., None] + gains
+    def _boosted(self) -> Floats:
+        # (utterances, width, vocab), or 1 for vocab: the sum of what scorers add to each row with each next token.
+        boosted: Floats = self._boosts[..., None]
+        for scorer, places in zip(self._scorers, self._places, strict=True):
+            boosted = boosted + scorer.gains(places)
         return boosted
 
     def _finish(self, ends: Floats, scores: Floats) -> None:
@@ -361,7 +391,7 @@ class _Beams:
         divisor = ((6 + self._tokens.shape[2]) / 6) ** self._penalty
         best = np.array([self.best[utterance].score for utterance in self._utterances])
         # With hotwords they may rise again, by as much as the longest adds: more would be two words that overtake.
-        hoped = scores[:, 0] + (0.0 if self._hotwords is None else self._hotwords.most)
+        hoped = scores[:, 0] + sum(scorer.most for scorer in self._scorers)
         winnable: npt.NDArray[np.bool_] = hoped / divisor > best
         return winnable if self._options.beam_size > 1 else winnable & (best == -np.inf)
 

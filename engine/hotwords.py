@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import UsageError
-from engine.vocabulary import UNK, Vocabulary
+from engine.vocabulary import EOS, UNK, Vocabulary
 
 MOST_BOOST = 100.0
 ROOT, OUTSIDE = 0, 1  # in front of a word; inside of one that is not listed
@@ -61,14 +61,9 @@ class Hotwords:
         return np.full((utterances, 1), ROOT)
 
     def gains(self, places: Ints) -> Floats:
-        """(...) -> (..., vocab): what each next token adds or takes back."""
+        """(...) -> (..., vocab): what each next token, the end among them, adds or takes back."""
         gains: Floats = np.stack([self._moved(int(place))[0] for place in places.reshape(-1)])
         return gains.reshape(*places.shape, -1)
-
-    def ends(self, places: Ints) -> Floats:
-        """(...) what the end takes back."""
-        lost = [0.0 if self._nodes[place].whole else -self._nodes[place].pending for place in places.reshape(-1)]
-        return np.array(lost).reshape(places.shape)
 
     def after(self, places: Ints, tokens: Ints) -> Ints:
         """(...) and (...) -> (...): where each stands behind its next token."""
@@ -95,6 +90,7 @@ class Hotwords:
     def _move(self, place: int) -> tuple[Floats, Ints]:
         node, root = self._nodes[place], self._nodes[ROOT]
         gains = np.full(len(self._space), -node.pending)
+        gains[EOS] = 0.0 if node.whole else -node.pending
         following = np.full(len(self._space), ROOT if self._boundary.all() else OUTSIDE)
         if node.whole:
             gains[self._boundary] = 0.0

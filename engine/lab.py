@@ -21,7 +21,7 @@ from engine.adaptations import AdaptationSpec, NewVocabulary, make_adaptation
 from engine.backbone import Backbone, open_backbone
 from engine.clips import SPLITS, Run
 from engine.errors import TrainError
-from engine.files import read_json
+from engine.files import read_json, sha256_file
 from engine.model import EncoderDecoder, ModelConfig
 from engine.runs import EVENTS, STOP, RunRequest, create_run
 from engine.scores import Comparison, Scores, compare, pooled
@@ -64,9 +64,10 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The hash of the set, the backbone's weights and every setting."""
-        backbone = open_backbone(self.request.backbone).sha256
-        return _sha256([self.data.sha256, backbone, self.request.to_json()])[:NAME_DIGITS]
+        """The hash of the set, the backbone's weights, further texts and every setting."""
+        backbone, texts = open_backbone(self.request.backbone).sha256, self.request.texts
+        given = [sha256_file(Path(texts))] if texts else []
+        return _sha256([self.data.sha256, backbone, self.request.to_json(), *given])[:NAME_DIGITS]
 
     def find(self) -> Run | None:
         """Its run, if it was ever started."""

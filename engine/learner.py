@@ -118,7 +118,7 @@ class Learner:
             part = examples[start : start + batch]
             with self.device.autocast():
                 encoded = self._encode(self.features.batch(part, [CLEAN] * len(part)), handles)
-            texts += [vocabulary.decode(hypothesis.tokens) for hypothesis in recognizer.search(encoded)]
+            texts += recognizer.texts_of(encoded)
         return texts
 
     def result(self) -> dict[str, Tensor]:

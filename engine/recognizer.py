@@ -44,6 +44,10 @@ class Recognizer:
         """The text of each waveform (samples,), in their order."""
         return [self.vocabulary.decode(hypothesis.tokens) for hypothesis in self.transcribe(waveforms)]
 
+    def texts_of(self, encoded: Frames) -> list[str]:
+        """The text of each sequence of encoder frames."""
+        return [self.vocabulary.decode(hypothesis.tokens) for hypothesis in self.search(encoded)]
+
     def transcribe(self, waveforms: Sequence[np.ndarray], batch_seconds: float = BATCH_SECONDS) -> list[Hypothesis]:
         """The best hypothesis of each waveform (samples,) float32 at 16 kHz; clips of like length share a batch."""
         found: dict[int, Hypothesis] = {}

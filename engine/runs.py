@@ -1,8 +1,9 @@
 """Runs of a project: from its clips to a training's data, the subprocess that trains, and the scores it leaves.
 
 A run's folder tells all of it: settings.json, vocabulary.json, clips.json (which clips were used how), events.jsonl,
-best.safetensors, checkpoint.safetensors, scores-<split>.json, predictions-<split>.tsv. The page and the command line
-only read events. It does not know how a step is computed.
+best.safetensors, checkpoint.safetensors, texts.txt and language_model.safetensors where there are such,
+scores-<split>.json, predictions-<split>.tsv. The page and the command line only read events. It does not know how a
+step is computed.
 """
 
 import json
@@ -11,25 +12,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.adaptations import AdaptationSpec, merge_updates
-from engine.audio import load_audio
+from engine.audio import SAMPLE_RATE, load_audio
 from engine.augment import Augmentation
 from engine.backbone import Backbone, open_backbone
+from engine.batches import batches_by_length
 from engine.clips import Clip
 from engine.decode import DecodeOptions
 from engine.device import Device, choose_device
 from engine.errors import TrainError, UsageError
 from engine.features import Example, FeatureCache
-from engine.files import read_json, write_json
+from engine.files import read_json, write_bytes, write_json
 from engine.handles import NO_HANDLES, Handles
-from engine.learner import NETWORK
+from engine.language_model import LanguageModel
+from engine.layouts.items import decode
+from engine.learner import NETWORK, character_error_rate
 from engine.model import EncoderDecoder
-from engine.recognizer import Recognizer
+from engine.recognizer import BATCH_SECONDS, Recognizer
 from engine.scores import Scores, score, write_predictions, write_trn
 from engine.store import Project
 from engine.train import BEST, Event, TrainData, TrainSettings, train
@@ -37,6 +41,9 @@ from engine.vocabulary import Vocabulary, build_vocabulary
 from engine.weights import load_adaptation, load_model
 
 EVENTS, SETTINGS, VOCABULARY, CLIPS, STOP = "events.jsonl", "settings.json", "vocabulary.json", "clips.json", "stop"
+TEXTS, LANGUAGE_MODEL = "texts.txt", "language_model.safetensors"
+LANGUAGE_MODEL_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
+WEIGHING_CLIPS = 100  # of dev, at most
 POLL_SECONDS = 0.2
 LEAST_TRAIN_CLIPS = 4
 
@@ -54,6 +61,8 @@ class RunRequest:
     vocabulary: VocabularyChoice = "auto"  # see run_vocabulary
     language: str = ""  # whose token the decoder is started with, where a backbone has such tokens; "": the project's
     minutes: float = 0.0  # of the training clips, those used; 0: all
+    texts: str = ""  # file of more sentences of the lect, one a line, for the language model
+    language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `method` is what the store lists runs by."""
@@ -73,6 +82,8 @@ class RunRequest:
             value.get("vocabulary", "auto"),
             value.get("language", ""),
             value.get("minutes", 0.0),
+            value.get("texts", ""),
+            value.get("language_model_weight"),
         )
 
 
@@ -83,11 +94,14 @@ def create_run(project: Project, request: RunRequest) -> str:
     """
     open_backbone(request.backbone)
     data = gather(project, request)
+    texts = [project.rules.apply(line) for line in decode(Path(request.texts)).splitlines()] if request.texts else []
     run_id = project.add_run(request.to_json())
     folder = project.run(run_id).folder
     write_json(folder / SETTINGS, request.to_json())
     write_json(folder / VOCABULARY, data.vocabulary.to_json())
     write_json(folder / CLIPS, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
+    if texts:
+        write_bytes(folder / TEXTS, "\n".join(filter(None, texts)).encode())
     return run_id
 
 
@@ -206,6 +220,8 @@ def run_training(project: Project, run_id: str) -> Iterator[Event]:
         if event["event"] == "end":
             facts = {key: event[key] for key in ("best_step", "seconds", "stopped")}
             project.update_run(run_id, status="scoring", **facts)
+    if weigh_language_model(run, run_id, device):
+        yield {"event": "language_model", "weight": decoding(folder).to_json()["language_model"]}
     for split in ("dev", "test"):
         if run.clips[split]:
             yield {"event": "scoring", "split": split}
@@ -266,9 +282,58 @@ def load_run(project: Project, run_id: str) -> tuple[Backbone, EncoderDecoder, H
 
 
 def decoding(folder: Path) -> DecodeOptions:
-    """How the result of the run in `folder` is decoded: without the CTC head where the training let it be."""
+    """How the result of the run in `folder` is decoded.
+
+    Without the CTC head where the training let it be, and with the run's language model where it has one.
+    """
     trained = RunRequest.from_json(read_json(folder / SETTINGS)).settings
-    return DecodeOptions() if trained.ctc_weight else DecodeOptions(ctc_weight=0.0)
+    options, path = DecodeOptions() if trained.ctc_weight else DecodeOptions(ctc_weight=0.0), folder / LANGUAGE_MODEL
+    if not path.exists():
+        return options
+    size = len(Vocabulary.from_json(read_json(folder / VOCABULARY)))
+    return replace(options, language_model=LanguageModel.from_bytes(path.read_bytes(), size))
+
+
+def weigh_language_model(run: RunData, run_id: str, device: Device) -> bool:
+    """Leaves a language model of a run's texts in its folder, unless one was not asked for or does no good on dev.
+
+    Its texts are the training labels and what the run was given beside them. A Whisper's own vocabulary gets none:
+    its decoder has read far more. Returns whether there is one.
+    """
+    folder = run.project.run(run_id).folder
+    asked = RunRequest.from_json(read_json(folder / SETTINGS)).language_model_weight
+    (folder / LANGUAGE_MODEL).unlink(missing_ok=True)
+    weights = LANGUAGE_MODEL_WEIGHTS if asked is None else (asked,)
+    if weights == (0.0,) or run.vocabulary.kind == "bytes":
+        return False
+    more = (folder / TEXTS).read_text(encoding="utf-8").splitlines() if (folder / TEXTS).exists() else []
+    tokens = [run.vocabulary.encode(text) for text in (*run.texts("train"), *more)]
+    language_model = LanguageModel.of(tokens, len(run.vocabulary), max(weights))
+    if len(weights) > 1:
+        language_model = language_model.weighted(_best_weight(run, run_id, device, language_model, weights))
+    if language_model.weight:
+        write_bytes(folder / LANGUAGE_MODEL, language_model.to_bytes())
+    return language_model.weight > 0
+
+
+def _best_weight(
+    run: RunData, run_id: str, device: Device, language_model: LanguageModel, weights: Sequence[float]
+) -> float:
+    """The lowest of the weights with the fewest wrong characters on dev."""
+    _, model, handles, vocabulary = load_run(run.project, run_id)
+    waveforms = [load_audio(clip.path) for clip in run.clips["dev"][:WEIGHING_CLIPS]]
+    batches = list(batches_by_length([len(waveform) for waveform in waveforms], BATCH_SECONDS * SAMPLE_RATE))
+    options, texts = decoding(run.project.run(run_id).folder), run.texts("dev")
+    labels = [texts[index] for batch in batches for index in batch]
+    plain = Recognizer(model, vocabulary, handles, options, device)
+    encoded = [plain.encode([waveforms[index] for index in batch]) for batch in batches]
+
+    def wrong(weight: float) -> float:
+        leaning = replace(options, language_model=language_model.weighted(weight) if weight else None)
+        recognizer = Recognizer(model, vocabulary, handles, leaning, device)
+        return character_error_rate([text for frames in encoded for text in recognizer.texts_of(frames)], labels)
+
+    return min(weights, key=lambda weight: (wrong(weight), weight))
 
 
 def score_run(
@@ -284,15 +349,16 @@ def score_run(
     waveforms = [load_audio(clip.path) for clip in clips]
     options = options or decoding(folder)
     own = backbone.vocabulary.starting_as(vocabulary)
-    bare = Recognizer(load_model(backbone), own, NO_HANDLES, options, device).texts(waveforms)
+    plain = replace(options, language_model=None)
+    bare = Recognizer(load_model(backbone), own, NO_HANDLES, plain, device).texts(waveforms)
     texts = Recognizer(model, vocabulary, handles, options, device).texts(waveforms)
     base = score_clips(project, clips, bare, split)
     scores = score_clips(project, clips, texts, split).with_baseline(base)
-    write_json(folder / f"scores-{split}.json", {**scores.to_json(), "decoding": asdict(options)})
+    write_json(folder / f"scores-{split}.json", {**scores.to_json(), "decoding": options.to_json()})
     write_json(folder / f"base-scores-{split}.json", base.to_json())
     write_predictions(scores, folder / f"predictions-{split}.tsv")
     write_trn(scores, folder / f"trn-{split}")
-    project.add_score(run_id, split, {**scores.to_json(rows=False), "decoding": asdict(options)})
+    project.add_score(run_id, split, {**scores.to_json(rows=False), "decoding": options.to_json()})
     return scores
 
 

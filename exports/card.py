@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.language_model import ORDER
+
 # Read by Hugging Face's hub and its tools; values are written as JSON strings, which YAML reads as they are.
 _HEADER = """\
 ---
@@ -51,6 +53,11 @@ _BODY = """\
 It was taught by the recordings counted above and is likely to do worse on other voices, microphones, noise and topics.
 It writes only symbols of its vocabulary. Silence and music may come out as words. Check the text before you rely on it.
 """
+_LANGUAGE_MODEL = """
+
+Its search leans on a language model: {ngrams:,} stretches of up to {order} symbols of its maker's texts and how often
+each occurs. Whole texts are not inside, but short or rare ones can be pieced together: do not share it where they must
+stay private."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +132,11 @@ def model_card(
     symbols: int,
     kind: Kind = PACK,
     notes: str = "",
+    ngrams: int = 0,
 ) -> str:
-    """Markdown with the hub's header; `manifest` as in the pack; notes: its maker's own words."""
+    """Markdown with the hub's header; `manifest` as in the pack; notes: its maker's own words; ngrams: of a language
+    model, if there is one.
+    """
     scores, language = manifest["scores"], manifest["language"]
     results = "".join(
         _RESULT.format(
@@ -154,7 +164,7 @@ def model_card(
     )
     body = _BODY.format(
         name=manifest["name"],
-        about=about,
+        about=about + (_LANGUAGE_MODEL.format(ngrams=ngrams, order=ORDER) if ngrams else ""),
         use=kind.use,
         data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
         scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",

@@ -18,13 +18,14 @@ import safetensors.numpy
 from engine.backbone import Backbone
 from engine.errors import PackError, TextError
 from engine.files import write_bytes
+from engine.language_model import LanguageModel
 from engine.text import TextRules
 from engine.vocabulary import Vocabulary
 from exports.archive import Archive, check_sums, opened, sums, zipped
-from exports.card import SplitFacts, model_card
+from exports.card import PACK, Kind, SplitFacts, model_card
 from exports.tensors import Tensor, Tensors, facts, load, misfit, parameters
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no language model
 MANIFEST = "manifest.json"
 ADAPTER_CONFIG = "adapter_config.json"
 TENSORS = "adapter_model.safetensors"
@@ -33,6 +34,7 @@ RULES = "text_rules.json"
 SCORES = "eval_results.json"
 PREDICTIONS = "predictions.tsv"
 CARD = "README.md"
+LANGUAGE_MODEL = "language_model.safetensors"  # not in every pack
 SUMS = "SHA256SUMS"
 FILES = (MANIFEST, ADAPTER_CONFIG, TENSORS, VOCABULARY, RULES, SCORES, PREDICTIONS, CARD, SUMS)
 
@@ -52,6 +54,7 @@ class PackContents:
     tensors: Tensors  # float32, by graph input name
     vocabulary: Vocabulary
     rules: TextRules
+    language_model: LanguageModel | None = None
     scores: Mapping[str, Any] = field(default_factory=dict)  # split -> `Scores.to_json(rows=False)`
     predictions: str = NO_PREDICTIONS  # as `write_predictions` writes them
     data: Mapping[str, SplitFacts] = field(default_factory=dict)  # split -> what it was made of
@@ -83,6 +86,7 @@ class Pack:
     tensors: dict[str, Tensor]
     vocabulary: Vocabulary
     rules: TextRules
+    language_model: LanguageModel | None = None
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,8 @@ def verify_pack(path: Path, backbone: Backbone | None = None) -> VerifyReport:
     pack = read_pack(path)
     if backbone is not None:
         check_fits(pack, backbone)
-    size = path.stat().st_size
-    return VerifyReport(pack.manifest, size, len(FILES), parameters(pack.tensors), backbone is not None)
+    size, files = path.stat().st_size, len(FILES) + (pack.language_model is not None)
+    return VerifyReport(pack.manifest, size, files, parameters(pack.tensors), backbone is not None)
 
 
 def check_fits(pack: Pack, backbone: Backbone) -> None:
@@ -163,7 +167,7 @@ def describe(contents: PackContents) -> dict[str, Any]:
 def _files(contents: PackContents) -> dict[str, bytes]:
     tensors = {name: np.ascontiguousarray(contents.tensors[name]) for name in sorted(contents.tensors)}
     manifest = describe(contents)
-    card = model_card(manifest, contents.data, contents.licence, len(contents.vocabulary), notes=contents.notes)
+    card = card_of(contents, manifest)
     files = {
         MANIFEST: dumped(manifest),
         ADAPTER_CONFIG: dumped(_adapter_config(contents)),
@@ -173,8 +177,21 @@ def _files(contents: PackContents) -> dict[str, bytes]:
         SCORES: dumped(dict(contents.scores)),
         PREDICTIONS: contents.predictions.encode(),
         CARD: card.encode(),
+        **language_model_file(contents),
     }
     return files | {SUMS: sums(files)}
+
+
+def card_of(contents: PackContents, manifest: Mapping[str, Any], kind: Kind = PACK) -> str:
+    """The model card of an export."""
+    ngrams = 0 if contents.language_model is None else len(contents.language_model.counts)
+    symbols = len(contents.vocabulary)
+    return model_card(manifest, contents.data, contents.licence, symbols, kind, contents.notes, ngrams)
+
+
+def language_model_file(contents: PackContents) -> dict[str, bytes]:
+    """The file of the language model, where there is one."""
+    return {} if contents.language_model is None else {LANGUAGE_MODEL: contents.language_model.to_bytes()}
 
 
 def _adapter_config(contents: PackContents) -> dict[str, Any]:
@@ -195,18 +212,20 @@ def _adapter_config(contents: PackContents) -> dict[str, Any]:
 def _read(file: BinaryIO, size: int, name: str) -> Pack:
     with opened(file, size, MAX_TENSORS_BYTES + MAX_TEXT_BYTES, name) as archive:
         files = _unpacked(archive, name)
-    check_sums({entry: files[entry] for entry in FILES if entry != SUMS}, files[SUMS], name)
+    check_sums({entry: data for entry, data in files.items() if entry != SUMS}, files[SUMS], name)
     manifest, tensors = _manifest(_loaded(files, MANIFEST, name), name), load(files[TENSORS], name)
     if facts(tensors) != manifest.tensors:
         raise PackError(f"{name} holds other tensors than its manifest lists: get the pack again.")
     try:
         vocabulary = Vocabulary.from_json(_loaded(files, VOCABULARY, name))
         rules = TextRules.from_json(_loaded(files, RULES, name))
+        stored = files.get(LANGUAGE_MODEL)
+        language_model = None if stored is None else LanguageModel.from_bytes(stored, len(vocabulary))
     except TextError as error:
         raise PackError(f"{name} cannot be used: {error}") from error
     if any(len(tensor) != len(vocabulary) for key, tensor in tensors.items() if key.startswith("vocabulary.")):
         raise PackError(f"{name} holds matrices for another vocabulary than its own: get the pack again.")
-    return Pack(manifest, tensors, vocabulary, rules)
+    return Pack(manifest, tensors, vocabulary, rules, language_model)
 
 
 def _unpacked(archive: Archive, name: str) -> dict[str, bytes]:
@@ -219,9 +238,9 @@ def _unpacked(archive: Archive, name: str) -> dict[str, bytes]:
         raise PackError(f"{name} was made by a newer lect (format {version}): update lect to use it.")
     if missing := set(FILES) - archive.names:
         raise PackError(f"{name} lacks {', '.join(sorted(missing))}: copy or download the pack again.")
-    if unknown := archive.names - set(FILES):
+    if unknown := archive.names - {*FILES, LANGUAGE_MODEL}:
         raise PackError(f"{name} holds files that no pack has ({', '.join(sorted(unknown))}): do not use it.")
-    for entry in FILES[1:]:
+    for entry in (*FILES[1:-1], *archive.names & {LANGUAGE_MODEL}, SUMS):
         files[entry] = archive.read(entry, MAX_TENSORS_BYTES if entry == TENSORS else MAX_TEXT_BYTES)
     return files
 

@@ -14,10 +14,22 @@ import torch
 from engine.files import write_bytes
 from engine.model import EncoderDecoder
 from exports.build import BUILDS, export_graphs, own_facts, quantized, save_graph
-from exports.card import PORTABLE, model_card
+from exports.card import PORTABLE
 from exports.folders import whole_folder
 from exports.graphs import Constants
-from exports.pack import CARD, MANIFEST, PREDICTIONS, RULES, SCORES, VOCABULARY, PackContents, describe, dumped
+from exports.pack import (
+    CARD,
+    MANIFEST,
+    PREDICTIONS,
+    RULES,
+    SCORES,
+    VOCABULARY,
+    PackContents,
+    card_of,
+    describe,
+    dumped,
+    language_model_file,
+)
 from exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
 from exports.sessions import BUILD, DECODER, ENCODER
 from exports.storage import halve
@@ -56,12 +68,12 @@ def _save_graphs(system: System, builds: dict[str, Path]) -> None:
 
 def _files(contents: PackContents, build: str, report: ParityReport) -> dict[str, bytes]:
     manifest = describe(contents) | {"build": build, "parity": report.to_json()}
-    card = model_card(manifest, contents.data, contents.licence, len(contents.vocabulary), PORTABLE)
     return {
         MANIFEST: dumped(manifest),
         VOCABULARY: dumped(contents.vocabulary.to_json()),
         RULES: dumped(contents.rules.to_json()),
         SCORES: dumped(dict(contents.scores)),
         PREDICTIONS: contents.predictions.encode(),
-        CARD: card.encode(),
+        CARD: card_of(contents, manifest, PORTABLE).encode(),
+        **language_model_file(contents),
     }

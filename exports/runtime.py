@@ -24,10 +24,11 @@ from engine.decode import DecodeOptions
 from engine.errors import AudioError, BackboneError, PackError, TextError, UsageError
 from engine.files import read_json
 from engine.hotwords import Hotwords
+from engine.language_model import LanguageModel
 from engine.text import TextRules
 from engine.vocabulary import Vocabulary
 from exports.hearing import Heard, hear
-from exports.pack import MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
+from exports.pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
 from exports.recording import stream
 from exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
 from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network, Samples
@@ -92,6 +93,7 @@ class Runtime:
             raise UsageError(f"Compute type {compute_type!r} is not known: use float32 or int8.")
         path, options = Path(source), options or DecodeOptions()
         if is_portable(path):
+            options = replace(options, language_model=_portable_language_model(path))
             runtime = cls(Network.open(path, device, threads), _portable_vocabulary(path), options)
             manifest = _portable_manifest(path)
             runtime._language, runtime._rules = str(manifest.get("language", "")), _portable_rules(path)
@@ -154,7 +156,8 @@ class Runtime:
         adapted = self._network.adapt(_own_vocabulary(self._backbone) | pack.tensors)
         self._adapted = _listening(adapted, pack.manifest.method)
         self._vocabulary, self._language, self._rules = pack.vocabulary, pack.manifest.language, pack.rules
-        self._options = replace(self._options, hotwords=None)  # they are spelled in the former one's tokens
+        # Hotwords are spelled in the former one's tokens.
+        self._options = replace(self._options, hotwords=None, language_model=pack.language_model)
 
     def beside(self, pack: Pack | Path | str) -> "Runtime":
         """Another runtime with another pack of the same backbone, over the same loaded graphs. Raises as `swap`."""
@@ -343,6 +346,15 @@ def _portable_rules(folder: Path) -> TextRules:
         return TextRules.from_json(read_json(folder / RULES))
     except (OSError, ValueError, TextError) as error:
         raise BackboneError(f"The text rules in {folder} cannot be read: export it again.") from error
+
+
+def _portable_language_model(folder: Path) -> LanguageModel | None:
+    if not (path := folder / LANGUAGE_MODEL).is_file():
+        return None
+    try:
+        return LanguageModel.from_bytes(path.read_bytes(), len(_portable_vocabulary(folder)))
+    except (OSError, TextError) as error:
+        raise BackboneError(f"The language model in {folder} cannot be read: export it again.") from error
 
 
 def _portable_manifest(folder: Path) -> dict[str, Any]:

@@ -164,13 +164,13 @@ class Story:
 def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
     """What PyTorch hears, as it comes from the decoder."""
     from engine.audio import load_audio
-    from engine.decode import DecodeOptions
     from engine.device import choose_device
     from engine.recognizer import Recognizer
-    from engine.runs import load_run
+    from engine.runs import decoding, load_run
 
     _, model, handles, vocabulary = load_run(project, run_id)
-    recognizer = Recognizer(model, vocabulary, handles, DecodeOptions(), choose_device())
+    options = decoding(project.run(run_id).folder)
+    recognizer = Recognizer(model, vocabulary, handles, options, choose_device())
     return recognizer.texts([load_audio(clip.path) for clip in clips])
 
 

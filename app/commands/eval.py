@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
 from app.output import print_result, remark
+from engine.errors import UsageError
 
 if TYPE_CHECKING:
+    from engine.language_model import LanguageModel
     from engine.scores import Scores
 
 SHOWN = 3
@@ -18,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="which clips (test)")
     parser.add_argument("--beam-size", type=positive, metavar="N", help="hypotheses kept; 1 is greedy")
     parser.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of CTC in the joint score (0.6)")
+    parser.add_argument(
+        "--language-model-weight", type=fraction, metavar="SHARE", help="of the run's language model; 0: without it"
+    )
     add_device(parser)
     add_project(parser)
 
@@ -35,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     given = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
     options = replace(decoding(found.folder), **{name: value for name, value in given.items() if value is not None})
+    if (weight := args.language_model_weight) is not None:
+        options = replace(options, language_model=_weighted(options.language_model, weight, found.id))
     warn_of_unknown_symbols(args, project, found.id, args.split)
     remark(args, f"Scoring run {found.id} and its backbone on {args.split}, on {device.name}.")
     score_run(project, found.id, args.split, device, options)
@@ -42,10 +49,16 @@ def run(args: argparse.Namespace) -> int:
     comparison, sentence = judged(base, adapted)
     predictions = found.folder / f"predictions-{args.split}.tsv"
     value = {"run": found.id, "split": args.split, **figures(base, adapted, comparison), "predictions": predictions}
-    value |= {"beam_size": options.beam_size, "ctc_weight": options.ctc_weight, "device": device.name}
+    value |= {**options.to_json(), "device": device.name}
     text = [before_after({args.split: (base, adapted)}), adapted.describe(), sentence, *_worst(adapted)]
     print_result(args, value, "\n".join([*text, f"All of them: {predictions}"]))
     return 0
+
+
+def _weighted(language_model: "LanguageModel | None", weight: float, run_id: str) -> "LanguageModel | None":
+    if language_model is None and weight:
+        raise UsageError(f"Run {run_id} has no language model: train again with --language-model-weight {weight}.")
+    return language_model.weighted(weight) if language_model and weight else None
 
 
 def _worst(scores: "Scores") -> list[str]:

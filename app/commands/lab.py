@@ -4,6 +4,8 @@ One line starts it; the same line goes on with it after Ctrl-C or worse, and tra
 below, or any name when --system says what is compared. A system is a method with options of `lect train`:
 
   lect lab mine --data ~/set --system prompt --system "adapter --rank 8" --minutes 5 10 --seeds 0 1
+
+No system leans on a language model unless its options give one a weight.
 """
 
 import argparse
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from engine.store import Project
 
 INTERRUPTED = 130
+ALONE = "--language-model-weight 0"  # adaptations are compared by what they themselves hear, as in the paper
 TRAIN_ONLY = ("--project", "--resume", "--detach", "--minutes", "--seed")  # the lab sets these
 
 
@@ -164,7 +167,7 @@ def _request(chosen: Table, system: str) -> "RunRequest":
     from app.commands.train import request_of
 
     try:
-        words = plain_options(shlex.split(f"{chosen.options} --method {system}"))  # the later option holds
+        words = plain_options(shlex.split(f"{ALONE} {chosen.options} --method {system}"))  # the later option holds
     except ValueError as error:
         raise UsageError(f"{system!r} cannot be read ({error}): check its quotes.") from error
     if fixed := [word for word in words if word.partition("=")[0] in TRAIN_ONLY]:

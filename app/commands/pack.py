@@ -15,6 +15,7 @@ from engine.errors import LectError, UsageError, os_sentence
 
 if TYPE_CHECKING:
     from engine.clips import Run
+    from engine.language_model import LanguageModel
     from engine.store import Project
     from exports.pack import PackContents, VerifyReport
 
@@ -81,6 +82,7 @@ def contents(
     from exports.pack import PackContents
 
     tensors = {name: tensor for name, tensor in result_tensors(found).items() if not NETWORK.match(name)}
+    vocabulary = Vocabulary.from_json(read_json(found.folder / "vocabulary.json"))
     settings = read_json(found.folder / "settings.json")
     files = {split: found.folder / f"scores-{split}.json" for split in SCORED_SPLITS}
     scores = {split: {**read_json(file), "rows": []} for split, file in files.items() if file.exists()}
@@ -92,13 +94,21 @@ def contents(
         backbone=open_backbone(settings["backbone"]),
         method=settings["settings"]["spec"] | {"ctc_weight": settings["settings"]["ctc_weight"]},
         tensors=tensors,
-        vocabulary=Vocabulary.from_json(read_json(found.folder / "vocabulary.json")),
+        vocabulary=vocabulary,
         rules=project.rules,
+        language_model=_language_model(found, len(vocabulary)),
         scores=scores,
         data=_data(project, found),
         licence=licence or _licence(project),
         **optional,
     )
+
+
+def _language_model(found: "Run", size: int) -> "LanguageModel | None":
+    from engine.language_model import LanguageModel
+
+    path = found.folder / "language_model.safetensors"
+    return LanguageModel.from_bytes(path.read_bytes(), size) if path.exists() else None
 
 
 def check_packable(found: "Run") -> None:

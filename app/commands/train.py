@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_project(parser)
     add_adaptation(parser.add_argument_group("what is learnt"))
     add_training(parser.add_argument_group("how"))
+    add_language_model(parser.add_argument_group("what the search leans on (not with a Whisper's own vocabulary)"))
     again = parser.add_argument_group("going on and letting go")
     again.add_argument(
         "--resume", nargs="?", const=LATEST, metavar="RUN", help="go on with a run that ended early, or watch it"
@@ -99,6 +100,22 @@ def add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--no-cache", action="store_true", help="compute the frozen part anew at every step")
 
 
+def add_language_model(group: argparse._ArgumentGroup) -> None:
+    """Texts and weight."""
+    group.add_argument(
+        "--texts",
+        default="",
+        metavar="FILE",
+        help="more sentences of the lect, one a line, that nobody has recorded: a word list, a book",
+    )
+    group.add_argument(
+        "--language-model-weight",
+        type=fraction,
+        metavar="SHARE",
+        help="what a language model of labels and --texts counts for; 0: none is made (what does best on dev)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Starts or resumes a run, and stays until it ends."""
     project = open_project(args)
@@ -147,7 +164,15 @@ def request_of(args: argparse.Namespace) -> "RunRequest":
     if not config.ctc:
         settings = replace(settings, ctc_weight=0.0)
     return RunRequest(
-        args.backbone, args.device, args.precision, settings, args.vocabulary, args.language, args.minutes
+        backbone=args.backbone,
+        device=args.device,
+        precision=args.precision,
+        settings=settings,
+        vocabulary=args.vocabulary,
+        language=args.language,
+        minutes=args.minutes,
+        texts=args.texts,
+        language_model_weight=args.language_model_weight,
     )
 
 
@@ -260,6 +285,9 @@ class Watch:
         why = "ended early" if event["stopped"] else "ended"
         spent = duration(event["seconds"])
         remark(self.args, f"Training {why} after {event['step']} steps, {spent}; best at step {event['best_step']}.")
+
+    def _show_language_model(self, event: dict[str, Any]) -> None:
+        remark(self.args, f"The search leans on a language model of the texts, with weight {event['weight']}.")
 
     def _show_scoring(self, event: dict[str, Any]) -> None:
         remark(self.args, f"Scoring {event['split']}, base and adapted.")

@@ -11,9 +11,11 @@ import pytest
 
 from app.options import LATEST
 from engine.files import read_json, write_json
+from engine.runs import decoding
 from engine.scores import score
 from engine.store import Project
-from tests.app.conftest import FAST, Lect
+from exports.pack import read_pack
+from tests.app.conftest import FAST, TAUGHT, Lect
 
 LONG = ("--backbone", "tiny", "--copies", "2", "--num-virtual-tokens", "2", "--per-device-train-batch-size", "2")
 PATIENCE_S = 60.0
@@ -41,6 +43,43 @@ def test_a_training_tells_its_story(lect: Lect, project: Path) -> None:
         assert words in done.err
     # Watching a run that has ended scores it once more, and changes nothing else.
     assert lect("train", "--project", project, "--resume").failed_with("--resume 001", code=2)
+
+
+def test_a_language_model_of_labels_and_further_texts(lect: Lect, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("Ba da!\n\nGo mi, su la. \n", encoding="utf-8")
+    given = ("--texts", tmp_path / "book.txt", "--language-model-weight", "0.3")
+    done = lect("train", "--project", project, "--backbone", "tiny", *TAUGHT, *given)
+    assert done.code == 0 and "language model of the texts, with weight 0.3" in done.err
+    run = project / "runs" / "001"
+    assert (run / "texts.txt").read_text(encoding="utf-8").splitlines() == ["ba da", "go mi su la"]
+    assert read_json(run / "scores-test.json")["decoding"]["language_model"] == 0.3
+    assert lect("pack", "001", "--project", project, "--out", tmp_path / "read.lect").code == 0
+    language_model = read_pack(tmp_path / "read.lect").language_model
+    assert language_model is not None and language_model.weight == 0.3
+    without = lect("eval", "001", "--project", project, "--split", "dev", "--language-model-weight", "0", "--json")
+    assert without.code == 0 and without.json["language_model"] == 0
+
+
+def test_the_weight_of_a_language_model_is_what_does_best_on_dev(lect: Lect, project: Path) -> None:
+    assert lect("train", "--project", project, "--backbone", "tiny", *TAUGHT).code == 0
+    chosen = decoding(project / "runs" / "001").to_json()["language_model"]
+    rates = {}
+    for weight in sorted({0.0, chosen}):
+        asked = ("--split", "dev", "--language-model-weight", str(weight), "--json")
+        rates[weight] = lect("eval", "001", "--project", project, *asked).json["cer_after"]
+    assert rates[chosen] == min(rates.values())
+    assert chosen == 0 or rates[chosen] < rates[0]
+
+
+def test_without_a_language_model(lect: Lect, project: Path, tmp_path: Path) -> None:
+    asked = ("train", "--project", project, "--backbone", "tiny", *FAST)
+    assert lect(*asked, "--texts", tmp_path / "no.txt").failed_with("no.txt cannot be read")
+    (tmp_path / "old.txt").write_bytes("é".encode("latin-1"))
+    assert lect(*asked, "--texts", tmp_path / "old.txt").failed_with("old.txt is not UTF-8 text")
+    assert lect(*asked, "--language-model-weight", "0").code == 0
+    assert not (project / "runs" / "001" / "language_model.safetensors").exists()
+    refused = lect("eval", "001", "--project", project, "--language-model-weight", "0.2")
+    assert "Run 001 has no language model" in refused.err and refused.code == 2
 
 
 def test_a_killed_training_goes_on(lect: Lect, project: Path) -> None:

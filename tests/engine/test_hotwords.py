@@ -27,7 +27,7 @@ def walked(hotwords: Hotwords, tokens: list[int]) -> float:
     for token in tokens:
         total += float(hotwords.gains(place)[0, 0, token])
         place = hotwords.after(place, np.array([[token]]))
-    return total + float(hotwords.ends(place)[0, 0])
+    return total + float(hotwords.gains(place)[0, 0, EOS])
 
 
 @pytest.mark.parametrize("words", [("ab",), ("a", "ab"), ("ba", "bab", "b"), ()])

@@ -122,8 +122,12 @@ def contents(backbone: Backbone, tensors: Mapping[str, Tensor], **changes: Any) 
 
 
 def texts(
-    model: EncoderDecoder, tensors: Mapping[str, Tensor], vocabulary: Vocabulary, clips: Sequence[np.ndarray]
+    model: EncoderDecoder,
+    tensors: Mapping[str, Tensor],
+    vocabulary: Vocabulary,
+    clips: Sequence[np.ndarray],
+    options: DecodeOptions | None = None,
 ) -> list[str]:
     """What torch hears."""
     handles, cpu = Handles.from_tensors(in_torch(tensors)), Device(torch.device("cpu"), False, "CPU")
-    return Recognizer(model, vocabulary, handles, DecodeOptions(), cpu).texts(clips)
+    return Recognizer(model, vocabulary, handles, options or DecodeOptions(), cpu).texts(clips)

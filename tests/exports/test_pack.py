@@ -14,6 +14,7 @@ import safetensors.numpy
 from engine.backbone import Backbone
 from engine.errors import PackError
 from engine.files import read_json
+from engine.language_model import LanguageModel
 from engine.text import TextRules
 from exports.archive import sums, zipped
 from exports.card import SplitFacts
@@ -100,6 +101,30 @@ def test_the_same_contents_give_the_same_bytes(pack: Path, backbone: Backbone, t
     assert path.read_bytes() == pack.read_bytes()
 
 
+LEANING = LanguageModel.of([LETTERS.encode("ba da"), LETTERS.encode("la")], len(LETTERS), 0.3)
+
+
+def test_a_language_model_travels_in_it(backbone: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "village.lect"
+    write_pack(path, contents(backbone, adaptation(TINY), language_model=LEANING))
+    opened = read_pack(path).language_model
+    assert opened is not None and opened.to_bytes() == LEANING.to_bytes()
+    assert verify_pack(path).files == len(FILES) + 1
+    assert f"{len(LEANING.counts)} stretches of up to 6 symbols" in unzipped(path)[CARD].decode()
+
+
+def test_a_language_model_of_another_vocabulary(backbone: Backbone, tmp_path: Path) -> None:
+    path, other = tmp_path / "village.lect", LanguageModel.of([[len(LETTERS)]], len(LETTERS) + 1, 0.3)
+    with pytest.raises(PackError, match="made for another vocabulary"):
+        write_pack(path, contents(backbone, adaptation(TINY), language_model=other))
+    assert not path.exists()
+
+
+def test_a_pack_of_the_first_format_is_read(pack: Path, tmp_path: Path) -> None:
+    first = dumped(read_pack(pack).manifest.__dict__ | {"format_version": 1})
+    assert read_pack(forged(pack, tmp_path, {MANIFEST: first})).language_model is None
+
+
 def test_the_card_says_what_it_is(pack: Path) -> None:
     card = unzipped(pack)[CARD].decode()
     assert card.startswith("---\nbase_model:")
@@ -126,7 +151,7 @@ def test_a_pack_for_another_backbone(pack: Path, backbone: Backbone) -> None:
 
 def test_a_newer_format(pack: Path, tmp_path: Path) -> None:
     newer = dumped({"format_version": FORMAT_VERSION + 1})
-    refused(forged(pack, tmp_path, {MANIFEST: newer, TENSORS: None}), r"by a newer lect \(format 2\): update lect")
+    refused(forged(pack, tmp_path, {MANIFEST: newer, TENSORS: None}), r"by a newer lect \(format 3\): update lect")
 
 
 @pytest.mark.parametrize("file", FILES)

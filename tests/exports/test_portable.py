@@ -8,11 +8,13 @@ import onnx
 import pytest
 
 from engine.backbone import Backbone, verify_backbone
-from engine.errors import UsageError
+from engine.decode import DecodeOptions
+from engine.errors import BackboneError, UsageError
 from engine.files import read_json
+from engine.language_model import LanguageModel
 from engine.model import EncoderDecoder
 from exports.graphs import adaptation_names, decoder_inputs, encoder_inputs
-from exports.pack import CARD, MANIFEST
+from exports.pack import CARD, LANGUAGE_MODEL, MANIFEST
 from exports.parity import TOLERANCE, Clips
 from exports.portable import write_portable
 from exports.runtime import Runtime
@@ -70,6 +72,20 @@ def test_the_folder_describes_itself(folder: Path, backbone: Backbone) -> None:
     (damaged := folder / ENCODER).write_bytes(damaged.read_bytes() + b"\0")
     assert verify_backbone(folder) == [ENCODER]
     damaged.write_bytes(damaged.read_bytes()[:-1])
+
+
+def test_its_language_model_lies_beside_the_graphs(
+    tmp_path: Path, backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray]
+) -> None:
+    leaning = LanguageModel.of([LETTERS.encode(text) for text in ("ba da", "su la")], len(LETTERS), 1.0)
+    what = contents(backbone, adaptation(SMALL), language_model=leaning)
+    write_portable(tmp_path / "read", what, model, Clips(clips))
+    heard = [one.text for one in Runtime.open(tmp_path / "read").transcribe_batch(clips)]
+    expected = texts(model, adaptation(SMALL), LETTERS, clips, DecodeOptions(language_model=leaning))
+    assert heard == expected != texts(model, adaptation(SMALL), LETTERS, clips)
+    (tmp_path / "read" / LANGUAGE_MODEL).write_bytes(b"damaged")
+    with pytest.raises(BackboneError, match="export it again"):
+        Runtime.open(tmp_path / "read")
 
 
 @pytest.mark.slow

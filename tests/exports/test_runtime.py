@@ -19,6 +19,7 @@ from engine.device import Device
 from engine.errors import AudioError, BackboneError, LectError, PackError, UsageError
 from engine.files import write_bytes
 from engine.handles import Handles
+from engine.language_model import LanguageModel
 from engine.model import EncoderDecoder
 from engine.recognizer import Recognizer
 from engine.weights import save_backbone
@@ -115,6 +116,19 @@ def test_a_pack_trained_without_ctc_is_written_by_the_attention_alone(
     heard = runtime.transcribe_batch(clips)
     assert [each.text for each in heard] == texts(model, adaptation(TINY), LETTERS, clips)
     assert {each.word_times for each in heard} == {"ctc"}
+
+
+def test_a_pack_with_a_language_model_leans_on_it_until_another_takes_its_place(
+    backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray], tmp_path: Path
+) -> None:
+    leaning = LanguageModel.of([LETTERS.encode(text) for text in ("ba da", "su la")], len(LETTERS), 1.0)
+    write_pack(tmp_path / "read.lect", contents(backbone, adaptation(TINY), language_model=leaning))
+    runtime = Runtime.open(tmp_path / "read.lect", backbone.folder, device="cpu")
+    heard = [one.text for one in runtime.transcribe_batch(clips)]
+    assert heard == texts(model, adaptation(TINY), LETTERS, clips, DecodeOptions(language_model=leaning))
+    runtime.swap(packs[0])
+    plain = [one.text for one in runtime.transcribe_batch(clips)]
+    assert plain == texts(model, adaptation(TINY), LETTERS, clips) != heard
 
 
 def test_swapping_changes_the_text_and_back_without_loading_again(
