@@ -30,7 +30,7 @@ class AdaptationSpec:
     num_virtual_tokens: int = 16  # prompt length, key/value pairs a layer
     rank: int = 16  # adapter bottleneck, or of low-rank updates
     placement: str = "e:all,d:all"  # see parse_placement
-    initialisation: Literal["backbone", "features", "random", "zero-value"] = "backbone"
+    initialisation: Literal["backbone", "random", "zero-value"] = "backbone"
     reparameterise: bool = False  # residual MLP shared by all layers, folded away after training
     shared_key_value: bool = False  # one prompt before both projections
     finetune_layers: int = 0  # finetune: last n decoder layers; 0 is the whole network

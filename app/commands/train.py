@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune", "scratch")
 VOCABULARIES = ("auto", "new", "words", "backbone")
-INITIALISATIONS = ("backbone", "features", "random", "zero-value")
+INITIALISATIONS = ("backbone", "random", "zero-value")
 INTERRUPTED = 130
 # Options that set a field of the same name: of the adaptation, and of the training.
 SPEC_FIELDS = ("method", "placement", "num_virtual_tokens", "rank", "initialisation", "finetune_layers", "on")

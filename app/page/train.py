@@ -31,7 +31,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 EXPERT = (
     "vocabulary", "placement", "num-virtual-tokens", "rank", "on", "finetune-layers", "max-steps", "learning-rate",
     "vocabulary-learning-rate", "per-device-train-batch-size", "copies", "early-stopping-patience", "ctc-weight",
-    "seed",
+    "language-model-weight", "seed",
 )  # fmt: skip
 
 
@@ -73,9 +73,11 @@ def build(page: Page) -> None:
 
 
 def _choices() -> list[Any]:
-    """Method, effort, backbone, device, and the fields of EXPERT."""
+    """Method, effort, backbone, device, a file of further texts, and the fields of EXPERT."""
     method = gr.Radio(_named("method", METHODS), value="prompt", label=label("train_method"), elem_id="method")
     effort = gr.Radio(_named("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort")
+    with gr.Accordion(label("train_texts_title"), open=False, elem_id="further"):
+        further = gr.File(label=label("train_texts_file"), file_types=["text"], elem_id="further-texts", height=150)
     with gr.Accordion(label("train_expert"), open=False, elem_id="expert"):
         backbone = gr.Dropdown([], label=label("train_backbone"), elem_id="backbone")
         device = gr.Dropdown(DEVICES, value="auto", label=label("train_device"), elem_id="device")
@@ -84,7 +86,7 @@ def _choices() -> list[Any]:
                 gr.Textbox("", label=f"--{name}", elem_id=f"expert-{name}", min_width=160, placeholder="auto")
                 for name in EXPERT
             ]
-    return [method, effort, backbone, device, *fields]
+    return [method, effort, backbone, device, further, *fields]
 
 
 def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
@@ -98,32 +100,47 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
 
 
 def begin(
-    request: gr.Request, folder: str, method: str, effort: str, backbone: str, device: str, *expert: str
+    request: gr.Request,
+    folder: str,
+    method: str,
+    effort: str,
+    backbone: str,
+    device: str,
+    texts: str | None,
+    *expert: str,
 ) -> tuple[Any, ...]:
     """Starts a run with what was chosen, or lets it wait for the one that trains."""
     from engine.runs import create_run
 
     project, say = opened(folder), words_for(request)
-    arguments = options(method, effort, backbone, device, list(expert))
+    arguments = options(method, effort, backbone, device, texts, list(expert))
     run_id = create_run(project, _request(arguments))
     queue.enqueue(project, run_id)
     same = f'<p class="muted">{text(say("train_command"))} <code>lect train {text(shlex.join(arguments))}</code></p>'
     return *_view(project, run_id, say), same, header(folder, request)
 
 
-def options(method: str, effort: str, backbone: str, device: str, expert: list[str]) -> list[str]:
+def options(method: str, effort: str, backbone: str, device: str, texts: str | None, expert: list[str]) -> list[str]:
     """The choices as options of `lect train`."""
     chosen = {"backbone": backbone or STARTER, "method": method, "device": device, "max-steps": EFFORTS[effort]}
+    chosen |= {"texts": texts or ""}
     chosen |= {name: value.strip() for name, value in zip(EXPERT, expert, strict=True) if value and value.strip()}
     return [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
 
 
 def tell_time(
-    request: gr.Request, folder: str, method: str, effort: str, backbone: str, device: str, *expert: str
+    request: gr.Request,
+    folder: str,
+    method: str,
+    effort: str,
+    backbone: str,
+    device: str,
+    texts: str | None,
+    *expert: str,
 ) -> Iterator[str]:
     """What a run with these choices would take, measured on this machine in a process of its own."""
     say = words_for(request)
-    asked = _request(options(method, effort, backbone, device, list(expert)))
+    asked = _request(options(method, effort, backbone, device, texts, list(expert)))
     yield notice(say("estimate_measuring"))
     command = [sys.executable, "-m", "engine.estimate", str(opened(folder).folder)]
     asking = subprocess.run(command, input=json.dumps(asked.to_json()), capture_output=True, text=True)

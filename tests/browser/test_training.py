@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.files import read_json
 from engine.runs import RunData
 from engine.store import Project
 from exports.runtime import Runtime
@@ -175,3 +176,19 @@ def test_whole_words_are_chosen_in_the_expert_drawer(window: Window, project: Pr
     assert {
         symbol.strip("\u2581") for symbol in RunData.open(project, project.runs()[-1].id).vocabulary.symbols
     } >= spoken
+
+
+def test_further_texts_are_chosen_beside_the_recordings(window: Window, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("ba da\nsu la go mi\n", encoding="utf-8")
+    page = window()
+    go(page, "Train")
+    choose_tiny(page, 10)
+    fill(page, "expert-language-model-weight", "0.3")
+    unfold(page, "further")
+    page.locator("#further-texts input[type=file]").set_input_files(tmp_path / "book.txt")
+    page.locator("#further-texts", has_text="book").wait_for()
+    page.locator("#start").click()
+    page.locator("#live", has_text="Done: best at step").wait_for()
+    run = project.runs()[-1].folder
+    assert (run / "texts.txt").read_text(encoding="utf-8").splitlines() == ["ba da", "su la go mi"]
+    assert read_json(run / "scores-test.json")["decoding"]["language_model"] == 0.3
