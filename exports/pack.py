@@ -98,6 +98,7 @@ class VerifyReport:
     files: int  # inside, each with the right checksum
     parameters: int  # numbers in all tensors
     fits: bool  # whether it was also checked against a backbone
+    language_model_weight: float  # 0: it has none
 
 
 def write_pack(path: Path, contents: PackContents) -> None:
@@ -121,8 +122,9 @@ def verify_pack(path: Path, backbone: Backbone | None = None) -> VerifyReport:
     pack = read_pack(path)
     if backbone is not None:
         check_fits(pack, backbone)
-    size, files = path.stat().st_size, len(FILES) + (pack.language_model is not None)
-    return VerifyReport(pack.manifest, size, files, parameters(pack.tensors), backbone is not None)
+    size, leaning = path.stat().st_size, pack.language_model
+    files, weight = (len(FILES) + 1, leaning.weight) if leaning else (len(FILES), 0.0)
+    return VerifyReport(pack.manifest, size, files, parameters(pack.tensors), backbone is not None, weight)
 
 
 def check_fits(pack: Pack, backbone: Backbone) -> None:

@@ -132,7 +132,8 @@ def result_tensors(found: "Run") -> dict[str, Any]:
 
 def facts(report: "VerifyReport") -> dict[str, Any]:
     """What a verified pack says of itself."""
-    return {"bytes": report.bytes, "parameters": report.parameters, "fits": report.fits, **asdict(report.manifest)}
+    counted = {"bytes": report.bytes, "parameters": report.parameters, "fits": report.fits}
+    return counted | {"language_model_weight": report.language_model_weight, **asdict(report.manifest)}
 
 
 def _data(project: "Project", found: "Run") -> dict[str, Any]:
@@ -187,6 +188,8 @@ def _told(report: "VerifyReport", path: Path, full: bool) -> str:
     ]
     learnt = f"{report.parameters:,} numbers in {len(manifest.tensors)} tensors"
     lines += [f"  method     {manifest.method.get('method', '?')}, {learnt}"]
+    if weight := report.language_model_weight:
+        lines.append(f"  leans on   a language model of its maker's texts, with weight {weight}")
     lines += [f"  text rules {manifest.normalisation}", f"  made by    {manifest.created_by}"]
     for split, rates in manifest.scores.items():
         before = rates.get("baseline")
