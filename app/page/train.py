@@ -99,48 +99,30 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
     return *_view(project, latest[0].id if latest else "", say), _backbones()
 
 
-def begin(
-    request: gr.Request,
-    folder: str,
-    method: str,
-    effort: str,
-    backbone: str,
-    device: str,
-    texts: str | None,
-    *expert: str,
-) -> tuple[Any, ...]:
+def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
     """Starts a run with what was chosen, or lets it wait for the one that trains."""
     from engine.runs import create_run
 
     project, say = opened(folder), words_for(request)
-    arguments = options(method, effort, backbone, device, texts, list(expert))
+    arguments = options(*choices)
     run_id = create_run(project, _request(arguments))
     queue.enqueue(project, run_id)
     same = f'<p class="muted">{text(say("train_command"))} <code>lect train {text(shlex.join(arguments))}</code></p>'
     return *_view(project, run_id, say), same, header(folder, request)
 
 
-def options(method: str, effort: str, backbone: str, device: str, texts: str | None, expert: list[str]) -> list[str]:
-    """The choices as options of `lect train`."""
+def options(method: str, effort: str, backbone: str, device: str, texts: str | None, *expert: str) -> list[str]:
+    """The choices, in the order of `_choices`, as options of `lect train`."""
     chosen = {"backbone": backbone or STARTER, "method": method, "device": device, "max-steps": EFFORTS[effort]}
     chosen |= {"texts": texts or ""}
     chosen |= {name: value.strip() for name, value in zip(EXPERT, expert, strict=True) if value and value.strip()}
     return [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
 
 
-def tell_time(
-    request: gr.Request,
-    folder: str,
-    method: str,
-    effort: str,
-    backbone: str,
-    device: str,
-    texts: str | None,
-    *expert: str,
-) -> Iterator[str]:
+def tell_time(request: gr.Request, folder: str, *choices: Any) -> Iterator[str]:
     """What a run with these choices would take, measured on this machine in a process of its own."""
     say = words_for(request)
-    asked = _request(options(method, effort, backbone, device, texts, list(expert)))
+    asked = _request(options(*choices))
     yield notice(say("estimate_measuring"))
     command = [sys.executable, "-m", "engine.estimate", str(opened(folder).folder)]
     asking = subprocess.run(command, input=json.dumps(asked.to_json()), capture_output=True, text=True)
