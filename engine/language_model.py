@@ -54,9 +54,9 @@ class LanguageModel:
     @classmethod
     def of(cls, texts: Iterable[Sequence[int]], size: int, weight: float) -> "LanguageModel":
         """The model of texts in tokens; what stands beside an unknown symbol is left out."""
-        padded = [np.array([*[EOS] * (ORDER - 1), *text, EOS]) for text in texts]
+        padded = [np.array([*[EOS] * (ORDER - 1), *text, EOS], np.int32) for text in texts]
         windows = [np.lib.stride_tricks.sliding_window_view(text, ORDER) for text in padded]
-        rows = np.concatenate([np.zeros((0, ORDER), np.int64), *windows])
+        rows = np.concatenate([np.zeros((0, ORDER), np.int32), *windows])
         rows = rows[(rows != UNK).all(axis=1)]
         ngrams, counts = np.unique(np.hstack([rows[:, -2::-1], rows[:, -1:]]), axis=0, return_counts=True)
         kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_NGRAMS])

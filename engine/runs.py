@@ -44,6 +44,7 @@ EVENTS, SETTINGS, VOCABULARY, CLIPS, STOP = "events.jsonl", "settings.json", "vo
 TEXTS, LANGUAGE_MODEL = "texts.txt", "language_model.safetensors"
 LANGUAGE_MODEL_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
 WEIGHING_CLIPS = 100  # of dev, at most
+MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
 POLL_SECONDS = 0.2
 LEAST_TRAIN_CLIPS = 4
 
@@ -94,7 +95,7 @@ def create_run(project: Project, request: RunRequest) -> str:
     """
     open_backbone(request.backbone)
     data = gather(project, request)
-    texts = [project.rules.apply(line) for line in decode(Path(request.texts)).splitlines()] if request.texts else []
+    texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
     folder = project.run(run_id).folder
     write_json(folder / SETTINGS, request.to_json())
@@ -103,6 +104,15 @@ def create_run(project: Project, request: RunRequest) -> str:
     if texts:
         write_bytes(folder / TEXTS, "\n".join(filter(None, texts)).encode())
     return run_id
+
+
+def _lines(path: Path) -> list[str]:
+    text = decode(path)
+    if len(text) > MOST_TEXT:
+        raise UsageError(
+            f"{path.name} has {len(text):,} characters, and the language model takes up to {MOST_TEXT:,}: give a part."
+        )
+    return text.splitlines()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from app.options import LATEST
 from engine.files import read_json, write_json
-from engine.runs import decoding
+from engine.runs import MOST_TEXT, decoding
 from engine.scores import score
 from engine.store import Project
 from exports.pack import read_pack
@@ -77,6 +77,8 @@ def test_without_a_language_model(lect: Lect, project: Path, tmp_path: Path) -> 
     assert lect(*asked, "--texts", tmp_path / "no.txt").failed_with("no.txt cannot be read")
     (tmp_path / "old.txt").write_bytes("é".encode("latin-1"))
     assert lect(*asked, "--texts", tmp_path / "old.txt").failed_with("old.txt is not UTF-8 text")
+    (tmp_path / "library.txt").write_text("ba da\n" * (MOST_TEXT // 6 + 1))
+    assert lect(*asked, "--texts", tmp_path / "library.txt").failed_with("library.txt has", "give a part", code=2)
     assert lect(*asked, "--language-model-weight", "0").code == 0
     assert not (project / "runs" / "001" / "language_model.safetensors").exists()
     refused = lect("eval", "001", "--project", project, "--language-model-weight", "0.2")
