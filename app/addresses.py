@@ -4,7 +4,7 @@ import os
 import socket
 from ipaddress import ip_address
 
-from engine.errors import UsageError
+from lect.engine.contract.errors import UsageError
 
 PORTS = 40  # tried from the first on
 

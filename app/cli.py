@@ -14,9 +14,9 @@ from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
 
-from app.options import add_output
-from app.output import note, print_json
-from engine.errors import LectError, UsageError, os_sentence
+from lect.app.options import add_output
+from lect.app.output import note, print_json
+from lect.engine.contract.errors import LectError, UsageError, os_sentence
 
 COMMANDS = {
     "ui": "open the page: record, train and transcribe in the browser",
@@ -132,7 +132,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"app.commands.{name}{'_' * keyword.iskeyword(name)}")
+    return importlib.import_module(f"lect.app.commands.{name}{'_' * keyword.iskeyword(name)}")
 
 
 def _overview() -> str:

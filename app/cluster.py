@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.transcribing import Done, Job, Transcriber
-from engine.errors import LectError, UsageError
+from lect.app.transcribing import Done, Job, Transcriber
+from lect.engine.contract.errors import LectError, UsageError
 
 RESTARTS = 3  # of one worker
 KNOCK_S = 5.0

@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.runtimes import open_runtime
+from lect.app.runtimes import open_runtime
 
 FIRST_S = 5  # of a recording, which the cold start writes
 
 
 def measured(args: argparse.Namespace, files: list[Path], started: float) -> dict[str, Any]:
     """Figures of one process: seconds, rates and bytes; started: `time.time()` before it was. Raises LectError."""
-    from engine.audio import SAMPLE_RATE
-    from exports.recording import stream
+    from lect.engine.audio.reading import SAMPLE_RATE
+    from lect.exports.recording import stream
 
     runtime = open_runtime(args)
     opened = time.time()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.audio import SAMPLE_RATE, Samples
-from engine.errors import AudioError
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
+from lect.engine.contract.errors import AudioError
 
 HELD_BLOCKS = 600  # a minute of sound that may wait to be heard; what comes after is lost, and told
 STALLED_S = 2.0  # without a block: the device is gone

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import UsageError
+from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.clips import Run
-    from engine.store import Project
+    from lect.engine.data.clips import Run
+    from lect.engine.data.store import Project
 
 LATEST = "latest"
 
@@ -40,7 +40,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def open_project(args: argparse.Namespace) -> "Project":
     """The project of --project. Raises StoreError when there is none."""
-    from engine.store import Project
+    from lect.engine.data.store import Project
 
     return Project.open(args.project)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import UsageError
+from lect.engine.contract.errors import UsageError
 
 VIDEO_SUFFIXES = frozenset((".mkv", ".mov", ".avi"))
 
@@ -28,7 +28,7 @@ def recordings(named: Sequence[Path]) -> list[Recording]:
 
 def formats(text: str) -> list[str]:
     """An argument that names formats, apart by commas, in any case; `all` is all of them."""
-    from exports.formats import WRITERS
+    from lect.exports.formats import WRITERS
 
     known = {name.lower(): name for name in WRITERS}
     if text.lower() == "all":
@@ -57,7 +57,7 @@ def outputs(
 
 
 def _output(recording: Recording, folder: Path, name: str, pack: str) -> Path:
-    from exports.formats import EXTENSIONS
+    from lect.exports.formats import EXTENSIONS
 
     stem = ".".join(part for part in (recording.inside.stem, pack) if part)
     place = folder / recording.inside.with_name(stem + EXTENSIONS[name])
@@ -68,7 +68,7 @@ def _output(recording: Recording, folder: Path, name: str, pack: str) -> Path:
 
 
 def _below(folder: Path) -> Iterator[Recording]:
-    from engine.layouts import SOUND_SUFFIXES
+    from lect.engine.data.layouts import SOUND_SUFFIXES
 
     for parent, folders, names in os.walk(folder):
         folders.sort()

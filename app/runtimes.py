@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.options import fraction, positive
-from app.output import remark
-from engine.errors import UsageError
+from lect.app.options import fraction, positive
+from lect.app.output import remark
+from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from exports.runtime import Runtime, SpeechOptions
+    from lect.exports.runtime import Runtime, SpeechOptions
 
 
 def add_packs(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +56,8 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
 
 def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
     """Each of --pack with its graphs loaded, or the one of --phones. Raises UsageError, PackError or BackboneError."""
-    from engine.decode import DecodeOptions
-    from exports.runtime import Runtime
+    from lect.engine.decoding.search import DecodeOptions
+    from lect.exports.runtime import Runtime
 
     for pack in args.pack or ():
         if not pack.exists():
@@ -94,8 +94,8 @@ def open_runtime(args: argparse.Namespace) -> "Runtime":
 
 def speech_options(args: argparse.Namespace) -> "SpeechOptions":
     """How speech is looked for. Raises UsageError when a value makes no sense."""
-    from exports.runtime import SpeechOptions
-    from exports.segments import CutOptions
+    from lect.exports.runtime import SpeechOptions
+    from lect.exports.segments import CutOptions
 
     given = {name: value for name, value in vars(args).items() if name.startswith("vad_") and value is not None}
     return SpeechOptions(args.vad, CutOptions(**given))
@@ -103,7 +103,7 @@ def speech_options(args: argparse.Namespace) -> "SpeechOptions":
 
 def _phone_backbone(args: argparse.Namespace) -> str:
     """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
-    from engine.backbone import STARTER, open_backbone
+    from lect.engine.model.backbone import STARTER, open_backbone
 
     backbone = open_backbone(args.backbone or STARTER)
     if backbone.vocabulary.kind != "phone":

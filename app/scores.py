@@ -5,13 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.output import percent, remark, table
-from engine.errors import UsageError
-from engine.files import read_json
-from engine.scores import Comparison, Scores, compare
+from lect.app.output import percent, remark, table
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import read_json
+from lect.engine.scoring.scores import Comparison, Scores, compare
 
 if TYPE_CHECKING:
-    from engine.store import Project
+    from lect.engine.data.store import Project
 
 SPLITS = ("dev", "test")
 ADVICE = {
@@ -75,7 +75,7 @@ def judged(base: Scores, adapted: Scores) -> tuple[Comparison, str]:
 
 def warn_of_unknown_symbols(args: argparse.Namespace, project: "Project", run_id: str, split: str) -> None:
     """Says which labels cannot be written, because no training clip has their characters."""
-    from engine.runs import RunData
+    from lect.engine.runs.runs import RunData
 
     data = RunData.open(project, run_id)
     lacking = {symbol for text in data.texts(split) for symbol in data.vocabulary.unknown(text)}

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.runtimes import open_runtimes, pack_names, speech_options
-from engine.errors import LectError, UsageError, os_sentence
+from lect.app.runtimes import open_runtimes, pack_names, speech_options
+from lect.engine.contract.errors import LectError, UsageError, os_sentence
 
 if TYPE_CHECKING:
-    from exports.transcript import Transcript
+    from lect.exports.transcript import Transcript
 
 Places = Mapping[str, Path]  # format -> file
 
@@ -43,7 +43,7 @@ class Transcriber:
     """The packs of a call, opened."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from exports.several import Several
+        from lect.exports.pack_selection import Several
 
         runtimes = dict(zip(pack_names(args), open_runtimes(args), strict=True))
         first = next(iter(runtimes.values()))
@@ -61,7 +61,7 @@ class Transcriber:
         return Done([self._one(name, job.path, job.places[name]) for name in self._runtimes], self.facts)
 
     def _one(self, name: str, path: Path, places: Places) -> dict[str, Any]:
-        from exports.formats.tables import document
+        from lect.exports.formats.tables import document
 
         told = {"file": path, **({"pack": name} if name else {})}
         try:
@@ -118,8 +118,8 @@ def _lines(path: Path) -> list[str]:
 
 
 def _write(transcript: "Transcript", path: Path, places: Places) -> None:
-    from engine.files import write_bytes
-    from exports.formats import WRITERS
+    from lect.engine.contract.files import write_bytes
+    from lect.exports.formats import WRITERS
 
     for name, place in places.items():
         write_bytes(place, WRITERS[name](transcript, path).encode())

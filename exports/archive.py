@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from engine.errors import PackError
+from lect.engine.contract.errors import PackError
 
 MAX_DIRECTORY_BYTES = 4_096  # the list of files at the zip's end; nine short names need 600
 _END_BYTES = 22  # the zip's last record, when it carries no comment

@@ -18,13 +18,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from engine.backbone import Backbone, write_sums
-from engine.files import atomic_path
-from engine.frontend import MelFrontend
-from engine.model import EncoderDecoder
-from exports.graphs import Constants, export_decoder, export_encoder
-from exports.parity import Clips, ParityReport, System, check_parity, probes
-from exports.sessions import (
+from lect.engine.contract.files import atomic_path
+from lect.engine.model.backbone import Backbone, write_sums
+from lect.engine.model.frontend import MelFrontend
+from lect.engine.model.network import EncoderDecoder
+from lect.exports.graph_weights import halve, point_into
+from lect.exports.graphs import Constants, export_decoder, export_encoder
+from lect.exports.parity import Clips, ParityReport, System, check_parity, probes
+from lect.exports.sessions import (
     BACKBONE_SHA256,
     BUILD,
     DECODER,
@@ -35,7 +36,6 @@ from exports.sessions import (
     VOCABULARY_SCALES,
     WINDOW_SECONDS,
 )
-from exports.storage import halve, point_into
 
 BUILDS = ("float32", "int8")
 LARGE_VOCABULARY = 4_096  # symbols, from which on reading them takes a good part of a token's time

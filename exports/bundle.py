@@ -4,14 +4,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from engine.backbone import Backbone, verify_backbone
-from engine.errors import BackboneError
-from engine.weights import load_model
-from exports.build import build_backbone, has_graphs
-from exports.folders import whole_folder
-from exports.pack import check_fits, read_pack
-from exports.parity import Clips, ParityReport, System, check_parity
-from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK
+from lect.engine.contract.errors import BackboneError
+from lect.engine.model.backbone import Backbone, verify_backbone
+from lect.engine.model.weights import load_model
+from lect.exports.build import build_backbone, has_graphs
+from lect.exports.folders import whole_folder
+from lect.exports.pack import check_fits, read_pack
+from lect.exports.parity import Clips, ParityReport, System, check_parity
+from lect.exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK
 
 
 def write_bundle(folder: Path, pack: Path, backbone: Backbone, clips: Clips) -> ParityReport:

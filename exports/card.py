@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.language_model import ORDER
+from lect.engine.decoding.language_model import ORDER
 
 # Read by Hugging Face's hub and its tools; values are written as JSON strings, which YAML reads as they are.
 _HEADER = """\

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.backbone import SUMS, read_sums, write_sums
-from engine.errors import UsageError
+from lect.engine.contract.errors import UsageError
+from lect.engine.model.backbone import SUMS, read_sums, write_sums
 
 
 @contextmanager

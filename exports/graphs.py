@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from onnxscript import opset18 as op
 from torch import Tensor, nn
 
-from engine.handles import Handles, KeyValue, tensor_name
-from engine.model import DecoderLayer, EncoderDecoder, ModelConfig
+from lect.engine.model.handles import Handles, KeyValue, tensor_name
+from lect.engine.model.network import DecoderLayer, EncoderDecoder, ModelConfig
 
 # Every operator set from 18 on runs these graphs, and every execution provider has their operators.
 OPSET = 18

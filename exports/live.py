@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from engine.audio import SAMPLE_RATE, Samples
-from engine.errors import UsageError
-from exports.runtime import Runtime, SpeechOptions
-from exports.segments import CutOptions, Cutter, Gap, Piece
-from exports.transcript import Segment, Skipped
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
+from lect.engine.contract.errors import UsageError
+from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.segments import CutOptions, Cutter, Gap, Piece
+from lect.exports.transcript import Segment, Skipped
 
 # A shorter pad than for recordings: a pause is known as soon as it is longer than two of them.
 LIVE_CUT = CutOptions(vad_min_silence_duration_ms=500, vad_speech_pad_ms=200, vad_max_speech_duration_s=15.0)

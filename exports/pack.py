@@ -15,15 +15,15 @@ from typing import Any, BinaryIO
 import numpy as np
 import safetensors.numpy
 
-from engine.backbone import Backbone
-from engine.errors import PackError, TextError
-from engine.files import write_bytes
-from engine.language_model import LanguageModel
-from engine.text import TextRules
-from engine.vocabulary import Vocabulary
-from exports.archive import Archive, check_sums, opened, sums, zipped
-from exports.card import PACK, Kind, SplitFacts, model_card
-from exports.tensors import Tensor, Tensors, facts, load, misfit, parameters
+from lect.engine.contract.errors import PackError, TextError
+from lect.engine.contract.files import write_bytes
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.model.backbone import Backbone
+from lect.engine.text.rules import TextRules
+from lect.engine.text.vocabulary import Vocabulary
+from lect.exports.archive import Archive, check_sums, opened, sums, zipped
+from lect.exports.card import PACK, Kind, SplitFacts, model_card
+from lect.exports.tensors import Tensor, Tensors, facts, load, misfit, parameters
 
 FORMAT_VERSION = 2  # 1 had no language model
 MANIFEST = "manifest.json"

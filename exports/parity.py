@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engine.audio import SAMPLE_RATE
-from engine.decode import DecodeOptions, Ints
-from engine.device import Device
-from engine.errors import LectError
-from engine.handles import NO_HANDLES, Handles
-from engine.model import EncoderDecoder
-from engine.recognizer import Recognizer, TorchDecoder
-from engine.scores import score
-from engine.vocabulary import EOS, Vocabulary
-from exports.sessions import Adapted, Network, OnnxDecoder, Samples, recognize
-from exports.tensors import Tensor
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.errors import LectError
+from lect.engine.decoding.recognizer import Recognizer, TorchDecoder
+from lect.engine.decoding.search import DecodeOptions, Ints
+from lect.engine.model.device import Device
+from lect.engine.model.handles import NO_HANDLES, Handles
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.scoring.scores import score
+from lect.engine.text.vocabulary import EOS, Vocabulary
+from lect.exports.sessions import Adapted, Network, OnnxDecoder, Samples, recognize
+from lect.exports.tensors import Tensor
 
 TOLERANCE = 1e-3  # largest absolute difference; 1e-5 is usual, and a wrong graph differs by 0.1 and more
 PROBE_SECONDS = (0.4, 1.1, 2.9)

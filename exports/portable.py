@@ -11,13 +11,14 @@ from pathlib import Path
 
 import torch
 
-from engine.files import write_bytes
-from engine.model import EncoderDecoder
-from exports.build import BUILDS, export_graphs, own_facts, quantized, save_graph
-from exports.card import PORTABLE
-from exports.folders import whole_folder
-from exports.graphs import Constants
-from exports.pack import (
+from lect.engine.contract.files import write_bytes
+from lect.engine.model.network import EncoderDecoder
+from lect.exports.build import BUILDS, export_graphs, own_facts, quantized, save_graph
+from lect.exports.card import PORTABLE
+from lect.exports.folders import whole_folder
+from lect.exports.graph_weights import halve
+from lect.exports.graphs import Constants
+from lect.exports.pack import (
     CARD,
     MANIFEST,
     PREDICTIONS,
@@ -30,9 +31,8 @@ from exports.pack import (
     dumped,
     language_model_file,
 )
-from exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
-from exports.sessions import BUILD, DECODER, ENCODER
-from exports.storage import halve
+from lect.exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
+from lect.exports.sessions import BUILD, DECODER, ENCODER
 
 
 def write_portable(

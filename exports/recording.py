@@ -1,6 +1,6 @@
 """A recording of any length as a stream of mono float32 at 16 kHz: memory does not grow with its length.
 
-The same files, the same checks and the same samples as `engine.audio.load_audio`. It does not know what is in them.
+The same files, the same checks and the same samples as `load_audio`. It does not know what is in them.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from engine.audio import (
+from lect.engine.audio.reading import (
     BLOCK_FRAMES,
     SAMPLE_RATE,
     Samples,
@@ -21,7 +21,7 @@ from engine.audio import (
     _sndfile_source,
     _Source,
 )
-from engine.errors import AudioError
+from lect.engine.contract.errors import AudioError
 
 Opener = Callable[[BinaryIO, str], _Source]
 

@@ -18,23 +18,23 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from engine.audio import SAMPLE_RATE, load_audio, probe
-from engine.backbone import Backbone, backbone_folders, open_backbone
-from engine.decode import DecodeOptions
-from engine.errors import AudioError, BackboneError, PackError, TextError, UsageError
-from engine.files import read_json
-from engine.hotwords import Hotwords
-from engine.language_model import LanguageModel
-from engine.text import TextRules
-from engine.vocabulary import Vocabulary
-from exports.hearing import Heard, hear
-from exports.pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
-from exports.recording import stream
-from exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
-from exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network, Samples
-from exports.tensors import Tensor
-from exports.transcript import Segment, Skipped, TimedWord, Transcript
-from exports.vad import Detector, Method, detector
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio, probe
+from lect.engine.contract.errors import AudioError, BackboneError, PackError, TextError, UsageError
+from lect.engine.contract.files import read_json
+from lect.engine.decoding.hotwords import Hotwords
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone, backbone_folders, open_backbone
+from lect.engine.text.rules import TextRules
+from lect.engine.text.vocabulary import Vocabulary
+from lect.exports.pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
+from lect.exports.recognition import Heard, hear
+from lect.exports.recording import stream
+from lect.exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
+from lect.exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network, Samples
+from lect.exports.tensors import Tensor
+from lect.exports.transcript import Segment, Skipped, TimedWord, Transcript
+from lect.exports.vad import Detector, Method, detector
 
 COMPUTE_TYPES = ("float32", "int8")
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md

@@ -10,8 +10,8 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
-from engine.audio import SAMPLE_RATE, Samples
-from engine.errors import UsageError
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
+from lect.engine.contract.errors import UsageError
 
 FRAME_SAMPLES = 512  # 32 ms, the unit of voice activity: what Silero's network takes at once
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE

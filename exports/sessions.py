@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from engine.audio import SAMPLE_RATE
-from engine.batches import batches_by_length, padded
-from engine.decode import DecodeOptions, Hypothesis, Ints, LogProbs, write
-from engine.errors import BackboneError, PackError, UsageError
-from engine.vocabulary import Vocabulary
+from lect.engine.audio.batches import batches_by_length, padded
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.errors import BackboneError, PackError, UsageError
+from lect.engine.decoding.search import DecodeOptions, Hypothesis, Ints, LogProbs, write
+from lect.engine.text.vocabulary import Vocabulary
 
 ENCODER = "encoder_model.onnx"
 DECODER = "decoder_model_merged.onnx"
@@ -29,7 +29,7 @@ WINDOW_SECONDS = "lect.window_seconds"
 # A vocabulary's embedding, and what the int8 build multiplies by where it is large: int8 columns, and a scale each.
 EMBEDDING = "vocabulary.embedding"
 VOCABULARY_COLUMNS, VOCABULARY_SCALES = "vocabulary.columns", "vocabulary.scales"
-_LARGEST = 63  # of 7 bits; see `exports.build.quantized`
+_LARGEST = 63  # of 7 bits; see `lect.exports.build.quantized`
 _ROWS_AT_ONCE = 256  # so few that they stay in a processor's cache
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FATAL = 4

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from engine.errors import PackError
+from lect.engine.contract.errors import PackError
 
 # More would only eat the memory of whoever opens it.
 MAX_ROWS = {"prompt": 2_000, "adapter": 4_096, "vocabulary": 100_000}

@@ -1,29 +1,29 @@
 """Voice activity: how likely each 32 ms of a stream is speech.
 
-By Silero's network, whose ONNX file lies beside this one; or by an energy gate, which tells speech from a steady
+By Silero's network, whose ONNX file ships in `assets/`; or by an energy gate, which tells speech from a steady
 background but not from other sounds that come and go. It does not know where to cut.
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.audio import Samples
-from engine.errors import UsageError
-from exports.segments import FRAME_S, FRAME_SAMPLES, Likely, levels
-from exports.sessions import open_session
+from lect.engine.audio.reading import Samples
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import ASSETS
+from lect.exports.segments import FRAME_S, FRAME_SAMPLES, Likely, levels
+from lect.exports.sessions import open_session
 
 Method = Literal["silero", "energy", "off"]
 METHODS: tuple[Method, ...] = ("silero", "energy", "off")
 
-SILERO = Path(__file__).parent / "silero" / "silero_vad_16k_sequence.onnx"
+SILERO = ASSETS / "silero" / "silero_vad_16k_sequence.onnx"
 SILERO_CONTEXT = 64  # samples that the network sees before each frame
 SILERO_STATE = (1, 1, 128)
 
-# The energy gate's limits are those of `engine.quality`, where they were tried on 12 000 clips.
+# The energy gate's limits are those of `lect.engine.audio.quality`, where they were tried on 12 000 clips.
 WINDOW_FRAMES = round(30 / FRAME_S)  # the background is judged over this much, and as much before
 NOISE_PERCENTILE = 10
 LOUD_FRAMES = 6  # 0.2 s, so that a click is not taken for the loudest speech

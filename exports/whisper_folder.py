@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.audio import SAMPLE_RATE
-from engine.batches import padded
-from engine.byte_pairs import lettered
-from engine.errors import UsageError
-from engine.frontend import Frames, MelFrontend
-from engine.handles import Handles
-from engine.model import EncoderDecoder
-from engine.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START, Vocabulary
-from exports.build import save_graph
-from exports.card import WHISPER, model_card
-from exports.folders import whole_folder
-from exports.graphs import Constants
-from exports.pack import CARD, MANIFEST, PackContents, describe, dumped
-from exports.parity import TOLERANCE, ParityError, own_vocabulary
-from exports.sessions import DECODER, ENCODER, Samples, open_session
-from exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
+from lect.engine.audio.batches import padded
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.errors import UsageError
+from lect.engine.model.frontend import Frames, MelFrontend
+from lect.engine.model.handles import Handles
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.text.byte_pairs import lettered
+from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START, Vocabulary
+from lect.exports.build import save_graph
+from lect.exports.card import WHISPER, model_card
+from lect.exports.folders import whole_folder
+from lect.exports.graphs import Constants
+from lect.exports.pack import CARD, MANIFEST, PackContents, describe, dumped
+from lect.exports.parity import TOLERANCE, ParityError, own_vocabulary
+from lect.exports.sessions import DECODER, ENCODER, Samples, open_session
+from lect.exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
 
 WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100
 NAMES = {BOS: "<|startoftranscript|>", EOS: "<|endoftext|>", PAD: "<|nospeech|>", UNK: "<|startoflm|>"}

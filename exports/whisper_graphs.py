@@ -17,11 +17,11 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-from engine.frontend import Frames, MelFrontend
-from engine.handles import Handles, KeyValue
-from engine.model import EncoderDecoder
-from engine.vocabulary import BOS, PAD, UNK, Vocabulary
-from exports.graphs import OPSET, Constants, attention
+from lect.engine.model.frontend import Frames, MelFrontend
+from lect.engine.model.handles import Handles, KeyValue
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.text.vocabulary import BOS, PAD, UNK, Vocabulary
+from lect.exports.graphs import OPSET, Constants, attention
 
 FEATURE_FRAMES = 3000  # of a window of 30 s, which such programs always fill
 NEVER = -1e9  # finite, so that probabilities are numbers

@@ -1,19 +1,22 @@
 """What many tests need: a tiny random backbone on disk, and short clips that sound like something."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from engine.audio import SAMPLE_RATE, write_wav
-from engine.backbone import Backbone, open_backbone
-from engine.device import Device
-from engine.features import Example
-from engine.model import EncoderDecoder, ModelConfig
-from engine.train import TrainData
-from engine.vocabulary import Vocabulary, build_vocabulary
-from engine.weights import save_backbone
+from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.device import Device
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.weights import save_backbone
+from lect.engine.text.vocabulary import Vocabulary, build_vocabulary
+from lect.engine.training.features import Example
+from lect.engine.training.train import TrainData
+
+ROOT = Path(__file__).resolve().parents[1]  # of the repository
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)

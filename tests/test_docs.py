@@ -2,13 +2,12 @@
 
 import argparse
 import re
-from pathlib import Path
 
 import pytest
 
-from app.cli import COMMANDS, parser_for
+from lect.app.cli import COMMANDS, parser_for
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
 ROOMS = ("app", "engine", "exports", "assets", "tests", ".ci")
 ROOT_FILE = re.compile(r"[\w.-]+\.(md|toml)|Makefile|LICENSE")
@@ -95,7 +94,9 @@ def test_the_readme_names_every_command() -> None:
 
 def test_a_document_that_errs_is_found_out() -> None:
     block = "```\nlect train --max_steps 3  # all\n.venv/bin/lect pack 1 -o a.lect | cat\n```"
-    right = f"{block}\n\n`lect --help`, `make test`, `engine/train.py`, [the licence](LICENSE), `lect pretrain run C F`"
+    right = (
+        f"{block}\n\n`lect --help`, `make test`, `engine/__init__.py`, [the licence](LICENSE), `lect pretrain run C F`"
+    )
     assert (wrong_calls(right), missing_targets(right), missing_files(right)) == ([], set(), set())
     wrong = ["lect tarin", "lect train --stepps 3", "lect pretrain rum", "lect pretrain run --voice sw"]
     assert wrong_calls(", ".join(f"`{call}`" for call in wrong)) == wrong

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-from app.cli import COMMANDS
+from lect.app.cli import COMMANDS
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 HEAVY = (
     "torch",
     "torchaudio",
@@ -45,7 +45,7 @@ def loaded_by(code: str) -> set[str]:
 def third_party(modules: set[str]) -> set[str]:
     """The packages among modules that are neither Python's nor ours."""
     roots = {name.partition(".")[0] for name in modules}
-    ours = {"app", "engine", "exports", "sitecustomize", "usercustomize", "_distutils_hack"}
+    ours = {"lect", "sitecustomize", "usercustomize", "_distutils_hack"}
     return {root for root in roots if root not in sys.stdlib_module_names and root not in ours and root[:2] != "__"}
 
 
@@ -58,10 +58,10 @@ def test_imports_run_one_way(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("sqlite_utils", {"engine/store.py", "engine/migrations.py"}),
+        ("sqlite_utils", {"engine/data/store.py", "engine/data/migrations.py"}),
         ("onnxruntime", {"exports/sessions.py", "exports/build.py"}),
         ("gradio", {"app"}),
-        ("huggingface_hub", {"engine/foreign/hub.py"}),
+        ("huggingface_hub", {"engine/model/foreign/hub.py"}),
         ("pickle", set()),
     ],
 )
@@ -85,18 +85,18 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--help"], [], ["--versionx"], ["trian"]])
 def test_the_overview_loads_nothing_heavy(arguments: list[str]) -> None:
-    modules = loaded_by(f"from app.cli import main; main({arguments!r})")
+    modules = loaded_by(f"from lect.app.cli import main; main({arguments!r})")
     assert modules.isdisjoint(HEAVY)
-    assert not any(name.startswith("app.commands") for name in modules)
+    assert not any(name.startswith("lect.app.commands") for name in modules)
 
 
 def test_no_commands_help_loads_anything_heavy() -> None:
-    code = f"from app.cli import main\nfor name in {list(COMMANDS)!r}: assert main([name, '--help']) == 0"
+    code = f"from lect.app.cli import main\nfor name in {list(COMMANDS)!r}: assert main([name, '--help']) == 0"
     assert loaded_by(code).isdisjoint(HEAVY)
 
 
 def test_the_runtime_path_loads_nothing_that_the_base_install_lacks() -> None:
-    found = third_party(loaded_by("import app.commands.transcribe, exports.runtime, exports.pack"))
+    found = third_party(loaded_by("import lect.app.commands.transcribe, lect.exports.runtime, lect.exports.pack"))
     assert found - RUNTIME_LIBRARIES - WITH_ONNXRUNTIME == set()
     assert "torch" not in found
 
@@ -104,4 +104,4 @@ def test_the_runtime_path_loads_nothing_that_the_base_install_lacks() -> None:
 def test_the_runtime_path_works_where_nothing_else_is_installed() -> None:
     absent = [name for name in HEAVY if name not in RUNTIME_LIBRARIES]
     block = f"import sys\nfor name in {absent!r}: sys.modules[name] = None"
-    assert "exports.runtime" in loaded_by(f"{block}\nimport app.commands.transcribe, exports.runtime")
+    assert "lect.exports.runtime" in loaded_by(f"{block}\nimport lect.app.commands.transcribe, lect.exports.runtime")

@@ -8,11 +8,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import positive
-from app.output import counted, print_result, size, table
+from lect.app.options import positive
+from lect.app.output import counted, print_result, size, table
 
 if TYPE_CHECKING:
-    from engine.backbone import Backbone
+    from lect.engine.model.backbone import Backbone
 
 BUILDS = ("float32", "int8")
 MOST_LANGUAGES = 4  # in one row
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Lists, describes, verifies or adds."""
-    from engine.errors import UsageError
+    from lect.engine.contract.errors import UsageError
 
     if args.what != "add" and (args.hub or args.name or args.licence or args.window_seconds):
         raise UsageError("--hub, --name, --licence and --window-seconds go with `lect backbone add`.")
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from engine.backbone import backbone_folders, open_backbone
-    from engine.errors import LectError
+    from lect.engine.contract.errors import LectError
+    from lect.engine.model.backbone import backbone_folders, open_backbone
 
     found, failed = [], 0
     for folder in backbone_folders():
@@ -76,10 +76,10 @@ def _row(facts: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from engine.backbone import open_backbone
-    from engine.errors import UsageError
-    from engine.foreign import add_backbone
-    from engine.foreign.hub import fetch
+    from lect.engine.contract.errors import UsageError
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.model.foreign import add_backbone
+    from lect.engine.model.foreign.hub import fetch
 
     if args.which is None:
         raise UsageError("Say what to add: a Wav2Seq .pt file, a Whisper folder or a backbone folder.")
@@ -96,7 +96,7 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from engine.backbone import STARTER, open_backbone
+    from lect.engine.model.backbone import STARTER, open_backbone
 
     facts = _facts(open_backbone(args.which or STARTER))
     print_result(args, facts, "\n".join(f"{key:11} {_plain(value)}" for key, value in facts.items()))
@@ -104,7 +104,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from engine.backbone import STARTER, open_backbone, verify_backbone
+    from lect.engine.model.backbone import STARTER, open_backbone, verify_backbone
 
     backbone = open_backbone(args.which or STARTER)
     wrong = verify_backbone(backbone.folder)

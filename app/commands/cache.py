@@ -2,8 +2,8 @@
 
 import argparse
 
-from app.options import add_project, open_project
-from app.output import print_result, size
+from lect.app.options import add_project, open_project
+from lect.app.output import print_result, size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures or empties."""
     project = open_project(args)
-    from engine.features import FeatureCache
+    from lect.engine.training.features import FeatureCache
 
     cache = FeatureCache(project.folder / "cache")
     if args.what == "clear":

@@ -11,13 +11,13 @@ from math import ceil
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from app.options import add_project, open_project
-from app.output import counted, duration, lines, print_result, table
+from lect.app.options import add_project, open_project
+from lect.app.output import counted, duration, lines, print_result, table
 
 if TYPE_CHECKING:
-    from engine.clips import Clip
-    from engine.store import Project
-    from engine.text import SymbolCount, TextRules
+    from lect.engine.data.clips import Clip
+    from lect.engine.data.store import Project
+    from lect.engine.text.rules import SymbolCount, TextRules
 
 SHOWN = 12
 SHORT_LABEL = 40  # characters of a label that are shown
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 def report_on(project: "Project") -> Report:
     """Looks, and changes nothing; clips that are left out count no further."""
-    from engine.text import inventory
+    from lect.engine.text.rules import inventory
 
     everything, rules = project.clips(), project.rules
     clips = [clip for clip in everything if not clip.excluded]
@@ -145,7 +145,7 @@ def _next_command(report: Report) -> str:
 
 
 def _problems(clips: "list[Clip]", rules: "TextRules") -> list[Problem]:
-    from engine.vocabulary import build_vocabulary
+    from lect.engine.text.vocabulary import build_vocabulary
 
     taught = [text for clip in clips if clip.split == "train" and (text := rules.apply(clip.text))]
     vocabulary = build_vocabulary(taught) if taught else None
@@ -225,7 +225,7 @@ def _misfits(clips: "list[Clip]", rules: "TextRules") -> list[str]:
 
 
 def _leaks(clips: "list[Clip]") -> list[str]:
-    from engine.splits import assign
+    from lect.engine.data.splits import assign
 
     return assign(clips).leaks if any(clip.split for clip in clips) else []
 

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import add_project, find_run, open_project
-from app.output import percent, print_result, table
+from lect.app.options import add_project, find_run, open_project
+from lect.app.output import percent, print_result, table
 
 if TYPE_CHECKING:
-    from engine.clips import Run
-    from engine.scores import Comparison, Interval, Scores
+    from lect.engine.data.clips import Run
+    from lect.engine.scoring.scores import Comparison, Interval, Scores
 
 ALIKE = 1.05  # the most numbers that learn over the fewest, of runs that learn equally much
 
@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads stored scores; nothing is decoded anew."""
-    from app.scores import stored
-    from engine.scores import compare
+    from lect.app.scores import stored
+    from lect.engine.scoring.scores import compare
 
     project = open_project(args)
     runs = [find_run(project, name) for name in args.run_ids]
@@ -119,7 +119,7 @@ def _headline(best: System, found: "list[tuple[System, Comparison]]") -> str:
 
 
 def _against(best: System, other: System, comparison: "Comparison") -> str:
-    from engine.scores import OUTCOMES
+    from lect.engine.scoring.scores import OUTCOMES
 
     changes = (
         _change("CER", comparison.cer_difference, comparison.cer_interval),

@@ -15,17 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.output import counted, duration, percent, print_json, size
-from engine.errors import LectError
-from engine.files import ASSETS
+from lect.app.output import counted, duration, percent, print_json, size
+from lect.engine.contract.errors import LectError
+from lect.engine.contract.files import ASSETS
 
 if TYPE_CHECKING:
-    from engine.clips import Clip
-    from engine.store import Project
+    from lect.engine.data.clips import Clip
+    from lect.engine.data.store import Project
 
-ROOT = ASSETS.parent
 # An interpreter in which PyTorch cannot be imported, as on an offline machine.
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from app.cli import main; sys.exit(main(sys.argv[1:]))"
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from lect.app.cli import main; sys.exit(main(sys.argv[1:]))"
 SHOWN = 3
 STEPS = 200  # a fifth of what `lect train` would take: the whole demo stays under four minutes on two cores
 
@@ -83,10 +82,10 @@ class Story:
 
     def collect(self) -> "Project":
         """A project with the sample's clips, checked and split."""
-        from app.commands.split import describe
-        from engine.importers import import_into
-        from engine.quality import usable
-        from engine.store import Project
+        from lect.app.commands.split import describe
+        from lect.engine.audio.quality import usable
+        from lect.engine.data.importers import import_into
+        from lect.engine.data.store import Project
 
         project = Project.create(self.folder, "demo", "und")
         report = import_into(project, self.args.sample)
@@ -103,9 +102,9 @@ class Story:
         """A run with the default settings."""
         from dataclasses import replace
 
-        from app.commands.train import Watch
-        from engine.runs import RunRequest, create_run
-        from engine.train import TrainSettings
+        from lect.app.commands.train import Watch
+        from lect.engine.runs.runs import RunRequest, create_run
+        from lect.engine.training.train import TrainSettings
 
         settings = replace(TrainSettings(), max_steps=self.args.steps)
         run_id = create_run(project, RunRequest(self.args.backbone, settings=settings))
@@ -118,7 +117,7 @@ class Story:
 
     def scores(self, project: "Project", run_id: str) -> dict[str, Any]:
         """Before and after, on the test split."""
-        from app.scores import before_after, figures, judged, stored
+        from lect.app.scores import before_after, figures, judged, stored
 
         run = project.run(run_id)
         base, adapted = stored(run.folder, run_id, "test")
@@ -133,7 +132,7 @@ class Story:
 
     def pack(self, project: "Project", run_id: str) -> Path:
         """The run as a verified file."""
-        from app.commands.pack import contents, default_path, write
+        from lect.app.commands.pack import contents, default_path, write
 
         run = project.run(run_id)
         path = default_path(project, run)
@@ -143,7 +142,7 @@ class Story:
 
     def offline(self, project: "Project", run_id: str, pack: Path) -> dict[str, Any]:
         """The test clips once more, by a process that cannot import PyTorch, against PyTorch's own texts."""
-        from engine.runs import RunData, score_clips
+        from lect.engine.runs.runs import RunData, score_clips
 
         clips = RunData.open(project, run_id).clips["test"]
         expected = torch_texts(project, run_id, clips)
@@ -163,10 +162,10 @@ class Story:
 
 def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
     """What PyTorch hears, as it comes from the decoder."""
-    from engine.audio import load_audio
-    from engine.device import choose_device
-    from engine.recognizer import Recognizer
-    from engine.runs import decoding, load_run
+    from lect.engine.audio.reading import load_audio
+    from lect.engine.decoding.recognizer import Recognizer
+    from lect.engine.model.device import choose_device
+    from lect.engine.runs.runs import decoding, load_run
 
     _, model, handles, vocabulary = load_run(project, run_id)
     options = decoding(project.run(run_id).folder)
@@ -177,10 +176,9 @@ def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[st
 def transcribe_without_torch(files: list[Path], pack: Path, backbone: str) -> tuple[list[dict[str, Any]], float]:
     """Results of `lect transcribe` and its wall time, in seconds. Raises LectError when it fails."""
     began = time.monotonic()
-    command = [sys.executable, "-c", WITHOUT_TORCH, "transcribe", *map(str, files), "--pack", str(pack), "--json"]
+    command = [sys.executable, "-P", "-c", WITHOUT_TORCH, "transcribe", *map(str, files), "--pack", str(pack), "--json"]
     command += ["--vad", "off"]  # whole clips, as training scores them
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run([*command, "--backbone", backbone], capture_output=True, encoding="utf-8", env=environment)
     if done.returncode:
         raise LectError(f"Transcribing without PyTorch failed: {done.stderr.strip() or 'see `lect doctor`.'}")

@@ -14,9 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from app.commands.backbone import exported_builds
-from app.output import print_result, size
-from engine.errors import LectError, UsageError
+from lect.app.commands.backbone import exported_builds
+from lect.app.output import print_result, size
+from lect.engine.contract.errors import LectError, UsageError
 
 LEAST_FREE_BYTES = 2_000_000_000  # a project's audio, its feature cache and some runs
 LEAST_PYTHON = (3, 11)
@@ -88,8 +88,8 @@ def _onnxruntime() -> Finding:
 
 def real_providers() -> list[str]:
     """What the starter is really run by: a list of what is available also names what cannot run here."""
-    from engine.backbone import open_backbone
-    from exports.sessions import Network
+    from lect.engine.model.backbone import open_backbone
+    from lect.exports.sessions import Network
 
     return list(Network.open(open_backbone().graphs("int8")).encoder.get_providers())
 
@@ -100,7 +100,7 @@ def _torch() -> Finding:
     try:
         import torch
 
-        from engine.device import choose_device
+        from lect.engine.model.device import choose_device
 
         device = choose_device()
         works = float(
@@ -144,7 +144,7 @@ def _espeak() -> Finding:
 
 
 def _starter() -> Finding:
-    from engine.backbone import open_backbone, verify_backbone
+    from lect.engine.model.backbone import open_backbone, verify_backbone
 
     try:
         backbone = open_backbone()
@@ -161,7 +161,7 @@ def _starter() -> Finding:
 
 
 def _disk() -> Finding:
-    from engine.backbone import home
+    from lect.engine.model.backbone import home
 
     places = [Path.cwd(), *(folder for folder in [home(), *home().parents] if folder.is_dir())]
     free = min(shutil.disk_usage(place).free for place in places[:2])

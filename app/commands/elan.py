@@ -12,9 +12,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from app.output import print_result
-from app.runtimes import add_packs, add_runtime, open_runtime, pack_names
-from engine.errors import LectError, UsageError, os_sentence
+from lect.app.output import print_result
+from lect.app.runtimes import add_packs, add_runtime, open_runtime, pack_names
+from lect.engine.contract.errors import LectError, UsageError, os_sentence
+from lect.engine.contract.subprocesses import module_command
 
 SOURCE, RESULT = "source", "result"  # the parameters of the description
 
@@ -34,17 +35,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace) -> int:
-    from engine.files import write_bytes
+    from lect.engine.contract.files import write_bytes
 
     if args.folder is None or not args.folder.is_dir():
         raise UsageError("Which folder? Name the one, which must be there, that ELAN reads extensions from.")
     open_runtime(args)  # what cannot be used must not wait in ELAN to be found out
     name = f"lect-{pack_names(args)[0]}"
     folder = args.folder / name
-    command = [str(Path(sys.executable).absolute()), "-m", "app", "elan", "recognise", *_given(args)]
-    room = Path(__file__).resolve().parents[2]
-    unix = f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(room))} exec {shlex.join(command)}\n"
-    windows = f"@echo off\r\nset PYTHONPATH={room}\r\n" + " ".join(f'"{part}"' for part in command) + "\r\n"
+    command = module_command("lect", "elan", "recognise", *_given(args))
+    unix = f"#!/bin/sh\nexec {shlex.join(command)}\n"
+    windows = "@echo off\r\n" + " ".join(f'"{part}"' for part in command) + "\r\n"
     write_bytes(folder / "recognise.bat", windows.encode())
     write_bytes(folder / "recognise.sh", unix.encode())
     (folder / "recognise.sh").chmod(0o755)
@@ -97,9 +97,9 @@ def _recognise(args: argparse.Namespace) -> int:
 
 
 def _transcribe(args: argparse.Namespace, source: Path, result: Path) -> None:
-    from engine.audio import probe
-    from engine.files import write_bytes
-    from exports.transcript import Segment
+    from lect.engine.audio.reading import probe
+    from lect.engine.contract.files import write_bytes
+    from lect.exports.transcript import Segment
 
     runtime, seconds = open_runtime(args), probe(source).seconds
     tier = ET.Element("TIER", columns="Lect")

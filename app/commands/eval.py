@@ -3,13 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
-from app.output import print_result, remark
-from engine.errors import UsageError
+from lect.app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
+from lect.app.output import print_result, remark
+from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.language_model import LanguageModel
-    from engine.scores import Scores
+    from lect.engine.decoding.language_model import LanguageModel
+    from lect.engine.scoring.scores import Scores
 
 SHOWN = 3
 
@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> int:
     """Scores anew; the run keeps the figures."""
     from dataclasses import replace
 
-    from app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
-    from engine.device import choose_device
-    from engine.runs import decoding, score_run
+    from lect.app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
+    from lect.engine.model.device import choose_device
+    from lect.engine.runs.runs import decoding, score_run
 
     project = open_project(args)
     found = find_run(project, args.run_id)
@@ -62,7 +62,7 @@ def _weighted(language_model: "LanguageModel | None", weight: float, run_id: str
 
 
 def _worst(scores: "Scores") -> list[str]:
-    from engine.scores import alignment
+    from lect.engine.scoring.scores import alignment
 
     wrong = sorted((row for row in scores.rows if row.cer > 0), key=lambda row: -row.cer)[:SHOWN]
     return ["The worst:", *(alignment(row) for row in wrong)] if wrong else ["Every text is right."]

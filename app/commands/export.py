@@ -12,14 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.options import add_project, find_run, open_project
-from app.output import counted, duration, percent, print_result, remark, size
-from engine.errors import UsageError
+from lect.app.options import add_project, find_run, open_project
+from lect.app.output import counted, duration, percent, print_result, remark, size
+from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.clips import Run
-    from engine.store import Project
-    from exports.parity import Clips, ParityReport
+    from lect.engine.data.clips import Run
+    from lect.engine.data.store import Project
+    from lect.exports.parity import Clips, ParityReport
 
 BUILDS = ("float32", "int8")
 GATE_SPLIT = "dev"  # whose clips the graphs and PyTorch must hear alike
@@ -88,18 +88,18 @@ def describe(report: "ParityReport") -> str:
 
 
 def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from engine.backbone import STARTER, open_backbone
-    from engine.weights import load_model
-    from exports.build import build_backbone
+    from lect.engine.model.backbone import STARTER, open_backbone
+    from lect.engine.model.weights import load_model
+    from lect.exports.build import build_backbone
 
     backbone = open_backbone(args.backbone or STARTER)
     return backbone.folder, build_backbone(backbone, load_model(backbone))
 
 
 def _portable(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from app.commands.pack import contents
-    from engine.runs import load_run
-    from exports.portable import write_portable
+    from lect.app.commands.pack import contents
+    from lect.engine.runs.runs import load_run
+    from lect.exports.portable import write_portable
 
     project = open_project(args)
     found = find_run(project, args.run_id)
@@ -110,9 +110,9 @@ def _portable(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
 
 
 def _whisper(args: argparse.Namespace) -> int:
-    from app.commands.pack import contents
-    from engine.runs import load_run
-    from exports.whisper_folder import write_whisper_folder
+    from lect.app.commands.pack import contents
+    from lect.engine.runs.runs import load_run
+    from lect.exports.whisper_folder import write_whisper_folder
 
     project = open_project(args)
     found = find_run(project, args.run_id)
@@ -127,9 +127,9 @@ def _whisper(args: argparse.Namespace) -> int:
 
 
 def _bundle(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from app.commands.pack import check_packable, contents
-    from exports.bundle import write_bundle
-    from exports.pack import write_pack
+    from lect.app.commands.pack import check_packable, contents
+    from lect.exports.bundle import write_bundle
+    from lect.exports.pack import write_pack
 
     project = open_project(args)
     found = find_run(project, args.run_id)
@@ -147,9 +147,9 @@ def _default_folder(project: "Project", found: "Run", form: str) -> Path:
 
 
 def _gate_clips(project: "Project", found: "Run") -> "Clips":
-    from engine.audio import load_audio
-    from engine.runs import RunData
-    from exports.parity import Clips
+    from lect.engine.audio.reading import load_audio
+    from lect.engine.runs.runs import RunData
+    from lect.exports.parity import Clips
 
     clips = RunData.open(project, found.id).clips[GATE_SPLIT]
     waveforms, labels = [load_audio(clip.path) for clip in clips], [clip.text for clip in clips]

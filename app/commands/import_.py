@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import add_project, open_project
-from app.output import counted, duration, lines, print_result, progress
+from lect.app.options import add_project, open_project
+from lect.app.output import counted, duration, lines, print_result, progress
 
 if TYPE_CHECKING:
-    from engine.errors import LectError
-    from engine.importers import Candidate, ImportReport
-    from engine.layouts import Item, Tier
-    from engine.quality import Quality
-    from engine.store import Project
+    from lect.engine.audio.quality import Quality
+    from lect.engine.contract.errors import LectError
+    from lect.engine.data.importers import Candidate, ImportReport
+    from lect.engine.data.layouts import Item, Tier
+    from lect.engine.data.store import Project
 
 LAYOUTS = "audiofolder common-voice pairs librispeech mls ljspeech snips nemo kaldi elan textgrid subtitles audacity"
 SHOWN = 20  # of what was not taken
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Imports, or says what an import would do."""
-    from engine.archives import unpacked
+    from lect.engine.data.archives import unpacked
 
     project = open_project(args)
     with unpacked(args.source, project.folder / "cache") as args.source:
@@ -136,8 +136,8 @@ def _selects(args: argparse.Namespace, item: "Item") -> bool:
 
 
 def _import(args: argparse.Namespace, project: "Project") -> Outcome:
-    from engine.importers import Progress, import_into
-    from engine.quality import usable
+    from lect.engine.audio.quality import usable
+    from lect.engine.data.importers import Progress, import_into
 
     with progress(args, None, "importing", "clip") as bar:
 
@@ -169,10 +169,10 @@ def _complete(args: argparse.Namespace, project: "Project", report: "ImportRepor
 
 
 def _rehearse(args: argparse.Namespace, project: "Project") -> Outcome:
-    from engine.errors import LectError
-    from engine.importers import candidates
-    from engine.layouts import choose, listed
-    from engine.quality import usable
+    from lect.engine.audio.quality import usable
+    from lect.engine.contract.errors import LectError
+    from lect.engine.data.importers import candidates
+    from lect.engine.data.layouts import choose, listed
 
     known = {clip.sha256: (clip.text, False) for clip in project.clips()}
     known |= {clip.sha256: (clip.text, True) for clip in project.trash()}
@@ -197,7 +197,7 @@ def _rehearse(args: argparse.Namespace, project: "Project") -> Outcome:
 
 
 def _found_tiers(items: "list[Item]", chosen: "set[Tier | None]") -> list[FoundTier]:
-    from engine.layouts import described, tiers_of
+    from lect.engine.data.layouts import described, tiers_of
 
     return [
         FoundTier(described(tier), tier.name, tier.kind, tier.participant, count, round(seconds, 2), tier in chosen)
@@ -210,8 +210,8 @@ def _look(item: "Item", found: "Candidate | LectError", known: dict[str, tuple[s
 
     known: hash -> (label, whether in the trash) of what the project has by then; this item is added.
     """
-    from engine.errors import AudioError, LectError
-    from engine.text import nfc
+    from lect.engine.contract.errors import AudioError, LectError
+    from lect.engine.text.rules import nfc
 
     if isinstance(found, LectError):
         raise found

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from app.output import print_result
+from lect.app.output import print_result
 
 UNDETERMINED = "und"  # BCP-47's own word for it
 
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Creates the project."""
-    from engine.store import Project
-    from engine.text import TextRules
+    from lect.engine.data.store import Project
+    from lect.engine.text.rules import TextRules
 
     rules = TextRules(args.case, args.punctuation, tuple(args.remove), tuple(map(tuple, args.replace)))
     project = Project.create(args.folder, args.name, args.language, rules)

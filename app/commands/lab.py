@@ -15,16 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.lab_tables import TABLES, Table
-from app.options import minutes
-from app.output import counted, note, print_result, progress, remark, table
-from engine.errors import LectError, UsageError
+from lect.app.lab_tables import TABLES, Table
+from lect.app.options import minutes
+from lect.app.output import counted, note, print_result, progress, remark, table
+from lect.engine.contract.errors import LectError, UsageError
 
 if TYPE_CHECKING:
-    from engine.lab import Cell, Data, Row
-    from engine.layouts import Item
-    from engine.runs import RunRequest
-    from engine.store import Project
+    from lect.engine.data.layouts import Item
+    from lect.engine.data.store import Project
+    from lect.engine.lab.experiments import Cell, Data, Row
+    from lect.engine.runs.runs import RunRequest
 
 INTERRUPTED = 130
 ALONE = "--language-model-weight 0"  # adaptations are compared by what they themselves hear, as in the paper
@@ -104,9 +104,9 @@ def _sources(named: list[str], chosen: Table) -> list[tuple[str, Path]]:
 
 def _data(args: argparse.Namespace, chosen: Table, folder: Path, name: str, source: Path) -> "Data":
     """A set in a project of its own, imported unless it is there."""
-    from engine.files import read_json, write_json
-    from engine.lab import Data
-    from engine.store import DATABASE, Project
+    from lect.engine.contract.files import read_json, write_json
+    from lect.engine.data.store import DATABASE, Project
+    from lect.engine.lab.experiments import Data
 
     place = folder / "data" / name
     marker = place / "imported.json"
@@ -123,7 +123,7 @@ def _data(args: argparse.Namespace, chosen: Table, folder: Path, name: str, sour
 
 def _import(args: argparse.Namespace, project: "Project", chosen: Table, source: Path) -> None:
     """What the table takes of a set; again, where it was cut off."""
-    from engine.importers import Progress, import_into
+    from lect.engine.data.importers import Progress, import_into
 
     for folder in dict.fromkeys((source / chosen.train, source)):
 
@@ -147,7 +147,7 @@ def _import(args: argparse.Namespace, project: "Project", chosen: Table, source:
 
 def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list[Cell]":
     """Every training of the table, those of one row together."""
-    from engine.lab import Cell, sized_alike
+    from lect.engine.lab.experiments import Cell, sized_alike
 
     requests = [_request(chosen, system) for system in chosen.systems]
     if chosen.equal:
@@ -163,8 +163,8 @@ def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list
 
 def _request(chosen: Table, system: str) -> "RunRequest":
     """What `lect train` would do with these options. Raises UsageError, as it would."""
-    from app.cli import parser_for, plain_options
-    from app.commands.train import request_of
+    from lect.app.cli import parser_for, plain_options
+    from lect.app.commands.train import request_of
 
     try:
         words = plain_options(shlex.split(f"{ALONE} {chosen.options} --method {system}"))  # the later option holds
@@ -177,8 +177,8 @@ def _request(chosen: Table, system: str) -> "RunRequest":
 
 def _train(args: argparse.Namespace, cell: "Cell", place: str) -> bool:
     """Trains a cell that is not finished; whether a person ended it. Raises LectError when it failed."""
-    from app.commands.train import Watch
-    from engine.lab import finished
+    from lect.app.commands.train import Watch
+    from lect.engine.lab.experiments import finished
 
     if finished(cell.find()):
         return False
@@ -193,7 +193,7 @@ def _told(cell: "Cell") -> str:
 
 def _list(args: argparse.Namespace, cells: "list[Cell]") -> int:
     """The trainings that there are to do."""
-    from engine.lab import SIZES, finished
+    from lect.engine.lab.experiments import SIZES, finished
 
     rows, values = [], []
     for cell in cells:
@@ -208,9 +208,9 @@ def _list(args: argparse.Namespace, cells: "list[Cell]") -> int:
 
 def _write(name: str, chosen: Table, folder: Path, cells: "list[Cell]") -> list[dict[str, Any]]:
     """Writes the table in every form; its rows for machines."""
-    from engine.files import write_bytes
-    from engine.lab import rows
-    from engine.lab_report import figures, markdown, plot, table_csv
+    from lect.engine.contract.files import write_bytes
+    from lect.engine.lab.experiments import rows
+    from lect.engine.lab.report import figures, markdown, plot, table_csv
 
     found = rows(cells)
     values = [figures(row) for row in found]

@@ -17,13 +17,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.output import note, print_json
-from app.runtimes import add_packs, add_runtime, open_runtime
-from engine.errors import UsageError
+from lect.app.output import note, print_json
+from lect.app.runtimes import add_packs, add_runtime, open_runtime
+from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.audio import Samples
-    from exports.live import Event, Partial
+    from lect.engine.audio.reading import Samples
+    from lect.exports.live import Event, Partial
 
 CLEAR, DIM, PLAIN = "\r\x1b[2K", "\x1b[2m", "\x1b[0m"
 
@@ -32,7 +32,7 @@ class _ListMicrophones(argparse.Action):
     """--list-microphones needs no pack, as --help does not."""
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
-        from app.microphone import devices
+        from lect.app.microphone import devices
 
         for number, name in devices():
             print(f"{number}  {name}")
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Listens until Ctrl-C, or to the recording's end."""
-    from exports.live import live
+    from lect.exports.live import live
 
     if args.input and args.microphone:
         raise UsageError("--input stands for the microphone: leave one of the two out.")
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.input:
         blocks = _paced(args.input)
     else:
-        from app.microphone import blocks as microphone
+        from lect.app.microphone import blocks as microphone
 
         name = args.microphone
         blocks = microphone(int(name) if name and name.isdecimal() else name, shown.tell)
@@ -98,8 +98,8 @@ class _Screen:
 
     def event(self, event: "Event") -> None:
         """Shows one."""
-        from exports.live import Partial
-        from exports.transcript import Segment
+        from lect.exports.live import Partial
+        from lect.exports.transcript import Segment
 
         if self._json:
             self._line(_object(event))
@@ -139,8 +139,8 @@ class _Screen:
 
 
 def _object(event: "Event") -> dict[str, object]:
-    from exports.live import Partial
-    from exports.transcript import Segment
+    from lect.exports.live import Partial
+    from lect.exports.transcript import Segment
 
     times = {"start": round(event.start, 3), "end": round(event.end, 3)}
     if isinstance(event, Partial):
@@ -152,9 +152,9 @@ def _object(event: "Event") -> dict[str, object]:
 
 def _paced(path: Path) -> "Iterator[Samples]":
     """A recording's samples, none before its time."""
-    from engine.audio import SAMPLE_RATE
-    from exports.live import short
-    from exports.recording import stream
+    from lect.engine.audio.reading import SAMPLE_RATE
+    from lect.exports.live import short
+    from lect.exports.recording import stream
 
     started, given = time.monotonic(), 0
     for block in short(stream(path)):

@@ -9,15 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import add_project, find_run, open_project
-from app.output import note, print_json, print_result, size
-from engine.errors import LectError, UsageError, os_sentence
+from lect.app.options import add_project, find_run, open_project
+from lect.app.output import note, print_json, print_result, size
+from lect.engine.contract.errors import LectError, UsageError, os_sentence
 
 if TYPE_CHECKING:
-    from engine.clips import Run
-    from engine.language_model import LanguageModel
-    from engine.store import Project
-    from exports.pack import PackContents, VerifyReport
+    from lect.engine.data.clips import Run
+    from lect.engine.data.store import Project
+    from lect.engine.decoding.language_model import LanguageModel
+    from lect.exports.pack import PackContents, VerifyReport
 
 SCORED_SPLITS = ("dev", "test")
 NETWORK = re.compile(r"network\.|.*\.lora\.")  # what changes the network's own weights, beside an adaptation's tensors
@@ -60,8 +60,8 @@ def default_path(project: "Project", found: "Run") -> Path:
 
 def write(project: "Project", found: "Run", path: Path, what: "PackContents") -> "VerifyReport":
     """Writes a pack, reads it again as a stranger would, and enters it in the project."""
-    from engine.files import sha256_file
-    from exports.pack import verify_pack, write_pack
+    from lect.engine.contract.files import sha256_file
+    from lect.exports.pack import verify_pack, write_pack
 
     write_pack(path, what)
     report = verify_pack(path, what.backbone)
@@ -76,10 +76,10 @@ def contents(
 
     Raises UsageError for a run that has no result.
     """
-    from engine.backbone import open_backbone
-    from engine.files import read_json
-    from engine.vocabulary import Vocabulary
-    from exports.pack import PackContents
+    from lect.engine.contract.files import read_json
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.text.vocabulary import Vocabulary
+    from lect.exports.pack import PackContents
 
     tensors = {name: tensor for name, tensor in result_tensors(found).items() if not NETWORK.match(name)}
     vocabulary = Vocabulary.from_json(read_json(found.folder / "vocabulary.json"))
@@ -105,7 +105,7 @@ def contents(
 
 
 def _language_model(found: "Run", size: int) -> "LanguageModel | None":
-    from engine.language_model import LanguageModel
+    from lect.engine.decoding.language_model import LanguageModel
 
     path = found.folder / "language_model.safetensors"
     return LanguageModel.from_bytes(path.read_bytes(), size) if path.exists() else None
@@ -137,8 +137,8 @@ def facts(report: "VerifyReport") -> dict[str, Any]:
 
 
 def _data(project: "Project", found: "Run") -> dict[str, Any]:
-    from engine.files import read_json
-    from exports.card import SplitFacts
+    from lect.engine.contract.files import read_json
+    from lect.exports.card import SplitFacts
 
     clips = {clip.sha256: clip for clip in project.clips()}
     data = {}
@@ -156,8 +156,8 @@ def _licence(project: "Project") -> str:
 
 
 def _look(args: argparse.Namespace, paths: list[Path]) -> int:
-    from engine.backbone import open_backbone
-    from exports.pack import verify_pack
+    from lect.engine.model.backbone import open_backbone
+    from lect.exports.pack import verify_pack
 
     backbone = open_backbone(args.backbone) if args.backbone else None
     found: list[dict[str, Any]] = []

@@ -14,19 +14,19 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.options import add_device, add_output, json_object, positive
-from app.output import counted, duration, percent, print_result, progress, remark, table
-from engine.errors import UsageError
+from lect.app.options import add_device, add_output, json_object, positive
+from lect.app.output import counted, duration, percent, print_result, progress, remark, table
+from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine.backbone import Backbone
-    from engine.corpus import Corpus
-    from engine.model import ModelConfig
-    from engine.prepare import Prepared
-    from engine.units import FrameSource
-    from engine.vocabulary import Vocabulary
+    from lect.engine.model.backbone import Backbone
+    from lect.engine.model.network import ModelConfig
+    from lect.engine.pretraining.acoustic_units import FrameSource
+    from lect.engine.pretraining.corpus import Corpus
+    from lect.engine.pretraining.prepare import Prepared
+    from lect.engine.text.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from engine.prepare import add_recordings
+    from lect.engine.pretraining.prepare import add_recordings
 
     name = args.name or args.source.resolve().name
     with progress(args, None, name, "clip") as bar:
@@ -109,8 +109,8 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _synth(args: argparse.Namespace) -> int:
-    from engine.phones import available_voices
-    from engine.prepare import add_synthetic
+    from lect.engine.pretraining.prepare import add_synthetic
+    from lect.engine.text.phones import available_voices
 
     if args.voice not in available_voices():
         raise UsageError(f"espeak-ng has no voice {args.voice!r}: `espeak-ng --voices` lists them by language.")
@@ -141,8 +141,8 @@ def _report(args: argparse.Namespace, prepared: "Prepared") -> int:
 
 
 def _units(args: argparse.Namespace) -> int:
-    from engine.corpus import Corpus
-    from engine.units import UnitSettings, add_units
+    from lect.engine.pretraining.acoustic_units import UnitSettings, add_units
+    from lect.engine.pretraining.corpus import Corpus
 
     given = {name: getattr(args, name) for name in ("clusters", "pieces", "seed") if getattr(args, name) is not None}
     corpus = Corpus(args.corpus)
@@ -158,10 +158,10 @@ def _units(args: argparse.Namespace) -> int:
 
 def _frames(args: argparse.Namespace) -> "tuple[FrameSource, str]":
     """What is clustered, and what tells it apart from all else. Raises UsageError for a layer without a backbone."""
-    from engine.backbone import open_backbone
-    from engine.device import choose_device
-    from engine.units import encoder_frames, mel_frames
-    from engine.weights import load_model
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.model.device import choose_device
+    from lect.engine.model.weights import load_model
+    from lect.engine.pretraining.acoustic_units import encoder_frames, mel_frames
 
     if args.backbone is None:
         if args.layer:
@@ -176,11 +176,11 @@ def _frames(args: argparse.Namespace) -> "tuple[FrameSource, str]":
 def _run(args: argparse.Namespace) -> int:
     import torch
 
-    from engine.backbone import open_backbone
-    from engine.corpus import Corpus
-    from engine.device import choose_device
-    from engine.pretrain import PretrainSettings, pretrain
-    from engine.processes import Processes
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.model.device import choose_device
+    from lect.engine.pretraining.corpus import Corpus
+    from lect.engine.pretraining.pretrain import PretrainSettings, pretrain
+    from lect.engine.training.processes import Processes
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -211,8 +211,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None") -> "tuple[ModelConfig, Vocabulary]":
     """The network and the symbols of FOLDER, which its first start fixes. Raises UsageError for other ones later."""
-    from engine.files import write_json
-    from engine.model import ModelConfig
+    from lect.engine.contract.files import write_json
+    from lect.engine.model.network import ModelConfig
 
     if not (args.folder / SYMBOLS).exists():
         write_json(args.folder / SYMBOLS, start.vocabulary.symbols if start else [" ", *_symbols(args, corpus)])
@@ -230,7 +230,7 @@ def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None
 
 
 def _symbols(args: argparse.Namespace, corpus: "Corpus") -> "Sequence[str]":
-    from engine.prepare import symbols
+    from lect.engine.pretraining.prepare import symbols
 
     found = symbols((utterance.label for utterance in corpus.utterances), RARE_PHONE)
     if not found:
@@ -241,22 +241,22 @@ def _symbols(args: argparse.Namespace, corpus: "Corpus") -> "Sequence[str]":
 
 
 def _config(folder: Path) -> "ModelConfig":
-    from engine.files import read_json
-    from engine.model import ModelConfig
+    from lect.engine.contract.files import read_json
+    from lect.engine.model.network import ModelConfig
 
     return ModelConfig.from_json(read_json(folder / CONFIG))
 
 
 def _vocabulary(folder: Path) -> "Vocabulary":
-    from engine.files import read_json
-    from engine.vocabulary import Vocabulary
+    from lect.engine.contract.files import read_json
+    from lect.engine.text.vocabulary import Vocabulary
 
     return Vocabulary("phone", tuple(read_json(folder / SYMBOLS)))
 
 
 def _noises(folder: Path | None) -> "list[np.ndarray]":
-    from engine.audio import load_audio
-    from engine.layouts import SOUND_SUFFIXES
+    from lect.engine.audio.reading import load_audio
+    from lect.engine.data.layouts import SOUND_SUFFIXES
 
     if folder is None:
         return []
@@ -272,7 +272,7 @@ def _errors(event: dict[str, Any]) -> str:
 
 
 def _finish(args: argparse.Namespace) -> int:
-    from engine.pretrain import finish
+    from lect.engine.pretraining.pretrain import finish
 
     if not (args.folder / CONFIG).exists():
         raise UsageError(f"{args.folder} holds no pretraining: start one with `lect pretrain run CORPUS FOLDER`.")

@@ -4,11 +4,11 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from app.options import add_project, open_project
-from app.output import counted, duration, lines, print_result, table
+from lect.app.options import add_project, open_project
+from lect.app.output import counted, duration, lines, print_result, table
 
 if TYPE_CHECKING:
-    from engine.splits import SplitReport
+    from lect.engine.data.splits import SplitReport
 
 SHOWN = 5
 

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.options import LATEST, add_device, add_project, find_run, fraction, minutes, open_project, positive, rate
-from app.output import counted, duration, percent, print_beside, print_result, progress, remark
-from engine.errors import TrainError, UsageError
-from engine.queue import is_training
+from lect.app.options import LATEST, add_device, add_project, find_run, fraction, minutes, open_project, positive, rate
+from lect.app.output import counted, duration, percent, print_beside, print_result, progress, remark
+from lect.engine.contract.errors import TrainError, UsageError
+from lect.engine.runs.queue import is_training
 
 if TYPE_CHECKING:
-    from engine.clips import Run
-    from engine.runs import RunRequest
-    from engine.store import Project
+    from lect.engine.data.clips import Run
+    from lect.engine.data.store import Project
+    from lect.engine.runs.runs import RunRequest
 
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune", "scratch")
 VOCABULARIES = ("auto", "new", "words", "backbone")
@@ -120,12 +120,12 @@ def run(args: argparse.Namespace) -> int:
     """Starts or resumes a run, and stays until it ends."""
     project = open_project(args)
     if args.resume is None:
-        from engine.runs import create_run
+        from lect.engine.runs.runs import create_run
 
         run_id = create_run(project, request_of(args))
     else:
         run_id = run_to_resume(project, args.resume).id
-    from app.scores import warn_of_unknown_symbols
+    from lect.app.scores import warn_of_unknown_symbols
 
     watch = Watch(args, project, run_id)
     for split in ("dev", "test"):
@@ -145,11 +145,11 @@ def request_of(args: argparse.Namespace) -> "RunRequest":
     """What the options ask for. Raises UsageError for a placement or a loss that the backbone has no part for."""
     from dataclasses import replace
 
-    from engine.adaptations import AdaptationSpec, parse_placement, parse_projections
-    from engine.backbone import open_backbone
-    from engine.model import ModelConfig
-    from engine.runs import RunRequest
-    from engine.train import TrainSettings
+    from lect.engine.model.adaptations import AdaptationSpec, parse_placement, parse_projections
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.model.network import ModelConfig
+    from lect.engine.runs.runs import RunRequest
+    from lect.engine.training.train import TrainSettings
 
     spec = replace(AdaptationSpec(), **_given(args, SPEC_FIELDS))
     spec = replace(spec, reparameterise=args.reparameterise, shared_key_value=args.shared_key_value)
@@ -202,13 +202,13 @@ class Watch:
 
     def start(self) -> Any:
         """The process, started unless it runs already; None then."""
-        from engine.runs import start_run
+        from lect.engine.runs.runs import start_run
 
         return None if is_training(self.project.run(self.run_id)) else start_run(self.project, self.run_id)
 
     def follow(self) -> bool:
         """Shows the run until it has ended; whether a person ended it. Raises TrainError when it failed."""
-        from engine.runs import EVENTS, follow, stop_run
+        from lect.engine.runs.runs import EVENTS, follow, stop_run
 
         events = self.folder / EVENTS
         end = events.stat().st_size if events.exists() else 0
@@ -242,7 +242,7 @@ class Watch:
 
     def summary(self) -> tuple[dict[str, Any], str]:
         """What came of it, for machines and for people."""
-        from app.scores import SPLITS, before_after, figures, has_scores, judged, stored
+        from lect.app.scores import SPLITS, before_after, figures, has_scores, judged, stored
 
         run = self.project.run(self.run_id)
         pairs = {split: stored(self.folder, self.run_id, split) for split in SPLITS if has_scores(self.folder, split)}

@@ -11,9 +11,9 @@ import sys
 from getpass import getpass
 from pathlib import Path
 
-from app.addresses import is_loopback, listen
-from app.output import note, print_json, remark
-from engine.errors import UsageError
+from lect.app.addresses import is_loopback, listen
+from lect.app.output import note, print_json, remark
+from lect.engine.contract.errors import UsageError
 
 FIRST_PORT = 7860
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("The page needs its extra: run pip install 'lect[app]'.") from error
-    from app.page.server import ServerOptions, make_server
+    from lect.app.page.server import ServerOptions, make_server
 
     password = _password(args)
     if password is None and not is_loopback(args.host):
@@ -67,8 +67,8 @@ def _password(args: argparse.Namespace) -> str | None:
 def _first_project(folder: Path | None) -> str:
     if folder is None:
         return ""
-    from app.page.recent import remember
-    from engine.store import Project
+    from lect.app.page.recent import remember
+    from lect.engine.data.store import Project
 
     project = Project.open(folder)
     remember(project)

@@ -2,10 +2,10 @@
 
 import gradio as gr
 
-from app.page import clips, export, header, project, recent, record, results, train, transcribe, upload
-from app.page.events import bind, html_block
-from app.page.server import ServerOptions
-from app.page.shared import Page
+from lect.app.page import clips, export, header, project, recent, record, results, train, transcribe, upload
+from lect.app.page.events import bind, html_block
+from lect.app.page.server import ServerOptions
+from lect.app.page.shared import Page
 
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
 UPLOADS_KEPT_S = 24 * 3600

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from app.page.markup import play, speech, text
-from app.page.texts import Say, label
-from engine.clips import Clip
-from engine.errors import UsageError
-from engine.store import Project
-from engine.text import nfc
+from lect.app.page.markup import play, speech, text
+from lect.app.page.texts import Say, label
+from lect.engine.contract.errors import UsageError
+from lect.engine.data.clips import Clip
+from lect.engine.data.store import Project
+from lect.engine.text.rules import nfc
 
 PAGE = 30  # rows at once
 ALL = "all"  # what is ticked (assets/page/ticks.js), when it is all that is found

@@ -5,19 +5,19 @@ from typing import Any
 
 import gradio as gr
 
-from app.commands.check import report_on
-from app.commands.split import describe
-from app.page import clip_list, pictures, report
-from app.page.clip_list import PAGE
-from app.page.events import bind, bind_pick, html_block, in_turn
-from app.page.header import show as header
-from app.page.markup import card, empty, notice, player, text
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine.audio import load_audio
-from engine.clips import Clip, Edit
-from engine.errors import LectError, UsageError
-from engine.store import Project
+from lect.app.commands.check import report_on
+from lect.app.commands.split import describe
+from lect.app.page import clip_list, pictures, report
+from lect.app.page.clip_list import PAGE
+from lect.app.page.events import bind, bind_pick, html_block, in_turn
+from lect.app.page.header import show as header
+from lect.app.page.markup import card, empty, notice, player, text
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.audio.reading import load_audio
+from lect.engine.contract.errors import LectError, UsageError
+from lect.engine.data.clips import Clip, Edit
+from lect.engine.data.store import Project
 
 # What can be done with all ticked clips; value: what is chosen beside the button.
 ACTIONS: dict[str, Callable[[Project, list[int], str], None]] = {

@@ -2,8 +2,8 @@
 
 from rapidfuzz.distance import Levenshtein
 
-from app.page.markup import text
-from engine.text import graphemes
+from lect.app.page.markup import text
+from lect.engine.text.rules import graphemes
 
 
 def marked(reference: str, heard: str) -> str:

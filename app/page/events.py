@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from engine.errors import LectError, os_sentence
+from lect.engine.contract.errors import LectError, os_sentence
 
 T = TypeVar("T")
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from app.output import percent, size
-from app.page import folders, recent
-from app.page.events import bind, html_block, progressing
-from app.page.header import show as header
-from app.page.markup import card, chips, empty, notice, onward, table, text
-from app.page.markup import label as fact
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine.clips import Run
-from engine.store import Project
+from lect.app.output import percent, size
+from lect.app.page import folders, recent
+from lect.app.page.events import bind, html_block, progressing
+from lect.app.page.header import show as header
+from lect.app.page.markup import card, chips, empty, notice, onward, table, text
+from lect.app.page.markup import label as fact
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.data.clips import Run
+from lect.engine.data.store import Project
 
 FORMS = ("pack", *folders.FORMS)
 BUILDS = ("float32", "int8")
@@ -86,7 +86,7 @@ def export(
     folder: str, run_id: str | None, form: str, numbers: str, name: str, licence: str, notes: str, request: gr.Request
 ) -> Iterator[tuple[Any, ...]]:
     """Makes it and checks it; it goes on when the window is closed."""
-    from app.options import find_run
+    from lect.app.options import find_run
 
     project, say = opened(folder), words_for(request)
     found = find_run(project, run_id or "latest")
@@ -101,7 +101,7 @@ def export(
 
 
 def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say: Say) -> str:
-    from app.commands.pack import check_packable, contents, default_path, write
+    from lect.app.commands.pack import check_packable, contents, default_path, write
 
     check_packable(found)
     path = default_path(project, found)
@@ -140,7 +140,7 @@ def _download(address: str, name: str, say: Say) -> str:
 
 def verify(path: str | None, request: gr.Request) -> str:
     """Whether a pack from elsewhere is whole, and what it says of itself."""
-    from exports.pack import verify_pack
+    from lect.exports.pack import verify_pack
 
     if not path:
         return ""
@@ -189,7 +189,7 @@ def _zip_address(project: Project, path: Path) -> str:
 def _model_card(path: Path) -> str:
     import zipfile
 
-    from exports.pack import CARD
+    from lect.exports.pack import CARD
 
     with zipfile.ZipFile(path) as archive:
         return archive.read(CARD).decode()

@@ -3,14 +3,14 @@
 import json
 import re
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UsageError
-from engine.files import atomic_path
-from engine.store import Project
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import atomic_path
+from lect.engine.contract.subprocesses import module_command
+from lect.engine.data.store import Project
 
 FORMS = ("bundle", "portable")
 _NAME = re.compile(rf"\d+-(?:{'|'.join(FORMS)})\.zip")
@@ -18,7 +18,7 @@ _NAME = re.compile(rf"\d+-(?:{'|'.join(FORMS)})\.zip")
 
 def export(project: Project, run_id: str, form: str, build: str) -> dict[str, Any]:
     """Makes one, with its zip file beside it; what `lect export` says of it. Raises UsageError with its reason."""
-    command = [sys.executable, "-m", "app", "export", "--run", run_id, f"--{form}", "--project", str(project.folder)]
+    command = module_command("lect", "export", "--run", run_id, f"--{form}", "--project", str(project.folder))
     command += ["--json"] + (["--build", build] if form == "portable" else [])
     ended = subprocess.run(command, capture_output=True, text=True)
     if ended.returncode:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.output import duration
-from app.page import languages, watch
-from app.page.events import bind
-from app.page.markup import onward, text
-from app.page.shared import Page
-from app.page.texts import Say, words_for
-from engine.errors import LectError
-from engine.store import Project
+from lect.app.output import duration
+from lect.app.page import languages, watch
+from lect.app.page.events import bind
+from lect.app.page.markup import onward, text
+from lect.app.page.shared import Page
+from lect.app.page.texts import Say, words_for
+from lect.engine.contract.errors import LectError
+from lect.engine.data.store import Project
 
 FIRST_GOAL = 30  # clips with which a first training is worth its while
 

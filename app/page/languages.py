@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from engine.files import ASSETS
+from lect.engine.contract.files import ASSETS
 
 TABLE = ASSETS / "page" / "languages.tsv"
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from html import escape as text
 from pathlib import Path
 
-from app.output import duration
-from app.page import recent
-from engine.clips import Clip
+from lect.app.output import duration
+from lect.app.page import recent
+from lect.engine.data.clips import Clip
 
 __all__ = [
     "card",

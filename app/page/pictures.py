@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from app.page.markup import text
+from lect.app.page.markup import text
 
 BARS = 240
 SPECTRUM_ROWS, WINDOW, HIGHEST_HZ = 96, 512, 8000

@@ -5,15 +5,15 @@ from typing import Any
 
 import gradio as gr
 
-from app.page import languages, recent, rules
-from app.page.events import bind, bind_pick, html_block, progressing
-from app.page.markup import card, chips, empty, length, meter, notice, speech, table, text
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine.clips import Speaker
-from engine.errors import LectError, UsageError
-from engine.files import ASSETS
-from engine.store import Project
+from lect.app.page import languages, recent, rules
+from lect.app.page.events import bind, bind_pick, html_block, progressing
+from lect.app.page.markup import card, chips, empty, length, meter, notice, speech, table, text
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.contract.errors import LectError, UsageError
+from lect.engine.contract.files import ASSETS
+from lect.engine.data.clips import Speaker
+from lect.engine.data.store import Project
 
 SAMPLE = ASSETS / "sample"
 UNDETERMINED = "und"
@@ -132,7 +132,7 @@ def open_recent(key: str, request: gr.Request) -> str:
 
 def open_sample(request: gr.Request) -> Any:
     """A new project with the sample set, imported and split."""
-    from engine.importers import import_into
+    from lect.engine.data.importers import import_into
 
     say = words_for(request)
     project = Project.create(recent.new_folder("sample"), "Sample", UNDETERMINED)
@@ -157,7 +157,7 @@ def change(
     request: gr.Request,
 ) -> str:
     """Saves the settings of the open project."""
-    from app.page.header import show as header
+    from lect.app.page.header import show as header
 
     project = opened(folder)
     made = rules.from_fields(case, punctuation, removed, replaced)

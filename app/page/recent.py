@@ -5,9 +5,9 @@ import json
 import re
 from pathlib import Path
 
-from engine.backbone import home
-from engine.files import read_json, write_json
-from engine.store import DATABASE, Project
+from lect.engine.contract.files import read_json, write_json
+from lect.engine.data.store import DATABASE, Project
+from lect.engine.model.backbone import home
 
 KEPT = 20
 

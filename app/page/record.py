@@ -8,18 +8,18 @@ from typing import Any
 
 import gradio as gr
 
-from app.commands.check import ENOUGH_MINUTES
-from app.output import duration
-from app.page import pictures, sentences, soundcard
-from app.page.events import bind, bind_pick, html_block, in_turn
-from app.page.markup import empty, meter, notice, play, speech, text
-from app.page.sentences import Standing
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine.audio import load_audio
-from engine.clips import Clip
-from engine.errors import UsageError
-from engine.quality import Quality, measure, usable
+from lect.app.commands.check import ENOUGH_MINUTES
+from lect.app.output import duration
+from lect.app.page import pictures, sentences, soundcard
+from lect.app.page.events import bind, bind_pick, html_block, in_turn
+from lect.app.page.markup import empty, meter, notice, play, speech, text
+from lect.app.page.sentences import Standing
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.audio.quality import Quality, measure, usable
+from lect.engine.audio.reading import load_audio
+from lect.engine.contract.errors import UsageError
+from lect.engine.data.clips import Clip
 
 IN_TURN = in_turn("record")
 # What can be said about a take: the verdict's key in the catalogue, and how the notice is coloured.
@@ -142,7 +142,7 @@ def judge(path: str | None, request: gr.Request) -> tuple[Any, ...]:
 
 def keep_take(folder: str, speaker: str, at: int, take: str, request: gr.Request) -> tuple[Any, ...]:
     """Keeps the take as a clip, and goes on to the next gap."""
-    from app.page.header import show as header
+    from lect.app.page.header import show as header
 
     project, speaker, say = opened(folder), speaker.strip(), words_for(request)
     wanted = sentences.read(project)
@@ -184,7 +184,7 @@ def add_file(folder: str, speaker: str, path: str, request: gr.Request) -> tuple
 
 def pick(value: str, folder: str, speaker: str, at: int, request: gr.Request) -> tuple[Any, ...]:
     """What the buttons in the sentence's frame do: delete a take that was kept, or bring it back."""
-    from app.page.header import show as header
+    from lect.app.page.header import show as header
 
     kind, _, name = value.partition(":")
     project, take = opened(folder), int(name)

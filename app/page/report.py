@@ -1,10 +1,10 @@
 """The report on a set, as HTML: what `lect check` says, in figures, tables and advice."""
 
-from app.commands.check import Report
-from app.page.markup import card, chips, length, notice, speech, table, text
-from app.page.texts import Say
-from engine.clips import Clip
-from engine.text import SymbolCount
+from lect.app.commands.check import Report
+from lect.app.page.markup import card, chips, length, notice, speech, table, text
+from lect.app.page.texts import Say
+from lect.engine.data.clips import Clip
+from lect.engine.text.rules import SymbolCount
 
 SYMBOLS = 120
 PROBLEMS = 30

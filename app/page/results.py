@@ -4,15 +4,15 @@ from typing import Any
 
 import gradio as gr
 
-from app.output import duration, percent
-from app.page.diff import confusions, marked
-from app.page.events import bind, bind_pick, html_block, in_turn
-from app.page.markup import card, empty, figure_of, notice, play, speech, table, text
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine.clips import Clip, Run
-from engine.errors import UsageError
-from engine.store import Project
+from lect.app.output import duration, percent
+from lect.app.page.diff import confusions, marked
+from lect.app.page.events import bind, bind_pick, html_block, in_turn
+from lect.app.page.markup import card, empty, figure_of, notice, play, speech, table, text
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.contract.errors import UsageError
+from lect.engine.data.clips import Clip, Run
+from lect.engine.data.store import Project
 
 SPLITS = ("test", "dev")
 BEFORE = ""  # in place of another run's number: the backbone before any training
@@ -75,14 +75,14 @@ def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tu
 
 def scored(project: Project) -> list[Run]:
     """The runs that have scores on some split."""
-    from app.scores import has_scores
+    from lect.app.scores import has_scores
 
     return [run for run in project.runs() if any(has_scores(run.folder, split) for split in SPLITS)]
 
 
 def compare(folder: str, run_id: str, split: str, against: str, request: gr.Request) -> tuple[Any, ...]:
     """(summary, rows, editor) of one run on one split, beside its bare backbone or another run."""
-    from app.scores import judged, stored
+    from lect.app.scores import judged, stored
 
     project, say = opened(folder), words_for(request)
     base, adapted = stored(project.run(run_id).folder, run_id, split)

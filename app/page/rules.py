@@ -1,7 +1,7 @@
 """Text rules as fields of the page, and back. It does not know what the rules do."""
 
-from engine.errors import TextError
-from engine.text import TextRules
+from lect.engine.contract.errors import TextError
+from lect.engine.text.rules import TextRules
 
 ARROW = ">"
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.output import duration, percent
-from app.page import pictures
-from app.page.markup import card, meter, notice, onward, speech, table, text
-from app.page.texts import Say
-from app.page.watch import View
+from lect.app.output import duration, percent
+from lect.app.page import pictures
+from lect.app.page.markup import card, meter, notice, onward, speech, table, text
+from lect.app.page.texts import Say
+from lect.app.page.watch import View
 
 
 def live(view: View, say: Say) -> str:

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.clips import Clip
-from engine.errors import TextError
-from engine.files import write_bytes
-from engine.store import Project
-from engine.text import nfc
+from lect.engine.contract.errors import TextError
+from lect.engine.contract.files import write_bytes
+from lect.engine.data.clips import Clip
+from lect.engine.data.store import Project
+from lect.engine.text.rules import nfc
 
 FILE = "sentences.tsv"
 LONG_CHARACTERS = 140  # takes longer than most can read in one breath, and near the 30 s that a clip may last

@@ -19,11 +19,11 @@ from fastapi.responses import FileResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from app.page import recent
-from app.page.folders import zips
-from app.page.texts import language_of, texts_of
-from engine.errors import LectError
-from engine.files import ASSETS
+from lect.app.page import recent
+from lect.app.page.folders import zips
+from lect.app.page.texts import language_of, texts_of
+from lect.engine.contract.errors import LectError
+from lect.engine.contract.files import ASSETS
 
 MAX_UPLOAD_BYTES = 2_000_000_000
 # Gradio would fetch addresses elsewhere for whoever asks.
@@ -62,8 +62,8 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, "te
 
     import gradio as gr
 
-    from app.page.build import HEAD, build_page, theme
-    from app.page.texts import labels
+    from lect.app.page.build import HEAD, build_page, theme
+    from lect.app.page.texts import labels
 
     uploads = tempfile.TemporaryDirectory(prefix="lect-page-")
     os.environ["GRADIO_TEMP_DIR"] = uploads.name

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.page.events import bind
-from engine.errors import UsageError
-from engine.store import Project
+from lect.app.page.events import bind
+from lect.engine.contract.errors import UsageError
+from lect.engine.data.store import Project
 
 
 @dataclass

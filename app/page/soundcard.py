@@ -13,11 +13,11 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from app.page.events import bind, html_block
-from app.page.markup import meter, notice
-from app.page.texts import label, words_for
-from engine.audio import from_array, write_wav
-from engine.errors import AudioError
+from lect.app.page.events import bind, html_block
+from lect.app.page.markup import meter, notice
+from lect.app.page.texts import label, words_for
+from lect.engine.audio.reading import from_array, write_wav
+from lect.engine.contract.errors import AudioError
 
 RATE = 48_000  # Hz, what nearly every device offers; the engine makes 16 kHz of it
 MAX_SECONDS = 60

@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from app.page.plurals import form
-from engine.files import ASSETS
+from lect.app.page.plurals import form
+from lect.engine.contract.files import ASSETS
 
 FOLDER = ASSETS / "page" / "texts"
 DEFAULT = "en"

@@ -3,24 +3,24 @@
 import json
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from app.output import duration
-from app.page import run_view, watch
-from app.page.events import bind, bind_pick, html_block, in_turn
-from app.page.header import show as header
-from app.page.markup import card, chips, empty, notice, text
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine import queue
-from engine.backbone import STARTER, backbone_folders
-from engine.errors import TrainError
-from engine.store import Project
+from lect.app.output import duration
+from lect.app.page import run_view, watch
+from lect.app.page.events import bind, bind_pick, html_block, in_turn
+from lect.app.page.header import show as header
+from lect.app.page.markup import card, chips, empty, notice, text
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.contract.errors import TrainError
+from lect.engine.contract.subprocesses import module_command
+from lect.engine.data.store import Project
+from lect.engine.model.backbone import STARTER, backbone_folders
+from lect.engine.runs import queue
 
 POLL_S = 1.0
 METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune")
@@ -101,7 +101,7 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
 
 def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
     """Starts a run with what was chosen, or lets it wait for the one that trains."""
-    from engine.runs import create_run
+    from lect.engine.runs.runs import create_run
 
     project, say = opened(folder), words_for(request)
     arguments = options(*choices)
@@ -124,7 +124,7 @@ def tell_time(request: gr.Request, folder: str, *choices: Any) -> Iterator[str]:
     say = words_for(request)
     asked = _request(options(*choices))
     yield notice(say("estimate_measuring"))
-    command = [sys.executable, "-m", "engine.estimate", str(opened(folder).folder)]
+    command = module_command("lect.engine.runs.estimate", str(opened(folder).folder))
     asking = subprocess.run(command, input=json.dumps(asked.to_json()), capture_output=True, text=True)
     told = json.loads(asking.stdout or '{"error": ""}')
     if "error" in told:
@@ -136,7 +136,7 @@ def tell_time(request: gr.Request, folder: str, *choices: Any) -> Iterator[str]:
 
 def end(folder: str, run_id: str, request: gr.Request) -> str:
     """Asks the run to end and keep its best."""
-    from engine.runs import stop_run
+    from lect.engine.runs.runs import stop_run
 
     stop_run(opened(folder), run_id)
     return notice(words_for(request)("train_stopping"))
@@ -182,8 +182,8 @@ def pick(run_id: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
 
 
 def _request(arguments: list[str]) -> Any:
-    from app.cli import parser_for
-    from app.commands.train import request_of
+    from lect.app.cli import parser_for
+    from lect.app.commands.train import request_of
 
     return request_of(parser_for("train").parse_args(arguments))
 

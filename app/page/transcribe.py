@@ -9,13 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.page import transcripts
-from app.page.events import bind, html_block
-from app.page.markup import empty, notice
-from app.page.shared import Page, opened
-from app.page.texts import label, words_for
-from app.page.transcripts import FORMATS, Heard
-from engine.errors import LectError, UsageError, os_sentence
+from lect.app.page import transcripts
+from lect.app.page.events import bind, html_block
+from lect.app.page.markup import empty, notice
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import label, words_for
+from lect.app.page.transcripts import FORMATS, Heard
+from lect.engine.contract.errors import LectError, UsageError, os_sentence
 
 COMPUTE_TYPES = ("float32", "int8")
 OPENED = 3  # packs kept open
@@ -125,8 +125,8 @@ def saving(kind: str) -> Callable[[list[Heard], str], str]:
 @lru_cache(OPENED)
 def opened_runtime(source: str, modified: float, kind: str, beam: int, backbone: str) -> Any:
     """A pack with its graphs loaded; `modified` makes a pack that was written anew another one."""
-    from engine.decode import DecodeOptions
-    from exports.runtime import Runtime
+    from lect.engine.decoding.search import DecodeOptions
+    from lect.exports.runtime import Runtime
 
     return Runtime.open(source, backbone or None, compute_type=kind, options=DecodeOptions(beam_size=beam))
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import gradio as gr
 
-from app.commands import import_
-from app.commands.import_ import Outcome
-from app.output import duration
-from app.page.events import bind, html_block, progressing
-from app.page.markup import card, chips, empty, meter, notice, onward, table, text
-from app.page.shared import Page, opened
-from app.page.texts import Say, label, words_for
-from engine.archives import only_folder, unpack
-from engine.errors import UsageError
-from engine.importers import Progress, import_into
-from engine.quality import usable
-from engine.store import Project
+from lect.app.commands import import_
+from lect.app.commands.import_ import Outcome
+from lect.app.output import duration
+from lect.app.page.events import bind, html_block, progressing
+from lect.app.page.markup import card, chips, empty, meter, notice, onward, table, text
+from lect.app.page.shared import Page, opened
+from lect.app.page.texts import Say, label, words_for
+from lect.engine.audio.quality import usable
+from lect.engine.contract.errors import UsageError
+from lect.engine.data.archives import only_folder, unpack
+from lect.engine.data.importers import Progress, import_into
+from lect.engine.data.store import Project
 
 MOST_UNZIPPED_BYTES = 8_000_000_000  # a visitor must not fill the disk
 SHOWN = 200  # of what would not be taken
@@ -112,7 +112,7 @@ def gathered(files: list[str], path: str) -> Path:
 
 def _arguments(source: Path, speaker: str, tiers: str) -> argparse.Namespace:
     """What `lect import SOURCE` would be given."""
-    from app.cli import parser_for
+    from lect.app.cli import parser_for
 
     given = [str(source), "--json"] + (["--speaker", speaker.strip()] if speaker.strip() else [])
     given += [f"--tier={each.strip()}" for each in tiers.split(",") if each.strip()]

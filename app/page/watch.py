@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.commands.train import last_start
-from engine.clips import Run
-from engine.queue import is_training
+from lect.app.commands.train import last_start
+from lect.engine.data.clips import Run
+from lect.engine.runs.queue import is_training
 
 EVENTS, LOG = "events.jsonl", "log.txt"
 KEPT = 32  # runs whose events are kept read

@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from exports.formats import WRITERS
-from exports.transcript import Segment, Transcript
+from lect.exports.formats import WRITERS
+from lect.exports.transcript import Segment, Transcript
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from engine.errors import LectError, os_sentence
+from lect.engine.contract.errors import LectError, os_sentence
 
 INVALID, BUSY, BROKEN = "invalid_request_error", "overloaded_error", "server_error"
 RETRY_AFTER_S = 5

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 
-from engine.errors import UsageError
-from exports.transcript import Segment, TimedWord, Transcript
+from lect.engine.contract.errors import UsageError
+from lect.exports.transcript import Segment, TimedWord, Transcript
 
 SEGMENTS, WORDS = "lect", "lect words"  # tiers, and ELAN's linguistic types
 XSI = "http://www.w3.org/2001/XMLSchema-instance"

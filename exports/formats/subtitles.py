@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exports.transcript import Transcript
+from lect.exports.transcript import Transcript
 
 
 def srt(transcript: Transcript, media: Path) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.slots import plain, slots_of
-from engine.trn import TRN_SPECIAL, trn_escaped
-from exports.transcript import Segment, Transcript
+from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
+from lect.engine.text.slots import plain, slots_of
+from lect.exports.transcript import Segment, Transcript
 
 
 def txt(transcript: Transcript, media: Path) -> str:

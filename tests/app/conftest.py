@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.cli import main
-from engine.audio import SAMPLE_RATE, write_wav
-from engine.model import EncoderDecoder
-from engine.weights import save_backbone
+from lect.app.cli import main
+from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import save_backbone
 from tests.conftest import PHONES, TINY
 
 WORDS = (

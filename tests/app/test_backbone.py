@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.backbone import open_backbone, verify_backbone
-from engine.handles import NO_HANDLES
-from engine.model import EncoderDecoder, sinusoids
-from engine.weights import load_model
+from lect.engine.model.backbone import open_backbone, verify_backbone
+from lect.engine.model.handles import NO_HANDLES
+from lect.engine.model.network import EncoderDecoder, sinusoids
+from lect.engine.model.weights import load_model
 from tests.app.conftest import FAST, Lect
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzĠ"

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.commands.demo import ROOT
-from engine.audio import SAMPLE_RATE
-from engine.files import sha256_file
-from engine.store import Project
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.files import sha256_file
+from lect.engine.data.store import Project
 from tests.app.conftest import WORDS, Lect, Outcome, speech, write_set
+from tests.conftest import ROOT
 
 TWO_HOURS_S = 7_200
 NOBODY = 65_534
@@ -206,7 +206,7 @@ HOLD = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('BEGIN EXCLUSI
 
 
 def test_a_database_locked_by_another_program(lect: Lect, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.migrations.BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("lect.engine.data.migrations.BUSY_TIMEOUT_S", 0.1)
     command = [sys.executable, "-u", "-c", HOLD, str(project / "lect.db")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline().strip() == b"held"
@@ -244,7 +244,7 @@ def small_disk(script: str, *arguments: object) -> list[dict[str, Any]]:
 FILL_UP = """
 import json, shutil, sys
 from pathlib import Path
-from app.cli import main
+from lect.app.cli import main
 
 disk, source = map(Path, sys.argv[1:])
 project, filler = disk / "p", disk / "filler"
@@ -285,7 +285,7 @@ def test_a_killed_import_loses_nothing_and_goes_on(lect: Lect, tmp_path: Path) -
     texts = [f"{WORDS[number % 12]} {WORDS[number // 12]}" for number in range(144)]
     source, folder = write_set(tmp_path / "set", texts), tmp_path / "p"
     lect("init", folder)
-    command = [sys.executable, "-m", "app", "import", str(source), "--project", str(folder)]
+    command = [sys.executable, "-m", "lect", "import", str(source), "--project", str(folder)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     project = Project.open(folder)
     while process.poll() is None and not project.clips():

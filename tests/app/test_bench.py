@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.files import ASSETS
+from lect.engine.contract.files import ASSETS
 from tests.app.conftest import Lect
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app import cli
-from app.cli import COMMANDS, main, plain_options
-from app.output import duration, print_json, size, table
-from engine.errors import os_sentence
+from lect.app import cli
+from lect.app.cli import COMMANDS, main, plain_options
+from lect.app.output import duration, print_json, size, table
+from lect.engine.contract.errors import os_sentence
 from tests.app.conftest import Lect
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
 
 
 def test_the_overview_lists_every_command(lect: Lect) -> None:
@@ -105,7 +104,7 @@ def test_our_own_mistakes_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_reader_that_leaves_is_no_error() -> None:
     """As in `lect --help | head -0`."""
-    command = f"{sys.executable} -m app --help | true"
+    command = f"{sys.executable} -m lect --help | true"
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""
 
@@ -113,7 +112,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_full_disk_under_the_results_is_a_sentence() -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-m", "app", "--help"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run([sys.executable, "-m", "lect", "--help"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
     assert done.stderr.decode().startswith("lect: The disk is full") and done.stderr.count(b"\n") == 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.audio import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE, write_wav
 from tests.app.conftest import Lect
 from tests.app.test_transcribe import SPEECH
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.commands import doctor
+from lect.app.commands import doctor
 from tests.app.conftest import Lect
 
 
@@ -12,7 +12,7 @@ from tests.app.conftest import Lect
 def starter(graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny backbone in the starter's place."""
     (tmp_path / "starter").symlink_to(graphs, target_is_directory=True)
-    monkeypatch.setattr("engine.backbone.ASSETS", tmp_path)
+    monkeypatch.setattr("lect.engine.model.backbone.ASSETS", tmp_path)
     return tmp_path / "starter"
 
 
@@ -31,7 +31,7 @@ def test_a_sound_machine(lect: Lect, starter: Path) -> None:
 def test_no_starter_is_broken_and_all_else_is_still_told(
     lect: Lect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.backbone.ASSETS", tmp_path)
+    monkeypatch.setattr("lect.engine.model.backbone.ASSETS", tmp_path)
     report = lect("doctor", "--json")
     assert report.code == 1 and not report.json["findings"]["starter"]["good"]
     assert len(report.json["findings"]) == len(doctor.LOOKS)
@@ -50,7 +50,7 @@ def test_a_damaged_starter_is_broken(
     copy.mkdir(parents=True)
     for name in ("config.json", "SHA256SUMS"):
         (copy / name).write_bytes((starter / name).read_bytes())
-    monkeypatch.setattr("engine.backbone.ASSETS", tmp_path / "damaged")
+    monkeypatch.setattr("lect.engine.model.backbone.ASSETS", tmp_path / "damaged")
     report = lect("doctor", "--json")
     assert report.code == 1 and "model.safetensors" in report.json["findings"]["starter"]["says"]
 
@@ -61,7 +61,7 @@ def test_a_torch_that_does_not_compute_is_said_and_stops_nothing(
     def fail() -> None:
         raise RuntimeError("CUDA error: no kernel image is available\nand a page of text")
 
-    monkeypatch.setattr("engine.device.choose_device", fail)
+    monkeypatch.setattr("lect.engine.model.device.choose_device", fail)
     report = lect("doctor", "--json")
     assert report.code == 0 and "no kernel image" in report.json["findings"]["torch"]["says"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from engine.audio import load_audio
-from engine.files import ASSETS
+from lect.engine.audio.reading import load_audio
+from lect.engine.contract.files import ASSETS
 from tests.app.conftest import Lect
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"

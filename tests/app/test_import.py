@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.import_ import LAYOUTS
-from engine import layouts
-from engine.audio import write_wav
-from engine.store import Project
+from lect.app.commands.import_ import LAYOUTS
+from lect.engine.audio.reading import write_wav
+from lect.engine.data import layouts
+from lect.engine.data.store import Project
 from tests.app.conftest import Lect
-from tests.engine.test_annotations import aligned, eaf, referring, tier
-from tests.engine.test_store import speech
+from tests.engine.data.test_annotations import aligned, eaf, referring, tier
+from tests.engine.data.test_store import speech
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from app.lab_tables import TABLES
-from engine.audio import write_wav
-from engine.backbone import open_backbone
-from engine.files import read_json
-from engine.lab import learning, sized_alike
-from engine.model import EncoderDecoder, ModelConfig
-from engine.runs import RunRequest, gather
-from engine.store import Project
+from lect.app.lab_tables import TABLES
+from lect.engine.audio.reading import write_wav
+from lect.engine.contract.files import read_json
+from lect.engine.data.store import Project
+from lect.engine.lab.experiments import learning, sized_alike
+from lect.engine.model.backbone import open_backbone
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.runs.runs import RunRequest, gather
 from tests.app.conftest import FAST, WORDS, Lect, speech
 from tests.app.test_train import events, press_ctrl_c, wait_for
 from tests.conftest import TINY
@@ -64,7 +64,7 @@ def test_a_table_of_two_trainings(lect: Lect, dataset: Path, tmp_path: Path) -> 
 
 def test_a_killed_table_goes_on(lect: Lect, dataset: Path, tmp_path: Path) -> None:
     lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *SYSTEMS, *LONG)
-    command = [sys.executable, "-m", "app", *map(str, lab), "--quiet"]
+    command = [sys.executable, "-m", "lect", *map(str, lab), "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         first = tmp_path / "data" / "set" / "runs" / "001"
         wait_for(lambda: (first / "checkpoint.safetensors").exists())
@@ -167,7 +167,7 @@ def test_systems_of_equal_size(lect: Lect, dataset: Path, tmp_path: Path) -> Non
 
 
 def test_the_tables_that_come_along_fit_the_starter() -> None:
-    from app.commands.lab import _request
+    from lect.app.commands.lab import _request
 
     backbone = open_backbone("starter")
     model = EncoderDecoder(ModelConfig.from_json(backbone.model))

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from engine.audio import load_audio
-from engine.files import ASSETS
+from lect.engine.audio.reading import load_audio
+from lect.engine.contract.files import ASSETS
 from tests.app.conftest import Lect
+from tests.conftest import ROOT
 from tests.virtual_sound import needs_sound_server, play, virtual_microphone
 
-ROOT = Path(__file__).resolve().parents[2]
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
 WAITING_S = 120
 ENDED = ("final", "nothing")  # a random network may hear no words in a phrase
@@ -52,7 +52,7 @@ def test_without_portaudio_a_sentence_says_what_to_install(
 @needs_sound_server
 def test_a_microphone_that_is_unplugged_and_comes_back(graphs: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "talk.wav", load_audio(SPEECH), 16_000)
-    command = [sys.executable, "-m", "app", "listen", "--pack", str(graphs), "--json"]
+    command = [sys.executable, "-m", "lect", "listen", "--pack", str(graphs), "--json"]
     sound = tmp_path / "sound"
     with virtual_microphone(sound) as environment:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}

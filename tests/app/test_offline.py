@@ -13,19 +13,20 @@ import pytest
 import soundfile
 import torch
 
-from app.commands.demo import ROOT, WITHOUT_TORCH
-from engine.audio import SAMPLE_RATE
-from engine.files import sha256_file
-from engine.model import EncoderDecoder
-from engine.store import Project
-from engine.weights import save_backbone
+from lect.app.commands.demo import WITHOUT_TORCH
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.files import sha256_file
+from lect.engine.data.store import Project
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import save_backbone
 from tests.app.conftest import FAST, PHONES, TINY, Lect
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="session")
 def pack(trained: Path, graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run 001 as a pack."""
-    from app.cli import main
+    from lect.app.cli import main
 
     path = tmp_path_factory.mktemp("packs") / "tones.lect"
     assert main(["pack", "001", "-o", str(path), "--project", str(trained), "--quiet"]) == 0

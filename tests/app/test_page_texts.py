@@ -4,8 +4,8 @@ import string
 
 import pytest
 
-from app.page.plurals import FORMS, form
-from app.page.texts import DEFAULT, RIGHT_TO_LEFT, catalogues, language_of
+from lect.app.page.plurals import FORMS, form
+from lect.app.page.texts import DEFAULT, RIGHT_TO_LEFT, catalogues, language_of
 
 
 def values(text: str) -> set[str]:

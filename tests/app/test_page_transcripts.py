@@ -7,9 +7,9 @@ import zipfile
 import pysubs2
 import pytest
 
-from app.page.transcripts import FORMATS, Heard, corrected, editable, written
-from engine.errors import UsageError
-from exports.transcript import Segment, TimedWord, Transcript
+from lect.app.page.transcripts import FORMATS, Heard, corrected, editable, written
+from lect.engine.contract.errors import UsageError
+from lect.exports.transcript import Segment, TimedWord, Transcript
 
 
 def transcript(*texts: str) -> Transcript:

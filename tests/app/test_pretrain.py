@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backbone import open_backbone, verify_backbone
+from lect.engine.model.backbone import open_backbone, verify_backbone
 from tests.app.conftest import Lect, write_set
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng makes its speech and its phones")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.backbone import write_sums
-from engine.store import Project
+from lect.engine.data.store import Project
+from lect.engine.model.backbone import write_sums
 from tests.app.conftest import WORDS, Lect, write_set
 
 

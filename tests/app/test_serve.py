@@ -17,19 +17,19 @@ import httpx
 import numpy as np
 import pytest
 
-from engine.audio import SAMPLE_RATE, load_audio, write_wav
-from engine.files import ASSETS
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.contract.files import ASSETS
 from tests.app.conftest import Lect
+from tests.conftest import ROOT
 
 openai = pytest.importorskip("openai")
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
-ROOT = Path(__file__).resolve().parents[2]
 # The service, and nothing that an offline machine lacks.
 WITHOUT_TORCH = """
 import sys
 for name in ("torch", "gradio", "sqlite_utils", "onnx"): sys.modules[name] = None
-from app.cli import main
+from lect.app.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 Serve = Callable[..., str]
@@ -71,7 +71,7 @@ def client(url: str) -> Iterator[openai.OpenAI]:
 @pytest.fixture(scope="module")
 def expected(graphs: Path) -> dict[str, object]:
     """What `lect transcribe` says."""
-    command = [sys.executable, "-m", "app", "transcribe", str(SPEECH), "--pack", str(graphs), "--json"]
+    command = [sys.executable, "-m", "lect", "transcribe", str(SPEECH), "--pack", str(graphs), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (file,) = json.loads(done.stdout)["files"]
     assert file["text"]

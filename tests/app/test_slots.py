@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from engine.files import read_json
-from engine.slots import CLOSING, opening
-from exports.pack import read_pack
+from lect.engine.contract.files import read_json
+from lect.engine.text.slots import CLOSING, opening
+from lect.exports.pack import read_pack
 from tests.app.conftest import TAUGHT, Lect, write_set
 
 CUPS, DRINKS = ("ba", "go"), ("mi", "su", "la")

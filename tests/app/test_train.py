@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.options import LATEST
-from engine.files import read_json, write_json
-from engine.runs import LANGUAGE_MODEL_WEIGHTS, MOST_TEXT, decoding
-from engine.scores import score
-from engine.store import Project
-from exports.pack import read_pack
+from lect.app.options import LATEST
+from lect.engine.contract.files import read_json, write_json
+from lect.engine.data.store import Project
+from lect.engine.runs.runs import LANGUAGE_MODEL_WEIGHTS, MOST_TEXT, decoding
+from lect.engine.scoring.scores import score
+from lect.exports.pack import read_pack
 from tests.app.conftest import FAST, TAUGHT, Lect
 
 LONG = ("--backbone", "tiny", "--copies", "2", "--num-virtual-tokens", "2", "--per-device-train-batch-size", "2")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.recordings import formats
-from engine.audio import SAMPLE_RATE, write_wav
-from engine.files import ASSETS
-from exports.formats import EXTENSIONS, WRITERS
+from lect.app.recordings import formats
+from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.contract.files import ASSETS
+from lect.exports.formats import EXTENSIONS, WRITERS
 from tests.app.conftest import Lect
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"

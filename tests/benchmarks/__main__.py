@@ -14,10 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from app.output import table
+from lect.app.output import table
 from tests.benchmarks.commands import measure_help, measure_transcribe
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
 
 
 def main() -> None:

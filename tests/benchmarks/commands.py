@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT
+
 PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-LOADED = "import sys; from app.cli import main; main(sys.argv[1:]); print('torch' in sys.modules, file=sys.stderr)"
+LOADED = "import sys; from lect.app.cli import main; main(sys.argv[1:]); print('torch' in sys.modules, file=sys.stderr)"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Process:
 def measured(*arguments: str) -> Process:
     """Runs `lect` with these arguments. Raises RuntimeError when it fails."""
     began = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", "app", *arguments], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-m", "lect", *arguments], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         out = process.stdout.read().decode()
         _, status, usage = os.wait4(process.pid, 0)  # this child's own figures, not the largest child's

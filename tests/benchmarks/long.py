@@ -23,12 +23,12 @@ from statistics import mean, median
 import numpy as np
 import soundfile
 
-from engine.audio import SAMPLE_RATE, load_audio
-from engine.files import ASSETS
-from engine.phones import available_voices, phones, voice_for
-from engine.scores import score
-from exports.runtime import Runtime
-from exports.transcript import TimedWord, Transcript
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.contract.files import ASSETS
+from lect.engine.scoring.scores import score
+from lect.engine.text.phones import available_voices, phones, voice_for
+from lect.exports.runtime import Runtime
+from lect.exports.transcript import TimedWord, Transcript
 
 PAUSES_S = (0.3, 2.0)
 ALONE = 400  # clips that are also heard alone

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.adaptations import AdaptationSpec, make_adaptation
-from engine.audio import SAMPLE_RATE, load_audio, write_wav
-from engine.backbone import Backbone, open_backbone
-from engine.errors import UsageError
-from engine.files import ASSETS
-from engine.model import EncoderDecoder, ModelConfig
-from engine.text import TextRules
-from engine.vocabulary import SPECIALS, Vocabulary
-from engine.weights import load_model, load_shared_prompt, save_backbone
-from exports.build import build_backbone
-from exports.pack import PackContents, write_pack
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import ASSETS
+from lect.engine.model.adaptations import AdaptationSpec, make_adaptation
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
+from lect.engine.text.rules import TextRules
+from lect.engine.text.vocabulary import SPECIALS, Vocabulary
+from lect.exports.build import build_backbone
+from lect.exports.pack import PackContents, write_pack
 
 CLIP_SECONDS = 10.0
 STARTER_SHAPE = ModelConfig(92, convolution_kernel=15)

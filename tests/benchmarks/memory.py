@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.output import table
+from lect.app.output import table
 from tests.benchmarks.commands import ROOT
 
 BATCH = 4  # clips a step
@@ -75,12 +75,12 @@ def in_fresh_process(folder: Path, shape: str, method: str, *flags: str) -> dict
 
 def adapt(folder: Path, shape: str, method: str, checkpointing: bool, steps: int) -> dict[str, Any]:
     """Some steps; how many numbers learn, the peak in 10^9 bytes, and CPU seconds of the last step."""
-    from engine.adaptations import AdaptationSpec
-    from engine.backbone import open_backbone
-    from engine.device import choose_device
-    from engine.features import FeatureCache
-    from engine.model import ModelConfig
-    from engine.train import TrainSettings, make_learner
+    from lect.engine.model.adaptations import AdaptationSpec
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.model.device import choose_device
+    from lect.engine.model.network import ModelConfig
+    from lect.engine.training.features import FeatureCache
+    from lect.engine.training.train import TrainSettings, make_learner
     from tests.benchmarks.training import clips, take
 
     if not (folder / shape).exists():
@@ -110,9 +110,9 @@ def write_backbone(folder: Path, name: str, config: Any) -> None:
     """Random weights, and a vocabulary of as many numbers as it has tokens."""
     import torch
 
-    from engine.model import EncoderDecoder
-    from engine.vocabulary import SPECIALS, Vocabulary
-    from engine.weights import save_backbone
+    from lect.engine.model.network import EncoderDecoder
+    from lect.engine.model.weights import save_backbone
+    from lect.engine.text.vocabulary import SPECIALS, Vocabulary
 
     torch.manual_seed(0)
     symbols = tuple(map(str, range(config.vocab_size - len(SPECIALS))))

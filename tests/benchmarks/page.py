@@ -31,6 +31,7 @@ from tests.browser.conftest import (
     unfold,
     write_microphone,
 )
+from tests.conftest import ROOT
 
 CLICKS = 40
 TAKES = 30
@@ -140,7 +141,7 @@ def transcribe_with_it(page: Any) -> None:
     go(page, "Export")
     click(page, "#export-make")
     click(page, "#export-made [data-step=transcribe]")
-    sound = next((Path(__file__).parents[2] / "assets" / "sample" / "audio").glob("*.ogg"))
+    sound = next((ROOT / "assets" / "sample" / "audio").glob("*.ogg"))
     page.locator("#transcribe-files input[type=file]").set_input_files(sound)
     page.locator("#transcribe-files", has_text=sound.suffix).wait_for()
     click(page, "#transcribe-go")

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.backbone import open_backbone
-from engine.foreign.whisper import read_whisper
-from engine.text import TextRules
-from engine.weights import load_model, save_backbone
-from exports.build import build_backbone
-from exports.pack import PackContents
-from exports.whisper_folder import write_whisper_folder
+from lect.engine.model.backbone import open_backbone
+from lect.engine.model.foreign.whisper import read_whisper
+from lect.engine.model.weights import load_model, save_backbone
+from lect.engine.text.rules import TextRules
+from lect.exports.build import build_backbone
+from lect.exports.pack import PackContents
+from lect.exports.whisper_folder import write_whisper_folder
 from tests.benchmarks.material import ten_seconds
 from tests.benchmarks.peers import CLIPS
 from tests.benchmarks.whisper_shapes import write_whisper

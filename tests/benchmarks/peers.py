@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from app.output import table
+from lect.app.output import table
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CLIPS, BATCH, REPEATS, ROUNDS, THREADS = 8, 8, 3, 2, 2
 NEEDS = {"transformers": "transformers", "faster-whisper": "faster_whisper", "onnx-asr": "onnx_asr"}
 PROGRAMS = ("lect float32", "lect int8", "transformers float32", "faster-whisper int8", "onnx-asr float32")
@@ -115,8 +115,8 @@ def _peak() -> float:
 
 
 def _lect(place: Path, build: str) -> Transcribe:
-    from engine.decode import DecodeOptions
-    from exports.runtime import Runtime
+    from lect.engine.decoding.search import DecodeOptions
+    from lect.exports.runtime import Runtime
 
     # Greedy, as all others here; the starter's own way is a beam of 4 with CTC.
     options = DecodeOptions() if place.name == "starter" else DecodeOptions(beam_size=1, max_repeats=0)
@@ -128,7 +128,7 @@ def _lect(place: Path, build: str) -> Transcribe:
 def _transformers(place: Path, build: str) -> Transcribe:
     import torch
 
-    from engine import torchaudio_bridge  # noqa: F401  (before transformers, which imports torchaudio)
+    from lect.engine.model import torchaudio_bridge  # noqa: F401  (before transformers, which imports torchaudio)
 
     torch.set_num_threads(THREADS)
     from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration

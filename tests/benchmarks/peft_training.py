@@ -20,15 +20,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.adaptations import AdaptationSpec
-from engine.audio import load_audio, write_wav
-from engine.backbone import Backbone, open_backbone
-from engine.device import Device, choose_device
-from engine.features import Example, FeatureCache
-from engine.files import sha256_file
-from engine.foreign.whisper import read_whisper
-from engine.train import TrainData, TrainSettings, make_learner
-from engine.weights import save_backbone
+from lect.engine.audio.reading import load_audio, write_wav
+from lect.engine.contract.files import sha256_file
+from lect.engine.model.adaptations import AdaptationSpec
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.device import Device, choose_device
+from lect.engine.model.foreign.whisper import read_whisper
+from lect.engine.model.weights import save_backbone
+from lect.engine.training.features import Example, FeatureCache
+from lect.engine.training.train import TrainData, TrainSettings, make_learner
 from tests.benchmarks.material import CLIP_SECONDS, ten_seconds
 from tests.benchmarks.training import WARM_UP_STEPS, take
 from tests.benchmarks.whisper_shapes import END, SIZES, START, TOKENS, tokens, write_whisper

@@ -1,6 +1,6 @@
 """CPU seconds of an optimiser step: prompts with the feature cache, the same without it, and full fine-tuning.
 
-`python -m tests.benchmarks.training FOLDER [--small]` prints JSON. Steps are real ones (engine/train.py's batches,
+`python -m tests.benchmarks.training FOLDER [--small]` prints JSON. Steps are real ones (engine/training's batches,
 learner and features, augmented copies among them), the three systems take turns, and CPU seconds count every thread, so
 that a busy machine changes little.
 """
@@ -18,15 +18,15 @@ from typing import Any
 
 import torch
 
-from engine.adaptations import AdaptationSpec
-from engine.audio import write_wav
-from engine.device import choose_device
-from engine.features import Example, FeatureCache
-from engine.files import sha256_file
-from engine.learner import Learner
-from engine.model import ModelConfig
-from engine.train import TrainData, TrainSettings, make_learner, rate, step_batch
-from engine.vocabulary import build_vocabulary
+from lect.engine.audio.reading import write_wav
+from lect.engine.contract.files import sha256_file
+from lect.engine.model.adaptations import AdaptationSpec
+from lect.engine.model.device import choose_device
+from lect.engine.model.network import ModelConfig
+from lect.engine.text.vocabulary import build_vocabulary
+from lect.engine.training.features import Example, FeatureCache
+from lect.engine.training.learner import Learner
+from lect.engine.training.train import TrainData, TrainSettings, make_learner, rate, step_batch
 from tests.benchmarks.material import CLIP_SECONDS, PLACEMENT, STARTER_SHAPE, random_backbone, ten_seconds
 
 WARM_UP_STEPS = 2  # memory is allocated and kernels are compiled in them
@@ -103,7 +103,7 @@ def measure(folder: Path, name: str, shape: Shape) -> dict[str, Any]:
 
 
 def take(learner: Learner, settings: TrainSettings, data: TrainData, step: int) -> None:
-    """One step as engine/train.py takes it."""
+    """One step as engine/training/train.py takes it."""
     torch.manual_seed(settings.seed * 1_000_003 + step)
     examples, copies = step_batch(settings, data.train, step)
     learner.step(examples, copies, rate(settings, step, 1000), settings.max_grad_norm)

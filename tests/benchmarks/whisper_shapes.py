@@ -10,7 +10,7 @@ from string import ascii_lowercase
 
 import torch
 
-from engine import torchaudio_bridge  # noqa: F401  (before transformers, which imports torchaudio)
+from lect.engine.model import torchaudio_bridge  # noqa: F401  (before transformers, which imports torchaudio)
 
 TOKENS = 40  # said of each clip: 10 s of dense speech
 # Width, heads, layers of either stack.

@@ -18,15 +18,14 @@ import soundfile
 import soxr
 import torch
 
-from engine.audio import SAMPLE_RATE
-from engine.importers import import_into
-from engine.model import EncoderDecoder
-from engine.store import Project
-from engine.weights import save_backbone
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.data.importers import import_into
+from lect.engine.data.store import Project
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import save_backbone
 from tests.app.conftest import speech, write_set
-from tests.conftest import PHONES, TINY
+from tests.conftest import PHONES, ROOT, TINY
 
-ROOT = Path(__file__).parents[2]
 MICROPHONE_RATE = 48_000  # what Chromium's fake device reads
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -35,9 +34,9 @@ ARGUMENTS = (
 ).split()
 FAKE_DEVICE, YES_TO_ALL = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 BUILD = """
-from engine.backbone import open_backbone
-from engine.weights import load_model
-from exports.build import build_backbone
+from lect.engine.model.backbone import open_backbone
+from lect.engine.model.weights import load_model
+from lect.exports.build import build_backbone
 backbone = open_backbone("tiny")
 build_backbone(backbone, load_model(backbone))
 """
@@ -77,7 +76,7 @@ class Server:
 
 def start_server(home: Path, *options: str, **environment: str) -> Server:
     """Starts one at a free port and waits until it listens."""
-    command = [sys.executable, "-m", "app", "ui", "--port", "0", "--json", *options]
+    command = [sys.executable, "-m", "lect", "ui", "--port", "0", "--json", *options]
     variables = {**os.environ, "LECT_HOME": str(home), "OMP_NUM_THREADS": "1", **environment}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=variables)
     assert process.stdout is not None
@@ -174,8 +173,8 @@ def window(browser: Any, server: Server) -> Iterator[Window]:
 @pytest.fixture
 def project(home: Path, tmp_path: Path) -> Iterator[Project]:
     """A project of twelve clips, split, that the page opens next."""
-    from app.page.recent import new_folder, remember
-    from engine.runs import stop_run
+    from lect.app.page.recent import new_folder, remember
+    from lect.engine.runs.runs import stop_run
 
     made = Project.create(new_folder("clips"), f"Clips {tmp_path.name}", "x-test")
     import_into(made, write_set(tmp_path / "set"))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.page.build import build_page
-from app.page.server import ServerOptions
+from lect.app.page.build import build_page
+from lect.app.page.server import ServerOptions
 from tests.browser.conftest import Window
 
 

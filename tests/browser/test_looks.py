@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.page.plurals import form
-from app.page.texts import catalogues
-from engine.store import Project
+from lect.app.page.plurals import form
+from lect.app.page.texts import catalogues
+from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill
 
 pytestmark = pytest.mark.browser

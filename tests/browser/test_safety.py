@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from app.page import recent
-from engine.audio import load_audio
-from engine.store import Project
+from lect.app.page import recent
+from lect.engine.audio.reading import load_audio
+from lect.engine.data.store import Project
 from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, ROOT, Server, Window, fill, go, start_server, unfold
 
 pytestmark = pytest.mark.browser
@@ -124,7 +124,7 @@ def test_only_the_files_of_opened_projects_are_served(server: Server, project: P
 
 
 def test_the_network_needs_a_flag_and_a_password(home: Path) -> None:
-    command = [sys.executable, "-m", "app", "ui", "--host", "0.0.0.0", "--port", "0", "--no-browser"]
+    command = [sys.executable, "-m", "lect", "ui", "--host", "0.0.0.0", "--port", "0", "--no-browser"]
     refused = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"LECT_HOME": str(home)}
     )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.audio import load_audio
-from engine.quality import measure
-from engine.store import Project
+from lect.engine.audio.quality import measure
+from lect.engine.audio.reading import load_audio
+from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, go, start_server
 from tests.virtual_sound import needs_sound_server, play, virtual_microphone
 

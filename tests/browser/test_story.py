@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.store import Project
-from exports.pack import verify_pack
-from exports.runtime import Runtime
+from lect.engine.data.store import Project
+from lect.exports.pack import verify_pack
+from lect.exports.runtime import Runtime
 from tests.app.conftest import WORDS, write_set
 from tests.browser.conftest import Window, choose_tiny, fill, go, lead, unfold
 

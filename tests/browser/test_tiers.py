@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.audio import write_wav
-from engine.store import Project
+from lect.engine.audio.reading import write_wav
+from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, go
-from tests.engine.test_annotations import aligned, eaf, tier
-from tests.engine.test_store import speech
+from tests.engine.data.test_annotations import aligned, eaf, tier
+from tests.engine.data.test_store import speech
 
 pytestmark = pytest.mark.browser
 

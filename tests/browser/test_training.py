@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.files import read_json
-from engine.runs import RunData
-from engine.store import Project
-from exports.runtime import Runtime
+from lect.engine.contract.files import read_json
+from lect.engine.data.store import Project
+from lect.engine.runs.runs import RunData
+from lect.exports.runtime import Runtime
 from tests.app.conftest import speech
 from tests.browser.conftest import Window, choose_tiny, fill, go, unfold
 

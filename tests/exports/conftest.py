@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from engine.backbone import Backbone, open_backbone
-from engine.decode import DecodeOptions
-from engine.device import Device
-from engine.handles import Handles
-from engine.model import EncoderDecoder, ModelConfig
-from engine.recognizer import Recognizer
-from engine.text import TextRules
-from engine.vocabulary import EOS, Vocabulary
-from engine.weights import load_model, save_backbone
-from exports.build import build_backbone
-from exports.pack import PackContents
-from exports.tensors import Tensor
+from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.device import Device
+from lect.engine.model.handles import Handles
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.weights import load_model, save_backbone
+from lect.engine.text.rules import TextRules
+from lect.engine.text.vocabulary import EOS, Vocabulary
+from lect.exports.build import build_backbone
+from lect.exports.pack import PackContents
+from lect.exports.tensors import Tensor
 from tests.conftest import PHONES, TINY, tones
 
 # pytest collects every record, and torch writes one for each step of an export.

@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backbone import Backbone, open_backbone
-from engine.errors import UsageError
-from engine.model import EncoderDecoder, ModelConfig
-from engine.vocabulary import BOS, EOS, Vocabulary
-from engine.weights import load_model, save_backbone
-from exports import sessions
-from exports.build import LARGE_VOCABULARY, build_backbone, export_graphs, own_facts, quantized, save_graph
-from exports.pack import write_pack
-from exports.parity import TOLERANCE, Clips, System, check_parity, own_vocabulary
-from exports.portable import write_portable
-from exports.runtime import Runtime
-from exports.sessions import VOCABULARY_COLUMNS, VOCABULARY_SCALES, Network, OnnxDecoder
-from exports.tensors import Tensor
+from lect.engine.contract.errors import UsageError
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.weights import load_model, save_backbone
+from lect.engine.text.vocabulary import BOS, EOS, Vocabulary
+from lect.exports import sessions
+from lect.exports.build import LARGE_VOCABULARY, build_backbone, export_graphs, own_facts, quantized, save_graph
+from lect.exports.pack import write_pack
+from lect.exports.parity import TOLERANCE, Clips, System, check_parity, own_vocabulary
+from lect.exports.portable import write_portable
+from lect.exports.runtime import Runtime
+from lect.exports.sessions import VOCABULARY_COLUMNS, VOCABULARY_SCALES, Network, OnnxDecoder
+from lect.exports.tensors import Tensor
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
 

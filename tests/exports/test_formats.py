@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import UsageError
-from exports.formats import EXTENSIONS, WRITERS
-from exports.formats.annotations import ORDER
-from exports.transcript import Segment, Skipped, TimedWord, Transcript
+from lect.engine.contract.errors import UsageError
+from lect.exports.formats import EXTENSIONS, WRITERS
+from lect.exports.formats.annotations import ORDER
+from lect.exports.transcript import Segment, Skipped, TimedWord, Transcript
 
 MEDIA = Path("talk & song.wav")
 WORDS = st.text(

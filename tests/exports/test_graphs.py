@@ -8,14 +8,14 @@ import onnx
 import onnxruntime
 import pytest
 
-from engine.backbone import Backbone, open_backbone, verify_backbone
-from engine.decode import DecodeOptions
-from engine.model import EncoderDecoder
-from engine.weights import load_model, save_backbone
-from exports.build import build_backbone, has_graphs, quantized
-from exports.graphs import OPSET
-from exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
-from exports.sessions import Network, OnnxDecoder
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone, open_backbone, verify_backbone
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import load_model, save_backbone
+from lect.exports.build import build_backbone, has_graphs, quantized
+from lect.exports.graphs import OPSET
+from lect.exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
+from lect.exports.sessions import Network, OnnxDecoder
 from tests.conftest import PHONES, TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, sharpened, texts
 
@@ -112,6 +112,6 @@ def test_the_gate_stops_graphs_of_other_weights(backbone: Backbone, clips: list[
 def test_the_gate_stops_other_text(
     backbone: Backbone, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exports.parity.TOLERANCE", np.inf)
+    monkeypatch.setattr("lect.exports.parity.TOLERANCE", np.inf)
     with pytest.raises(ParityError, match=r"write other text than the model for [1-5] of 5 clips"):
         check_parity(System(sharpened(TINY, 2), {}, PHONES), backbone.graphs("float32"), Clips(clips))

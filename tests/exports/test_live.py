@@ -4,23 +4,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.audio import SAMPLE_RATE, load_audio
-from engine.backbone import Backbone
-from engine.errors import UsageError
-from engine.files import ASSETS
-from exports.live import LIVE_CUT, Event, Partial, live
-from exports.pack import write_pack
-from exports.runtime import Runtime, SpeechOptions
-from exports.transcript import Segment
-from tests.conftest import TINY
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import ASSETS
+from lect.engine.model.backbone import Backbone
+from lect.exports.live import LIVE_CUT, Event, Partial, live
+from lect.exports.pack import write_pack
+from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.transcript import Segment
+from tests.conftest import ROOT, TINY
 from tests.exports.conftest import adaptation, contents
 
-ROOT = Path(__file__).resolve().parents[2]
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
 
 
@@ -101,9 +99,9 @@ def test_what_looks_ahead_cannot_follow(runtime: Runtime) -> None:
 MEMORY = """
 import resource, sys
 import numpy as np
-from engine.audio import load_audio
-from exports.live import Partial, live
-from exports.runtime import Runtime
+from lect.engine.audio.reading import load_audio
+from lect.exports.live import Partial, live
+from lect.exports.runtime import Runtime
 runtime, speech = Runtime.open(sys.argv[1], device="cpu"), load_audio(__import__("pathlib").Path(sys.argv[2]))
 minutes, phrases, peaks = float(sys.argv[3]), 0, []
 def blocks():

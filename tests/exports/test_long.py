@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.audio import SAMPLE_RATE, write_wav
-from engine.backbone import Backbone
-from engine.decode import Hypothesis
-from engine.errors import AudioError
-from engine.vocabulary import PAD
-from exports.hearing import REACH_S, _heard
-from exports.pack import write_pack
-from exports.runtime import Runtime, SpeechOptions
-from exports.segments import CutOptions
-from exports.transcript import Skipped, Transcript
-from tests.conftest import TINY, tones
+from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.contract.errors import AudioError
+from lect.engine.decoding.search import Hypothesis
+from lect.engine.model.backbone import Backbone
+from lect.engine.text.vocabulary import PAD
+from lect.exports.pack import write_pack
+from lect.exports.recognition import REACH_S, _heard
+from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.segments import CutOptions
+from lect.exports.transcript import Skipped, Transcript
+from tests.conftest import ROOT, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents
 
 GATE = SpeechOptions(vad="energy", cut=CutOptions(vad_speech_pad_ms=200))
-ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ("ba da", "go mi su", "la", "su la go mi", "da")
 
 
@@ -138,7 +137,7 @@ def test_what_the_ctc_head_calls_blank_is_no_words(runtime: Runtime, monkeypatch
 
 MEMORY = """
 import resource, sys
-from exports.runtime import Runtime
+from lect.exports.runtime import Runtime
 runtime = Runtime.open(sys.argv[1], device="cpu")
 def peak(path):
     assert runtime.transcribe(path).seconds > 60

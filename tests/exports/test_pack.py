@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from engine.backbone import Backbone
-from engine.errors import PackError
-from engine.files import read_json
-from engine.language_model import LanguageModel
-from engine.text import TextRules
-from exports.archive import sums, zipped
-from exports.card import SplitFacts
-from exports.pack import (
+from lect.engine.contract.errors import PackError
+from lect.engine.contract.files import read_json
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.model.backbone import Backbone
+from lect.engine.text.rules import TextRules
+from lect.exports.archive import sums, zipped
+from lect.exports.card import SplitFacts
+from lect.exports.pack import (
     CARD,
     FILES,
     FORMAT_VERSION,
@@ -33,7 +33,7 @@ from exports.pack import (
     verify_pack,
     write_pack,
 )
-from exports.tensors import MAX_ROWS, Tensor, facts
+from lect.exports.tensors import MAX_ROWS, Tensor, facts
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, adaptation, contents
 

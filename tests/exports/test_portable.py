@@ -7,18 +7,18 @@ import numpy as np
 import onnx
 import pytest
 
-from engine.backbone import Backbone, verify_backbone
-from engine.decode import DecodeOptions
-from engine.errors import BackboneError, UsageError
-from engine.files import read_json
-from engine.language_model import LanguageModel
-from engine.model import EncoderDecoder
-from exports.graphs import adaptation_names, decoder_inputs, encoder_inputs
-from exports.pack import CARD, LANGUAGE_MODEL, MANIFEST
-from exports.parity import TOLERANCE, Clips
-from exports.portable import write_portable
-from exports.runtime import Runtime
-from exports.sessions import DECODER, ENCODER
+from lect.engine.contract.errors import BackboneError, UsageError
+from lect.engine.contract.files import read_json
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone, verify_backbone
+from lect.engine.model.network import EncoderDecoder
+from lect.exports.graphs import adaptation_names, decoder_inputs, encoder_inputs
+from lect.exports.pack import CARD, LANGUAGE_MODEL, MANIFEST
+from lect.exports.parity import TOLERANCE, Clips
+from lect.exports.portable import write_portable
+from lect.exports.runtime import Runtime
+from lect.exports.sessions import DECODER, ENCODER
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
 

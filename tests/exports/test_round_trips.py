@@ -11,13 +11,13 @@ from praatio.data_classes.point_tier import PointTier
 from praatio.data_classes.textgrid import Textgrid
 from pympi.Elan import Eaf
 
-from engine.layouts.elan import parse as parse_elan
-from engine.layouts.praat import parse as parse_praat
-from engine.layouts.spans import Annotation
-from engine.layouts.subtitles import parse_audacity, parse_srt, parse_vtt
-from exports.formats import WRITERS
-from exports.formats.annotations import SEGMENTS, WORDS
-from exports.transcript import Transcript
+from lect.engine.data.layouts.elan import parse as parse_elan
+from lect.engine.data.layouts.praat import parse as parse_praat
+from lect.engine.data.layouts.spans import Annotation
+from lect.engine.data.layouts.subtitles import parse_audacity, parse_srt, parse_vtt
+from lect.exports.formats import WRITERS
+from lect.exports.formats.annotations import SEGMENTS, WORDS
+from lect.exports.transcript import Transcript
 from tests.exports.test_formats import lines, transcripts
 
 MEDIA = Path("talk & song.wav")

@@ -12,26 +12,25 @@ import numpy as np
 import pytest
 import torch
 
-from engine.audio import write_wav
-from engine.backbone import Backbone, verify_backbone
-from engine.decode import DecodeOptions
-from engine.device import Device
-from engine.errors import AudioError, BackboneError, LectError, PackError, UsageError
-from engine.files import write_bytes
-from engine.handles import Handles
-from engine.language_model import LanguageModel
-from engine.model import EncoderDecoder
-from engine.recognizer import Recognizer
-from engine.weights import save_backbone
-from exports.bundle import write_bundle
-from exports.pack import write_pack
-from exports.parity import Clips, ParityError
-from exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime, SpeechOptions
-from exports.sessions import DECODER, ENCODER
-from tests.conftest import PHONES, TINY, tones
+from lect.engine.audio.reading import write_wav
+from lect.engine.contract.errors import AudioError, BackboneError, LectError, PackError, UsageError
+from lect.engine.contract.files import write_bytes
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone, verify_backbone
+from lect.engine.model.device import Device
+from lect.engine.model.handles import Handles
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import save_backbone
+from lect.exports.bundle import write_bundle
+from lect.exports.pack import write_pack
+from lect.exports.parity import Clips, ParityError
+from lect.exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime, SpeechOptions
+from lect.exports.sessions import DECODER, ENCODER
+from tests.conftest import PHONES, ROOT, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents, in_torch, sharpened, texts
 
-ROOT = Path(__file__).resolve().parents[2]
 WHOLE = SpeechOptions(vad="off")  # the clips are tones, which are no speech
 
 
@@ -83,7 +82,7 @@ def printed(code: str, *arguments: Path) -> dict[str, Any]:
 
 
 TRANSCRIBE = """
-from exports.runtime import Runtime, SpeechOptions
+from lect.exports.runtime import Runtime, SpeechOptions
 runtime = Runtime.open(*sys.argv[2:])
 heard = runtime.transcribe(sys.argv[1], SpeechOptions(vad="off"))
 loaded = sorted({"torch", "gradio", "onnx"} & {name for name, module in sys.modules.items() if module})
@@ -204,7 +203,7 @@ def test_an_earlier_bundle_is_replaced_and_a_failed_one_leaves_it(
 ) -> None:
     sums = (bundle / "SHA256SUMS").read_bytes()
     with monkeypatch.context() as strict:
-        strict.setattr("exports.parity.TOLERANCE", 0.0)
+        strict.setattr("lect.exports.parity.TOLERANCE", 0.0)
         with pytest.raises(ParityError, match="nothing was exported"):
             write_bundle(bundle, packs[1], backbone, Clips(clips))
     assert (bundle / "SHA256SUMS").read_bytes() == sums and verify_backbone(bundle) == []

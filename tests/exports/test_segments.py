@@ -9,12 +9,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.audio import SAMPLE_RATE, load_audio
-from engine.errors import AudioError, UsageError
-from engine.files import ASSETS
-from exports.recording import stream
-from exports.segments import FRAME_S, FRAME_SAMPLES, CutOptions, Gap, Piece, cut, levels, tidied
-from exports.vad import METHODS, EnergyGate, Silero, detector, regrouped
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.contract.errors import AudioError, UsageError
+from lect.engine.contract.files import ASSETS
+from lect.exports.recording import stream
+from lect.exports.segments import FRAME_S, FRAME_SAMPLES, CutOptions, Gap, Piece, cut, levels, tidied
+from lect.exports.vad import METHODS, EnergyGate, Silero, detector, regrouped
 
 Found = list[Piece | Gap]
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from engine.backbone import open_backbone, verify_backbone
-from engine.decode import DecodeOptions
-from engine.device import Device
-from engine.errors import UsageError
-from engine.files import read_json
-from engine.handles import Handles
-from engine.recognizer import Recognizer
-from engine.text import nfc
-from engine.vocabulary import EOS, Vocabulary
-from engine.weights import load_model, save_backbone
-from exports.pack import MANIFEST
-from exports.parity import TOLERANCE
-from exports.whisper_folder import write_whisper_folder
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import read_json
+from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import open_backbone, verify_backbone
+from lect.engine.model.device import Device
+from lect.engine.model.handles import Handles
+from lect.engine.model.weights import load_model, save_backbone
+from lect.engine.text.rules import nfc
+from lect.engine.text.vocabulary import EOS, Vocabulary
+from lect.exports.pack import MANIFEST
+from lect.exports.parity import TOLERANCE
+from lect.exports.whisper_folder import write_whisper_folder
 from tests.conftest import tones
 from tests.exports.conftest import LETTERS, adaptation, contents, in_torch, sharpened
 from tests.exports.test_foreign import BYTES, WHISPER

@@ -1,8 +1,0 @@
-"""`python -m app` is `lect`, for where the command is not on the path."""
-
-import sys
-
-from app.cli import main
-
-if __name__ == "__main__":
-    sys.exit(main())

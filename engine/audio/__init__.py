@@ -1,0 +1,1 @@
+"""Recordings: files of any kind to waveforms and back, their quality, and batches of them. Knows no labels."""

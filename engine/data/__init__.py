@@ -1,0 +1,1 @@
+"""Labelled sets: clips in a project's database, imports from every layout, and splits. Knows no model."""

@@ -1,0 +1,206 @@
+"""Labelled sets in, clips out: whatever a layout lists is hashed, decoded, measured and kept, a few at a time.
+
+A stretch of a longer recording becomes a clip of its own, a FLAC file of what the models hear of it: then a project
+stays whole when the recording moves, one speaker's clips can be deleted for good, and training never decodes an hour
+for a sentence. What is wrong with one recording is reported, and the others go on. Does not know how a set lies on the
+disk (`layouts`), how sound is decoded (`audio`), nor where clips are kept (`store`).
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lect.engine.audio.quality import usable
+from lect.engine.audio.reading import Samples, each_stretch, encoded, load_audio, probe
+from lect.engine.contract.errors import AudioError, LectError
+from lect.engine.contract.files import sha256_file
+from lect.engine.data.clips import Kept, Speaker, Take, make_take
+from lect.engine.data.layouts import LAYOUTS, Item, cell, read
+from lect.engine.data.store import Project
+from lect.engine.text.rules import nfc
+
+__all__ = ["LAYOUTS", "Candidate", "ImportReport", "Item", "Progress", "candidates", "import_into", "read"]
+
+LICENCE_COLUMNS = ("license", "licence")
+CONSENT_COLUMNS = ("consent",)
+
+BATCH_CLIPS = 16  # kept in one transaction: syncing them together takes little longer than syncing one
+LONGEST_IMPORT_S = 600.0  # beyond, it is a session and not a clip; up to here the quality verdict says "too long"
+EDGE_SLACK_S = 0.5  # annotations may end a little after their recording: tools round its length in their own ways
+WHOLE_SLACK_S = 0.01  # a stretch that leaves less than this of its recording is all of it
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an import is; all of it is on the disk."""
+
+    done: int  # recordings dealt with
+    total: int  # recordings listed
+    taken: int  # new clips among those dealt with
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recording, or a stretch of one, that could be taken."""
+
+    sha256: str  # of the bytes that would be kept
+    take: Callable[[], Take]  # decodes and measures it, if that is not done yet; raises LectError
+
+
+@dataclass
+class ImportReport:
+    """What became of a set."""
+
+    taken: list[int] = field(default_factory=list)  # ids of the new clips
+    duplicates: list[Path] = field(default_factory=list)  # the project has that sound, with that label
+    repeated: list[int] = field(default_factory=list)  # ids of the clips that it has them as
+    skipped: list[tuple[Path, str]] = field(default_factory=list)  # (file, why) of what was not taken
+    warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
+
+
+def import_into(
+    project: Project,
+    source: Path,
+    layout: str = "auto",
+    *,
+    tiers: Sequence[str] = (),
+    select: Callable[[Item], bool] = lambda item: True,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> ImportReport:
+    """Keeps what `source` lists and `select` accepts; `progress` is only told of what is committed and synced.
+
+    It may be killed at any moment and run again: what is there already is recognised without decoding it. Raises what
+    `read` raises before anything is written, and StoreError when the project cannot be written any further.
+    """
+    items = [item for item in read(source, layout, tiers) if select(item)]
+    known = {clip.sha256: Kept(clip, duplicate=True, in_trash=False) for clip in project.clips()}
+    known |= {clip.sha256: Kept(clip, duplicate=True, in_trash=True) for clip in project.trash()}
+    project.save_speakers(_speakers(items, project.speakers()))
+    report, batch = ImportReport(), list[tuple[Item, Take]]()
+    for done, (item, found) in enumerate(candidates(items), start=1):
+        try:
+            if isinstance(found, LectError):
+                raise found
+            if kept := known.get(found.sha256):
+                _note(report, item, kept)
+            else:
+                batch.append((item, found.take()))
+        except LectError as error:
+            report.skipped.append((item.place, str(error)))
+        if len(batch) == BATCH_CLIPS or done == len(items):
+            for (one, _), kept in zip(batch, project.keep_all([take for _, take in batch]), strict=True):
+                _note(report, one, kept)
+            batch.clear()
+        progress(Progress(done - len(batch), len(items), len(report.taken)))
+    return report
+
+
+def candidates(items: Iterable[Item]) -> Iterator[tuple[Item, Candidate | LectError]]:
+    """Each item with what could be taken of it, or why not; the stretches of one recording together."""
+    groups: dict[Path | int, list[Item]] = {}
+    for number, item in enumerate(items):
+        groups.setdefault(item.path if item.is_stretch and not item.problem else number, []).append(item)
+    for path, group in groups.items():
+        if isinstance(path, Path) and not _is_whole(group):
+            yield from zip(group, _stretches(path, group), strict=True)
+        else:
+            yield from ((item, _whole(item)) for item in group)
+
+
+def _is_whole(group: Sequence[Item]) -> bool:
+    """Whether these stretches of one recording are a single one that is all of it."""
+    if len(group) > 1 or group[0].start > WHOLE_SLACK_S:
+        return False
+    try:
+        return group[0].end > probe(group[0].path).seconds - WHOLE_SLACK_S
+    except AudioError:
+        return True  # it says what is wrong when it is taken
+
+
+def _whole(item: Item) -> Candidate | LectError:
+    if item.problem:
+        return AudioError(item.problem)
+    try:
+        return Candidate(sha256_file(item.path), lambda: _take(item))
+    except OSError as error:
+        return AudioError(f"{item.path.name} cannot be read ({error.strerror}): check its permissions.")
+
+
+def _take(item: Item) -> Take:
+    seconds = probe(item.path).seconds
+    if seconds > LONGEST_IMPORT_S:
+        raise AudioError(f"{item.path.name} lasts {seconds / 60:.0f} minutes: cut it into sentences, and import those.")
+    return _made(item, item.path, load_audio(item.path))
+
+
+def _stretches(path: Path, group: Sequence[Item]) -> list[Candidate | LectError]:
+    """What could be taken of the stretches of one recording, which is decoded once."""
+    found: dict[int, Candidate | LectError] = {}
+    try:
+        stated = probe(path).seconds
+        short = [n for n, item in enumerate(group) if min(item.end, stated) - item.start <= LONGEST_IMPORT_S]
+
+        def use(index: int, waveform: Samples) -> None:
+            found[short[index]] = _stretch(group[short[index]], waveform)
+
+        seconds = each_stretch(path, [(group[n].start, group[n].end) for n in short], use)
+    except LectError as error:
+        return [error] * len(group)
+    for number, item in enumerate(group):
+        if item.start >= seconds or seconds + EDGE_SLACK_S < item.end < math.inf:
+            found[number] = AudioError(f"{item.place.name} ends after its recording: does it belong to another one?")
+        elif number not in found:
+            found[number] = AudioError(f"{item.place.name} lasts over {LONGEST_IMPORT_S:g} s: cut it into sentences.")
+    return [found[number] for number in range(len(group))]
+
+
+def _stretch(item: Item, waveform: Samples) -> Candidate | LectError:
+    data = encoded(waveform, "FLAC")
+    heard = np.rint(waveform * np.float32(32_768)).clip(-32_768, 32_767) / np.float32(
+        32_768
+    )  # what that file gives back
+    try:
+        take = _made(item, (data, "flac"), heard)
+    except LectError as error:
+        return error
+    return Candidate(hashlib.sha256(data).hexdigest(), lambda: take)
+
+
+def _made(item: Item, source: Path | tuple[bytes, str], waveform: Samples) -> Take:
+    assert item.text is not None, "a layout says what the problem is"
+    return make_take(source, waveform, item.text, item.speaker, language=item.language, split=item.split)
+
+
+def _note(report: ImportReport, item: Item, kept: Kept) -> None:
+    """Enters in the report what became of an item."""
+    clip, quality = kept.clip, kept.clip.quality
+    if kept.in_trash:
+        report.skipped.append((item.place, f"It was deleted from this project as clip {clip.id}: restore it instead."))
+    elif not kept.duplicate:
+        report.taken.append(clip.id)
+        if quality.verdict != "good":
+            unused = "" if usable(quality) else ", so no training uses it"
+            report.warnings.append((item.place, f"The recording is {quality.verdict}{unused}."))
+    elif nfc(clip.text).strip() == nfc(item.text or "").strip():
+        report.duplicates.append(item.place)
+        report.repeated.append(clip.id)
+    else:
+        why = f"Two labels for one recording: clip {clip.id} keeps “{clip.text}”, “{item.text}” is left out."
+        report.skipped.append((item.place, why))
+
+
+def _speakers(items: Iterable[Item], existing: Iterable[Speaker]) -> list[Speaker]:
+    """The speakers about whom the set says something new; what a user has entered stays."""
+    known, changed = {speaker.name: speaker for speaker in existing}, {}
+    for item in items:
+        old = known.get(item.speaker, Speaker(item.speaker))
+        consent = old.consent or cell(item.extra, CONSENT_COLUMNS)
+        licence = old.licence or cell(item.extra, LICENCE_COLUMNS)
+        new = Speaker(old.name, consent, licence, old.notes)
+        if item.speaker and not item.problem and new != old:
+            known[new.name] = changed[new.name] = new
+    return list(changed.values())

@@ -1,0 +1,165 @@
+"""What a layout says about one recording, and what all layouts need: names of files, columns and splits, texts, walks.
+
+Writes nothing, and does not know how sound is decoded (`audio`).
+"""
+
+import codecs
+import math
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lect.engine.contract.errors import AudioError, TextError
+from lect.engine.text.rules import nfc
+
+SOUND_SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .webm .aif .aiff .caf .au .w64 .wma .amr".split())
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "validation", "valid", "val"), "dev"),
+    **dict.fromkeys(("test", "testing", "eval"), "test"),
+}
+HEAD_BYTES = 4096
+MARKS = (  # at the beginning of a text file; UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A layer of annotations."""
+
+    name: str
+    kind: str = ""  # ELAN's linguistic type
+    participant: str = ""  # who speaks in it
+    parent: str = ""  # the tier that it depends on; "" for one that stands alone
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a layout says about one recording, or about a stretch of one."""
+
+    path: Path  # its file
+    text: str | None  # its label; None when there is none
+    speaker: str = ""  # "" when not stated
+    language: str = ""  # "" when not stated
+    split: str = ""  # "train", "dev", "test", or "" when not stated
+    extra: dict[str, str] = field(default_factory=dict)  # the columns that have no field here
+    problem: str | None = None  # why it cannot be taken, in a sentence
+    start: float = 0.0  # seconds
+    end: float = math.inf  # seconds; infinity is the recording's end
+    tier: Tier | None = None  # in annotation files
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether it is less than the whole recording."""
+        return self.start > 0 or self.end < math.inf
+
+    @property
+    def place(self) -> Path:
+        """The file; for a stretch with its times in seconds, as media fragments are written (W3C)."""
+        if not self.is_stretch:
+            return self.path
+        end = "" if math.isinf(self.end) else f",{self.end:g}"
+        return self.path.with_name(f"{self.path.name}#t={self.start:g}{end}")
+
+
+Row = Mapping[str, str]  # column -> cell, both stripped
+
+
+def cell(row: Row, columns: Sequence[str]) -> str:
+    """The first of some columns that is filled in, or ""."""
+    return next((row[column] for column in columns if row.get(column)), "")
+
+
+def split_of(path: Path, source: Path) -> str:
+    """The split that a file's folders name, such as `train-clean-100`; "" when none does."""
+    folders = (source.name, *path.relative_to(source).parts[:-1])
+    return next(filter(None, map(split_named, reversed(folders))), "")
+
+
+def split_named(name: str) -> str:
+    """The split that a name begins with, or ""."""
+    return SPLIT_NAMES.get(re.split(r"[^a-z]", name.lower())[0], "")
+
+
+def find(name: str, folder: Path, source: Path, table: Path) -> Path:
+    """The file that a table names, in whichever way its writer's system spells it. Raises AudioError."""
+    for spelling in (name, nfc(name), unicodedata.normalize("NFD", name), name.replace("\\", "/")):
+        path = Path(os.path.normpath(folder / spelling))
+        if not path.is_relative_to(source):  # a stranger's table must not fetch private recordings
+            raise AudioError(f"{table.name} names {name}, outside its folder: put the recording inside.")
+        if _is_file(path, name):
+            return path
+    raise AudioError(f"{table.name} names {name}, which is not there: put it there, or take out its row.")
+
+
+def find_moved(name: str, folder: Path, source: Path, table: Path) -> Path:
+    """The file that a table names by a path of another machine or from another folder: the longest end of that path
+    which is there, below `folder` or those around it up to `source`. Raises AudioError.
+    """
+    roots = [folder, *(parent for parent in folder.parents if parent.is_relative_to(source))]
+    parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+    for first in range(len(parts)):
+        for root in roots:
+            if _is_file(path := root.joinpath(*parts[first:]), name) and path.is_relative_to(source):
+                return path
+    raise AudioError(f"{table.name} names {name}, which is not in {source.name}: import a folder that holds both.")
+
+
+def _is_file(path: Path, name: str) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read ({error.strerror}): check its name and permissions.") from error
+
+
+def decode(path: Path) -> str:
+    """A text file's text: UTF-8, or UTF-16 or -32 by its mark as spreadsheets write it. Raises TextError."""
+    try:
+        return decoded(path.read_bytes(), path.name)
+    except OSError as error:
+        raise TextError(f"{path.name} cannot be read ({error.strerror}): check its permissions.") from error
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file's bytes, as `decode`."""
+    try:
+        return data.decode(next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise TextError(f"{name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes of a file, to recognise it by; none when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def files_in(source: Path, closed: list[OSError] | None = None) -> Iterator[Path]:
+    """The files below a folder, hidden ones left out; the folders that cannot be read go to `closed`."""
+    for folder, below, names in os.walk(source, onerror=None if closed is None else closed.append):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def sounds_in(source: Path) -> Iterator[Item]:
+    """The recordings below a folder, hidden ones left out; and the folders that cannot be read, as problems."""
+    closed: list[OSError] = []
+    yield from (Item(path, None) for path in files_in(source, closed) if path.suffix.lower() in SOUND_SUFFIXES)
+    for error in closed:
+        why = f"The folder cannot be read ({error.strerror}): check its permissions."
+        yield Item(Path(error.filename), None, problem=why)
+
+
+def same_name(path: Path | str) -> str:
+    """A name to compare by: some file systems ignore case and composition, and a table need not spell as they do."""
+    return nfc(str(path)).casefold()

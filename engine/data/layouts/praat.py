@@ -1,0 +1,58 @@
+"""Praat's TextGrids, long or short, in UTF-8 or UTF-16.
+
+Read by Praat's own rule: in a text file only free-standing numbers, quoted texts and flags in <angle brackets> count,
+all else is decoration. Points, which have no length, are left out.
+"""
+
+import re
+from collections.abc import Iterator
+
+from lect.engine.contract.errors import TextError
+from lect.engine.data.layouts.items import Tier, decoded
+from lect.engine.data.layouts.spans import Annotated, Annotation
+
+TOKEN = re.compile(
+    r'"([^"]*(?:""[^"]*)*)"|<(\w+)>|(?<!\S)([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)%?(?!\S)|![^\n]*|[^\s"!<]+|[<"]'
+)
+INTERVALS, POINTS = "IntervalTier", "TextTier"
+
+
+def parse(data: bytes, name: str) -> Annotated:
+    """The interval tiers of a TextGrid. Raises TextError."""
+    if data.startswith(b"ooBinaryFile"):
+        raise TextError(f"{name} is a binary TextGrid: save it as a text file in Praat.")
+    tokens = _tokens(decoded(data, name))
+    try:
+        if (next(tokens), next(tokens)) != ("ooTextFile", "TextGrid"):
+            raise ValueError("it does not begin as one")
+        next(tokens), next(tokens)  # the time of all
+        if next(tokens) != "exists":
+            return Annotated([])
+        return Annotated([tier for _ in range(int(next(tokens))) if (tier := _tier(tokens)) is not None])
+    except (ValueError, StopIteration, RuntimeError) as error:
+        raise TextError(f"{name} is no TextGrid, or a damaged one: save it again in Praat.") from error
+
+
+def _tokens(text: str) -> Iterator[str]:
+    for match in TOKEN.finditer(text):
+        quoted, flag, number = match.groups()
+        if quoted is not None:
+            yield quoted.replace('""', '"')
+        elif flag or number:
+            yield flag or number
+
+
+def _tier(tokens: Iterator[str]) -> tuple[Tier, list[Annotation]] | None:
+    kind, name, _, _, size = (next(tokens) for _ in range(5))
+    if kind == POINTS:
+        for _ in range(2 * int(size)):
+            next(tokens)
+        return None
+    if kind != INTERVALS:
+        raise ValueError(kind)
+    found = []
+    for _ in range(int(size)):
+        start, end, text = float(next(tokens)), float(next(tokens)), " ".join(next(tokens).split())
+        if text:
+            found.append(Annotation(start, end, text))
+    return Tier(name), found

@@ -1,0 +1,25 @@
+"""What annotation files have in common: texts with their times, in tiers."""
+
+from dataclasses import dataclass
+
+from lect.engine.data.layouts.items import Tier
+
+CUES = "subtitles"  # the type of a tier that is a file of its own
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A text and when it is said."""
+
+    start: float  # seconds; NaN where the file does not say
+    end: float
+    text: str
+    speaker: str = ""  # where the annotation itself names one
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """What an annotation file holds."""
+
+    tiers: list[tuple[Tier, list[Annotation]]]
+    media: tuple[tuple[str, float], ...] = ()  # recordings: name, and the time in it where the file's time begins, in s

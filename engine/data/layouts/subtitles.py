@@ -1,0 +1,98 @@
+"""Texts with their times, one after another: SubRip (.srt), WebVTT (.vtt) and Audacity's labels (.txt).
+
+Read as players read them: a line with an arrow begins a cue, and an empty line ends it. Markup is left out; a voice
+tag of WebVTT names the speaker.
+"""
+
+import html
+import math
+import re
+from collections.abc import Iterator
+
+from lect.engine.contract.errors import TextError
+from lect.engine.data.layouts.items import Tier, decoded
+from lect.engine.data.layouts.spans import CUES, Annotated, Annotation
+
+LINES = re.compile(r"\r\n|\r|\n")
+CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
+ARROW = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(?:\s|$)")
+SRT_TAGS = re.compile(
+    r"</?(?:i|b|u|s|font)(?:\s[^>]*)?>|\{\\[^}]*\}", re.IGNORECASE
+)  # SubRip's, and those of SubStation
+VTT_TAGS = re.compile(r"<(?:/?[a-z][^>]*|/|\d[\d:.]*)?>", re.IGNORECASE)
+VTT_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
+VTT_TIMED = re.compile(r"<\d[\d:.]+>")  # words with times of their own: captions that roll
+LABEL = re.compile(r"\s*(\d+(?:[.,]\d+)?)\t(\d+(?:[.,]\d+)?)(?:\t(.*))?$")
+
+
+def parse_srt(data: bytes, name: str) -> Annotated:
+    """The cues of a SubRip file, as one tier. Raises TextError."""
+    cues = [Annotation(*times, text) for times, lines in _cues(data, name) if (text := _plain(SRT_TAGS, lines))]
+    return Annotated([(Tier("srt", CUES), cues)])
+
+
+def parse_vtt(data: bytes, name: str) -> Annotated:
+    """The cues of a WebVTT file, as one tier. Raises TextError.
+
+    Captions that roll, as YouTube's do, show each line a second time while the next is spoken: it counts once.
+    """
+    cues, shown, rolls = list[Annotation](), "", bool(VTT_TIMED.search(decoded(data, name)))
+    for (start, end), lines in _cues(data, name):
+        plain = [text for line in lines if (text := html.unescape(_plain(VTT_TAGS, [line])))]
+        new = plain[1:] if rolls and plain and plain[0] == shown else plain
+        shown = plain[-1] if plain else shown
+        voices = {html.unescape(voice).strip() for voice in VTT_VOICE.findall(" ".join(lines))}
+        if new:
+            speaker = voices.pop() if len(voices) == 1 else ""
+            cues.append(Annotation(start, end, " ".join(" ".join(new).split()), speaker))
+    return Annotated([(Tier("vtt", CUES), cues)])
+
+
+def parse_audacity(data: bytes, name: str) -> Annotated:
+    """Audacity's labels, as one tier: points, which have no length, and lines of frequencies are left out."""
+    labels = []
+    for line in filter(str.strip, LINES.split(decoded(data, name))):
+        if line.startswith("\\"):
+            continue
+        if (match := LABEL.match(line)) is None:
+            raise TextError(
+                f"{name} is no label file of Audacity: export it again, as File > Export > Export Labels does."
+            )
+        start, end = (float(each.replace(",", ".")) for each in match.groups()[:2])
+        text = " ".join((match[3] or "").split())
+        if text and end > start:
+            labels.append(Annotation(start, end, text))
+    return Annotated([(Tier("labels", CUES), labels)])
+
+
+def is_audacity(head: str) -> bool:
+    """Whether a text begins as Audacity's labels do."""
+    return LABEL.match(head.lstrip("\ufeff").partition("\n")[0].rstrip("\r")) is not None
+
+
+def _cues(data: bytes, name: str) -> Iterator[tuple[tuple[float, float], list[str]]]:
+    """(start, end) in seconds, NaN where the file has nonsense, and the lines of each cue."""
+    times, lines, found = None, list[str](), False
+    # The last line's blank ends the last cue; a new arrow ends one too, for files whose empty lines were lost.
+    for line in [*LINES.split(decoded(data, name)), ""]:
+        arrow = ARROW.match(line)
+        if times and (arrow or not line):
+            yield times, lines[:-1] if arrow and lines and lines[-1].strip().isdecimal() else lines
+            times = None
+        if arrow:
+            times, lines, found = (_seconds(*arrow.groups()[:4]), _seconds(*arrow.groups()[4:])), [], True
+        elif times:
+            lines.append(line)
+        elif "-->" in line:  # mistyped: its text must not vanish
+            times, lines = (math.nan, math.nan), []
+    if not found:
+        raise TextError(f"{name} has no times in it: save it again as subtitles.")
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
+    whole = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
+    return whole + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+def _plain(tags: re.Pattern[str], lines: list[str]) -> str:
+    return " ".join(tags.sub("", " ".join(lines)).split())

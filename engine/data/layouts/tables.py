@@ -1,0 +1,190 @@
+"""Layouts of one table or text for whole recordings: audiofolders, Common Voice, and a text file beside each."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from lect.engine.contract.errors import AudioError, TextError, UsageError
+from lect.engine.data.layouts.items import SPLIT_NAMES, Item, Row, cell, decode, find, same_name, sounds_in
+from lect.engine.text.slots import from_object
+
+# The names that a column goes by; the first that is filled in counts.
+FILE_COLUMNS = ("file_name", "path", "audio_file", "file")
+TEXT_COLUMNS = ("transcription", "sentence", "text", "transcript")
+SLOT_COLUMNS = ("slots",)  # {"size": "large"}: the label of a recording that has no text
+SPEAKER_COLUMNS = ("speaker_id", "speaker", "client_id")
+LANGUAGE_COLUMNS = ("language", "locale")
+SPLIT_COLUMNS = ("split",)
+NAMED_COLUMNS = frozenset(FILE_COLUMNS + TEXT_COLUMNS + SPEAKER_COLUMNS + LANGUAGE_COLUMNS + SPLIT_COLUMNS)
+
+Finder = Callable[[str, Path, Path, Path], Path]  # name, folder, source, table -> path
+
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
+COMMON_VOICE_FOLDERS = ("clips", "audios")
+COMMON_VOICE_TABLES = ("train", "dev", "test", "validated")  # validated also holds the clips of the others
+
+
+def audiofolder(source: Path) -> Iterator[Item]:
+    """`metadata.csv` (.tsv, .jsonl) at the root, or one in each of `data/{train,validation,test}`."""
+    folders = metadata_folders(source)
+    if not folders:
+        raise UsageError(f"{source} has no metadata.csv, at its root or in data/train: write one, or name its layout.")
+    listed = set()
+    for folder in folders:
+        table = next(folder / name for name in METADATA if os.path.exists(folder / name))
+        for row, problem in rows(table):
+            item = item_of(row, problem, source, folder, table, SPLIT_NAMES.get(folder.name.lower(), ""))
+            listed.add(same_name(item.path))
+            yield item
+    for found in sounds_in(source):
+        if same_name(found.path) not in listed:
+            why = found.problem or f"{found.path.name} has no label: add its row to {METADATA[0]}."
+            yield Item(found.path, None, problem=why)
+
+
+def common_voice(source: Path) -> Iterator[Item]:
+    """`clips/*.mp3` or `audios/*`, and tables that name them; a clip is taken from the first table that has it."""
+    tables = common_voice_tables(source)
+    folder = next((source / name for name in COMMON_VOICE_FOLDERS if os.path.exists(source / name)), None)
+    if not tables or not folder:
+        raise UsageError(
+            f"{source} lacks the clips folder or the .tsv tables of Common Voice: name the folder of both."
+        )
+    earlier: set[Path] = set()
+    for table in tables:
+        items = [
+            item_of(row, problem, source, folder, table, SPLIT_NAMES.get(table.stem, ""))
+            for row, problem in rows(table, quoted=False)
+        ]
+        yield from (item for item in items if item.path not in earlier)
+        earlier |= {item.path for item in items}
+
+
+def pairs(source: Path) -> Iterator[Item]:
+    """Recordings at any depth, each with its label in a text file of the same name."""
+    for found in sounds_in(source):
+        labels = labels_of(found.path)
+        if found.problem or not labels:
+            lacking = f"{found.path.name} has no label: write it in {found.path.stem}.txt beside it."
+            yield Item(found.path, None, problem=found.problem or lacking)
+            continue
+        try:
+            text = " ".join(decode(labels[0]).split())
+            problem = None if text else f"{labels[0].name} is empty: write what is said in {found.path.name}."
+        except TextError as error:
+            text, problem = "", str(error)
+        yield Item(found.path, text or None, problem=problem)
+
+
+def labels_of(sound: Path) -> list[Path]:
+    return [label for label in (sound.with_suffix(".txt"), Path(f"{sound}.txt")) if os.path.exists(label)]
+
+
+def metadata_folders(source: Path) -> list[Path]:
+    """The root, or else the folders of the splits: those that have a metadata table."""
+    splits = [path for path in [*source.glob("data/*"), *source.glob("*")] if path.name.lower() in SPLIT_NAMES]
+    for folders in ([source], [source / "data", *sorted(splits)]):
+        if found := [folder for folder in folders if any(os.path.exists(folder / name) for name in METADATA)]:
+            return found
+    return []
+
+
+def has_bars(table: Path) -> bool:
+    """Whether a metadata.csv is cells between bars without a header, as LJSpeech has it."""
+    if not table.is_file():
+        return False
+    first = decode(table).partition("\n")[0]
+    return "|" in first and not any(column in FILE_COLUMNS for column in first.lower().replace("|", ",").split(","))
+
+
+def common_voice_tables(source: Path) -> list[Path]:
+    known = [source / f"{name}.tsv" for name in COMMON_VOICE_TABLES if os.path.exists(source / f"{name}.tsv")]
+    # Spontaneous speech has one table, named after the language, and splits in a column.
+    return known or [path for path in sorted(source.glob("*.tsv")) if "audio_file" in decode(path).partition("\n")[0]]
+
+
+def item_of(
+    row: Row, problem: str | None, source: Path, folder: Path, table: Path, split: str, finder: Finder = find
+) -> Item:
+    """The item of a table's row. folder: from where files are named; split: where the row does not say."""
+    name, text = cell(row, FILE_COLUMNS), cell(row, TEXT_COLUMNS) or from_object(cell(row, SLOT_COLUMNS))
+    path = folder / name if name else table
+    try:
+        path = finder(name, folder, source, table) if name else table
+        if not name:
+            problem = problem or f"A row of {table.name} names no file: fill in its {FILE_COLUMNS[0]}."
+        elif not text:
+            problem = problem or f"{path.name} has no label: fill it in in {table.name}."
+    except AudioError as error:
+        problem = str(error)
+    return Item(
+        path=path,
+        text=text or None,
+        speaker=cell(row, SPEAKER_COLUMNS),
+        language=cell(row, LANGUAGE_COLUMNS),
+        split=SPLIT_NAMES.get(cell(row, SPLIT_COLUMNS).lower(), split),
+        extra={column: value for column, value in row.items() if value and column not in NAMED_COLUMNS},
+        problem=problem,
+    )
+
+
+def rows(table: Path, quoted: bool = True) -> Iterator[tuple[Row, str | None]]:
+    """The rows of a table with what is wrong with each. Raises TextError when it is no table."""
+    if table.suffix == ".jsonl":
+        yield from json_rows(table)
+        return
+    text = decode(table)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    delimiter = max("\t,;", key=text.partition("\n")[0].count)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting))
+    except csv.Error as error:
+        raise TextError(f"{table.name} cannot be read as a table ({error}): save it again as CSV.") from error
+    columns = [column.strip().lower() for column in (lines[0] if lines else [])]
+    for what, names in (("file", FILE_COLUMNS), ("label", TEXT_COLUMNS)):
+        if not set(names) & set(columns):
+            raise TextError(f"{table.name} has no column for the {what}: name one {names[0]}.")
+    yield from (_csv_row(columns, cells, quoted) for cells in lines[1:] if any(cells))
+
+
+def json_rows(table: Path) -> Iterator[tuple[Row, str | None]]:
+    """The same of a file with a JSON object in each line."""
+    lines = enumerate(decode(table).split("\n"), 1)
+    yield from (_json_row(line, number, table) for number, line in lines if line.strip())
+
+
+def _csv_row(columns: list[str], cells: list[str], quoted: bool) -> tuple[Row, str | None]:
+    cells = [each.strip() if quoted else _unquoted(each) for each in cells]
+    row = dict(zip(columns, cells, strict=False))  # short rows are common, and lack only what is optional
+    if any(cells[len(columns) :]):  # part of the label, most likely
+        return row, "Its row has more cells than there are columns: put quotes around a text with a separator in it."
+    if any("\n" in each for each in cells):  # a quote that was never closed has swallowed the rows after it
+        return row, "Its row runs over several lines: check the quotes."
+    return row, None
+
+
+def _unquoted(text: str) -> str:
+    # Common Voice writes some sentences as CSV does, quotes doubled, in tables that are not to be read so.
+    text = text.strip()
+    return text[1:-1].replace('""', '"').strip() if len(text) > 1 and text[0] == text[-1] == '"' else text
+
+
+def _json_row(line: str, number: int, table: Path) -> tuple[Row, str | None]:
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()  # half of a character, written as an escape, fails here
+        if isinstance(value, dict):
+            return {key.lower(): _plain(each) for key, each in value.items()}, None
+    except (ValueError, RecursionError):
+        pass
+    return {}, f"Line {number} of {table.name} is no JSON object: correct it."
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""From scores to text: the search, hotwords, n-gram language models. Only `recognizer` needs torch."""

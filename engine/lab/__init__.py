@@ -1,0 +1,1 @@
+"""Tables of experiments that resume. Nothing in the engine knows it."""

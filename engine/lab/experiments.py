@@ -1,0 +1,195 @@
+"""Experiments: a table is made of cells, each of which is one training of one system on one set, scored.
+
+A cell is a run of the project that holds the set, and is named by the hash of all that decides its result: what an
+interrupted table has is found again, and tables share cells. It does not know how a training works (`runs`), nor how a
+table looks (`lab_report`).
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from safetensors import safe_open
+
+from lect.engine.contract.errors import TrainError
+from lect.engine.contract.files import read_json, sha256_file
+from lect.engine.data.clips import SPLITS, Run
+from lect.engine.data.store import Project
+from lect.engine.model.adaptations import AdaptationSpec, NewVocabulary, make_adaptation
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.runs.runs import EVENTS, STOP, RunRequest, create_run
+from lect.engine.scoring.scores import Comparison, Scores, compare, pooled
+from lect.engine.training.train import BEST, Event
+
+NAME_DIGITS = 12
+CELL = "cell"  # the fact of a run that holds its cell's name
+SIZES = {"prompt": "num_virtual_tokens", "adapter": "rank", "lora": "rank"}  # what a method's numbers grow with
+
+
+@dataclass(frozen=True)
+class Data:
+    """A labelled set, split, in a project of its own."""
+
+    name: str
+    project: Project
+    sha256: str  # of its sounds, labels, splits and text rules
+
+    @classmethod
+    def of(cls, name: str, project: Project) -> "Data":
+        """The set that a project holds; what has no split yet gets one. Raises TrainError when a split is empty."""
+        clips = project.clips(usable_only=True)
+        if {clip.split for clip in clips} != {*SPLITS}:
+            project.assign_splits()
+            clips = project.clips(usable_only=True)
+        if missing := [split for split in SPLITS if not any(clip.split == split for clip in clips)]:
+            raise TrainError(f"The set {name} has no {missing[0]} clips: give it some, or no splits at all.")
+        facts = [[clip.sha256, clip.text, clip.speaker, clip.split] for clip in clips if clip.split]
+        return cls(name, project, _sha256([project.rules.to_json(), sorted(facts)]))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a table."""
+
+    data: Data
+    system: str  # as a person wrote it
+    request: RunRequest
+
+    @property
+    def name(self) -> str:
+        """The hash of the set, the backbone's weights, further texts and every setting."""
+        backbone, texts = open_backbone(self.request.backbone).sha256, self.request.texts
+        given = [sha256_file(Path(texts))] if texts else []
+        return _sha256([self.data.sha256, backbone, self.request.to_json(), *given])[:NAME_DIGITS]
+
+    def find(self) -> Run | None:
+        """Its run, if it was ever started."""
+        name, runs = self.name, self.data.project.runs()
+        return next((run for run in reversed(runs) if run.facts.get(CELL) == name), None)
+
+    def run(self) -> Run:
+        """Its run, made if there is none. Raises what `create_run` raises."""
+        if (found := self.find()) is None:
+            run_id = create_run(self.data.project, self.request)
+            self.data.project.update_run(run_id, **{CELL: self.name})
+            found = self.data.project.run(run_id)
+        return found
+
+
+def finished(run: Run | None) -> bool:
+    """Whether a run has come to its own end, and nobody ended it."""
+    return run is not None and run.status == "done" and not (run.folder / STOP).exists()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system on one set, over all its seeds."""
+
+    data: str
+    system: str
+    asked_minutes: float  # 0: all
+    minutes: float  # of speech it learnt from
+    clips: int
+    trained: int  # numbers that learn
+    vocabulary: int  # of them, those of a new vocabulary
+    seeds: tuple[int, ...]
+    cells: tuple[str, ...]
+    base: Scores  # the bare backbone, on test
+    dev: Scores  # of the step that was kept
+    test: Scores
+    test_cers: tuple[float, ...]  # of each seed
+    against: Comparison | None  # the set's first system before, this one after; none for the first itself
+    seconds: float  # of training, mean over seeds
+
+
+def rows(cells: Iterable[Cell]) -> list[Row]:
+    """The finished cells as rows, in the order of the cells."""
+    found, first = list[Row](), dict[tuple[str, float], Row]()
+    for _, group in groupby(cells, key=lambda cell: (cell.data.name, cell.request.minutes, cell.system)):
+        done = [(cell, run) for cell in group if (run := cell.find()) and finished(run)]
+        if done:
+            row = _row(*zip(*done, strict=True))
+            reference = first.setdefault((row.data, row.asked_minutes), row)
+            found.append(row if row is reference else replace(row, against=compare(reference.test, row.test)))
+    return found
+
+
+def _row(cells: Sequence[Cell], runs: Sequence[Run]) -> Row:
+    start = _start(runs[0].folder)
+    tests = [_scores(run.folder, "scores-test") for run in runs]
+    return Row(
+        data=cells[0].data.name,
+        system=cells[0].system,
+        asked_minutes=cells[0].request.minutes,
+        minutes=start["train_seconds"] / 60,
+        clips=start["train_clips"],
+        trained=start["trained_parameters"],
+        vocabulary=_vocabulary_numbers(runs[0].folder / BEST),
+        seeds=tuple(cell.request.settings.seed for cell in cells),
+        cells=tuple(cell.name for cell in cells),
+        base=_scores(runs[0].folder, "base-scores-test"),
+        dev=pooled([_scores(run.folder, "scores-dev") for run in runs]),
+        test=pooled(tests),
+        test_cers=tuple(scores.cer for scores in tests),
+        against=None,
+        seconds=mean(run.facts["seconds"] for run in runs),
+    )
+
+
+def sized_alike(requests: Sequence[RunRequest]) -> list[RunRequest]:
+    """Prompts, adapters and updates in the size at which about as many numbers learn as in the first request.
+
+    A new vocabulary, which all of them learn, does not count. Other methods have no size, and stay as they are.
+    """
+    model = EncoderDecoder(ModelConfig.from_json((backbone := open_backbone(requests[0].backbone)).model))
+    aim = learning(requests[0].settings.spec, model, backbone)
+    return [requests[0], *(_sized(request, aim, model, backbone) for request in requests[1:])]
+
+
+def _sized(request: RunRequest, aim: int, model: EncoderDecoder, backbone: Backbone) -> RunRequest:
+    spec = request.settings.spec
+    if spec.method not in SIZES:
+        return request
+    one, two = (learning(_of_size(spec, size), model, backbone) for size in (1, 2))
+    size = max(1, math.floor((aim - one) / (two - one) + 1.5))  # the nearest
+    return replace(request, settings=replace(request.settings, spec=_of_size(spec, size)))
+
+
+def _of_size(spec: AdaptationSpec, size: int) -> AdaptationSpec:
+    change: dict[str, Any] = {SIZES[spec.method]: size}
+    return replace(spec, **change)
+
+
+def learning(spec: AdaptationSpec, model: EncoderDecoder, backbone: Backbone) -> int:
+    """How many numbers learn, besides a new vocabulary."""
+    adaptation = make_adaptation(spec, model.requires_grad_(False), backbone.vocabulary, backbone.vocabulary, {})
+    vocabulary = [part for part in adaptation.parts if isinstance(part, NewVocabulary)]
+    beside = sum(parameter.numel() for part in vocabulary for parameter in part.parameters())
+    return adaptation.trained_parameters() - beside
+
+
+def _start(folder: Path) -> Event:
+    with (folder / EVENTS).open(encoding="utf-8") as file:
+        events = map(json.loads, file)
+        return next(event for event in events if event["event"] == "start")
+
+
+def _scores(folder: Path, name: str) -> Scores:
+    return Scores.from_json(read_json(folder / f"{name}.json"))
+
+
+def _vocabulary_numbers(path: Path) -> int:
+    with safe_open(path, framework="numpy") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+    return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith("vocabulary."))
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,309 @@
+"""What is trained on top of a frozen backbone: prompts, adapters, low-rank updates, a new vocabulary; or its weights.
+
+An `Adaptation` is a module that gives flat tensors, named as the exported graph's inputs, at every step; `Handles`
+reads them. What is stored is always those tensors: reparameterisations are folded into them. Prompts are written as
+in SpeechPrompt (keys and values before the frozen projections), adapters as in Houlsby et al. 2019, low-rank updates
+as in Hu et al. 2021 (LoRA). It does not know data or the training loop.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lect.engine.contract.errors import UsageError
+from lect.engine.model.handles import PROJECTIONS, Handles, tensor_name
+from lect.engine.model.network import Attention, DecoderLayer, EncoderDecoder, EncoderLayer, ModelConfig
+from lect.engine.text.vocabulary import Vocabulary
+
+Method = Literal["prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
+
+
+@dataclass(frozen=True)
+class AdaptationSpec:
+    """Which adaptation, where and how large."""
+
+    method: Method = "prompt"
+    num_virtual_tokens: int = 16  # prompt length, key/value pairs a layer
+    rank: int = 16  # adapter bottleneck, or of low-rank updates
+    placement: str = "e:all,d:all"  # see parse_placement
+    initialisation: Literal["backbone", "random", "zero-value"] = "backbone"
+    reparameterise: bool = False  # residual MLP shared by all layers, folded away after training
+    shared_key_value: bool = False  # one prompt before both projections
+    finetune_layers: int = 0  # finetune: last n decoder layers; 0 is the whole network
+    on: str = "query,value"  # low-rank updates: of which projections, see parse_projections
+
+    @property
+    def trains_backbone(self) -> bool:
+        """Whether the network's own weights change, so that the result is a network and no small set of tensors."""
+        return self.method in ("finetune", "scratch")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Layer indices, ascending."""
+
+    encoder: tuple[int, ...]
+    decoder: tuple[int, ...]
+    cross: tuple[int, ...]
+
+
+def parse_placement(text: str, config: ModelConfig) -> Placement:
+    """`e:last3,d:all` -> layers. Stacks: e(ncoder), d(ecoder self-attention), c(ross-attention); each all, none,
+    firstN, lastN, or layers counted from 0 as 2+5. A stack not named is left alone. Raises UsageError.
+    """
+    sizes = {"e": config.encoder_layers, "d": config.decoder_layers, "c": config.decoder_layers}
+    chosen: dict[str, tuple[int, ...]] = {"e": (), "d": (), "c": ()}
+    for part in text.replace(" ", "").split(","):
+        stack, _, which = part.partition(":")
+        layers = _layers(which, sizes[stack[0]]) if stack[:1] in sizes else None
+        if layers is None:
+            raise UsageError(
+                f"Placement {part!r} is not understood: write for example e:last3,d:all or e:0+1+2,c:all "
+                f"(this backbone has {config.encoder_layers} encoder and {config.decoder_layers} decoder layers)."
+            )
+        chosen[stack[0]] = layers
+    return Placement(chosen["e"], chosen["d"], chosen["c"])
+
+
+def _layers(which: str, size: int) -> tuple[int, ...] | None:
+    if which in ("all", "none"):
+        return tuple(range(size)) if which == "all" else ()
+    if match := re.fullmatch(r"(first|last)(\d+)", which):
+        count = int(match[2])
+        if not 0 < count <= size:
+            return None
+        return tuple(range(count)) if match[1] == "first" else tuple(range(size - count, size))
+    if not re.fullmatch(r"\d+(\+\d+)*", which):
+        return None
+    layers = tuple(sorted({int(number) for number in which.split("+")}))
+    return layers if layers[-1] < size else None
+
+
+def parse_projections(text: str) -> tuple[str, ...]:
+    """`query,value` -> names of PROJECTIONS, in their order. Raises UsageError."""
+    chosen = set(text.replace(" ", "").split(","))
+    if not chosen <= set(PROJECTIONS):
+        known = ", ".join(PROJECTIONS)
+        raise UsageError(f"Projections {text!r} are not understood: name some of {known}, as in query,value.")
+    return tuple(name for name in PROJECTIONS if name in chosen)
+
+
+class Part(nn.Module):
+    """A part of an adaptation, with parameters that learn."""
+
+    def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
+        """Flat tensors with gradients, under their graph input names."""
+        raise NotImplementedError
+
+
+class Prompts(Part):
+    """Key and value prompts in front of each chosen layer's own, written before the frozen projections.
+
+    `tensors` projects them, so that what leaves is ordinary keys and values. With `reparameterise`, prompts pass
+    through one residual bottleneck network shared by all layers (Residual Prompt Tuning, arXiv 2305.03937) on the
+    way.
+    """
+
+    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[str, int]], dim: int):
+        super().__init__()
+        self.places = tuple(places)
+        self.shared = spec.shared_key_value
+        shape = (len(self.places), spec.num_virtual_tokens, dim)
+        self.keys = nn.Parameter(torch.randn(shape) * 0.5)
+        self.values = None if self.shared else nn.Parameter(torch.randn(shape) * 0.5)
+        self.gate = nn.Parameter(torch.zeros(len(self.places))) if spec.initialisation == "zero-value" else None
+        self.residual = _residual_network(dim) if spec.reparameterise else None
+
+    def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
+        """Folded keys and values, each (length, heads, head_dim)."""
+        keys, values = self._before_projection()
+        folded = {}
+        for index, (stack, layer) in enumerate(self.places):
+            attention = attention_at(model, stack, layer)
+            heads = (attention.heads, -1)
+            value = attention.value(values[index]).unflatten(-1, heads)
+            folded[tensor_name(stack, layer, "prompt", "key")] = attention.key(keys[index]).unflatten(-1, heads)
+            folded[tensor_name(stack, layer, "prompt", "value")] = (
+                value if self.gate is None else value * self.gate[index]
+            )
+        return folded
+
+    def _before_projection(self) -> tuple[Tensor, Tensor]:
+        keys, values = self.keys, self.keys if self.values is None else self.values
+        if self.residual is None:
+            return keys, values
+        return keys + self.residual(keys), values + self.residual(values)
+
+    @torch.no_grad()
+    def start_from(self, prompts: dict[tuple[str, int], tuple[Tensor, Tensor]]) -> None:
+        """Sets keys and values (any length, dim) by place; longer prompts repeat theirs, slightly apart."""
+        for index, place in enumerate(self.places):
+            if place in prompts:
+                key, value = prompts[place]
+                self.keys[index] = _stretched(key, self.keys.shape[1])
+                if self.values is not None:
+                    self.values[index] = _stretched(value, self.keys.shape[1])
+
+
+def _residual_network(dim: int) -> nn.Module:
+    norm = nn.LayerNorm(dim)
+    nn.init.zeros_(norm.weight)  # adds nothing at first
+    return nn.Sequential(nn.Linear(dim, dim // 2), nn.ReLU(), nn.Linear(dim // 2, dim), norm)
+
+
+def _stretched(rows: Tensor, length: int) -> Tensor:
+    """(any, dim) -> (length, dim)."""
+    repeated = rows.repeat(-(-length // len(rows)), 1)[:length].clone()
+    repeated[len(rows) :] += 0.1 * torch.randn_like(repeated[len(rows) :])
+    return repeated
+
+
+def attention_at(model: EncoderDecoder, stack: str, layer: int) -> Attention:
+    """The attention that a prompt in `stack` (encoder, decoder or cross) stands in front of."""
+    if stack == "encoder":
+        block = model.encoder.layers[layer]
+        assert isinstance(block, EncoderLayer)
+        return block.attention
+    decoder_block = model.decoder.layers[layer]
+    assert isinstance(decoder_block, DecoderLayer)
+    return decoder_block.attention if stack == "decoder" else decoder_block.cross_attention
+
+
+class Bottlenecks(Part):
+    """Pairs of matrices down (rank, dim) and up (dim, rank), one for each place.
+
+    Of kind "adapter" they stand behind a layer; of kind "lora.query" they update that projection, unscaled (LoRA's
+    alpha is the rank, and its learning rate does the rest). The zero `up` makes them start as nothing.
+    """
+
+    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[str, int, str]], dim: int):
+        super().__init__()
+        self.places = tuple(places)  # stack, layer, kind
+        self.down = nn.Parameter(torch.randn(len(self.places), spec.rank, dim) * dim**-0.5)
+        self.up = nn.Parameter(torch.zeros(len(self.places), dim, spec.rank))
+
+    def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
+        """The matrices of each place."""
+        matrices = {}
+        for index, place in enumerate(self.places):
+            matrices[tensor_name(*place, "down")] = self.down[index]
+            matrices[tensor_name(*place, "up")] = self.up[index]
+        return matrices
+
+
+@torch.no_grad()
+def merge_updates(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Adds the low-rank updates among an adaptation's tensors to the weights of `model`; returns the other tensors."""
+    handles = Handles.from_tensors(tensors)
+    stacks = {"encoder": handles.encoder_updates, "decoder": handles.decoder_updates, "cross": handles.cross_updates}
+    for stack, layers in stacks.items():
+        for layer, updates in layers.items():
+            attention = attention_at(model, stack, layer)
+            for projection, (down, up) in updates.items():
+                getattr(attention, projection).weight += up @ down
+    return {name: tensor for name, tensor in tensors.items() if ".lora." not in name}
+
+
+class NewVocabulary(Part):
+    """Embedding (tied to the output) and CTC head over a new vocabulary, started from the backbone's same symbols."""
+
+    def __init__(self, model: EncoderDecoder, old: Vocabulary, new: Vocabulary):
+        super().__init__()
+        self.embedding = nn.Parameter(_carried_over(model.decoder.embedding, old, new))
+        self.ctc_weight = self.ctc_bias = None
+        if model.ctc is not None:
+            self.ctc_weight = nn.Parameter(_carried_over(model.ctc.weight, old, new))
+            self.ctc_bias = nn.Parameter(_carried_over(model.ctc.bias[:, None], old, new)[:, 0])
+
+    def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
+        """The matrices under their graph names."""
+        matrices: dict[str, Tensor] = {"vocabulary.embedding": self.embedding}
+        if self.ctc_weight is not None and self.ctc_bias is not None:
+            matrices |= {"vocabulary.ctc.weight": self.ctc_weight, "vocabulary.ctc.bias": self.ctc_bias}
+        return matrices
+
+
+@torch.no_grad()
+def _carried_over(matrix: Tensor, old: Vocabulary, new: Vocabulary) -> Tensor:
+    """Rows for the new tokens: the mean of the old rows that mean the same, or a row like the average one."""
+    average, spread = matrix[4:].mean(0), matrix[4:].std(0)
+    carried = []
+    for token in new.tokens:
+        sources = old.sources(token)
+        carried.append(matrix[sources].mean(0) if sources else average + 0.3 * spread * torch.randn_like(average))
+    return torch.stack(carried).float().clone()
+
+
+class Adaptation(nn.Module):
+    """All that one training learns; `tensors` gives what `Handles.from_tensors` reads."""
+
+    def __init__(self, spec: AdaptationSpec, parts: Sequence[Part], network: nn.Module | None = None):
+        super().__init__()
+        self.spec = spec
+        self.parts = tuple(parts)
+        self.learning = nn.ModuleList(parts)  # registers their parameters
+        self.network = network  # the weights that learn, where the method is a fine-tune
+
+    def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
+        """Flat tensors with gradients, by graph input name."""
+        return {name: tensor for part in self.parts for name, tensor in part.tensors(model).items()}
+
+    def handles(self, model: EncoderDecoder) -> Handles:
+        """What to pass to the model's calls."""
+        return Handles.from_tensors(self.tensors(model))
+
+    def trained_parameters(self) -> int:
+        """How many numbers learn."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def stored_parameters(self, model: EncoderDecoder) -> int:
+        """How many numbers a pack holds for it."""
+        return sum(tensor.numel() for tensor in self.tensors(model).values())
+
+
+def make_adaptation(
+    spec: AdaptationSpec, model: EncoderDecoder, old: Vocabulary, new: Vocabulary, shared_prompt: dict[str, Tensor]
+) -> Adaptation:
+    """A fresh adaptation for a frozen model; `shared_prompt` as `weights.load_shared_prompt` gives it.
+
+    A method that trains the backbone unfreezes what it trains in `model`, which must then be the caller's own copy.
+    Whisper's own vocabulary stays as it is: its 50,000 rows would be most of what learns, and need no change.
+    Raises UsageError when nothing would learn.
+    """
+    if spec.method == "scratch":
+        model.load_state_dict(EncoderDecoder(model.config).state_dict())
+    placement = parse_placement(spec.placement, model.config)
+    places = [("encoder", layer) for layer in placement.encoder] + [("decoder", layer) for layer in placement.decoder]
+    attentions = places + [("cross", layer) for layer in placement.cross]
+    vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new)]
+    if spec.method == "prompt":
+        prompts = Prompts(spec, attentions, model.config.dim)
+        if spec.initialisation == "backbone":
+            prompts.start_from(_by_place(shared_prompt))
+        return Adaptation(spec, [*vocabulary, prompts])
+    if spec.method == "adapter":
+        behind = [(*place, "adapter") for place in places]
+        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, behind, model.config.dim)])
+    if spec.method == "lora":
+        updated = [(*place, f"lora.{name}") for place in attentions for name in parse_projections(spec.on)]
+        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, updated, model.config.dim)])
+    if spec.method == "vocabulary":
+        if not vocabulary:
+            raise UsageError("The method `vocabulary` needs a new one to learn: add --vocabulary new.")
+        return Adaptation(spec, vocabulary)
+    layers = model.decoder.layers
+    network = nn.ModuleList(layers[-spec.finetune_layers :]) if spec.finetune_layers else model
+    return Adaptation(spec, vocabulary, network.requires_grad_(True))
+
+
+def _by_place(shared_prompt: dict[str, Tensor]) -> dict[tuple[str, int], tuple[Tensor, Tensor]]:
+    places = {}
+    for name, key in shared_prompt.items():
+        if name.endswith(".prompt.key"):
+            stack, layer, _, _ = name.split(".")
+            places[stack, int(layer)] = (key, shared_prompt[tensor_name(stack, int(layer), "prompt", "value")])
+    return places

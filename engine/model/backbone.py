@@ -1,0 +1,106 @@
+"""Backbones on disk: a folder with config, vocabulary, weights and exported graphs, each named in SHA256SUMS.
+
+Needs neither torch nor onnxruntime: an offline machine opens the same folders. It does not load weights.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lect.engine.contract.errors import BackboneError, UsageError
+from lect.engine.contract.files import ASSETS, read_json, sha256_file, write_bytes
+from lect.engine.text.vocabulary import Vocabulary
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+SUMS = "SHA256SUMS"
+STARTER = "starter"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen speech encoder-decoder as it lies on disk."""
+
+    folder: Path
+    name: str
+    model: dict[str, Any]  # ModelConfig as JSON
+    vocabulary: Vocabulary
+    languages: tuple[str, ...]  # that its training saw
+    licence: str
+    sha256: str  # of the weights: a pack names it, and fits no other backbone
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.folder / WEIGHTS
+
+    def graphs(self, build: str) -> Path:
+        """The folder of the exported graphs; build: float32 or int8.
+
+        The float32 graphs lie beside the weights, which they point into: ONNX Runtime follows pointers into no other
+        folder.
+        """
+        return self.folder if build == "float32" else self.folder / build
+
+
+def home() -> Path:
+    """Lect's own folder for this user: LECT_HOME, or the platform's place for application data."""
+    if "LECT_HOME" in os.environ:
+        return Path(os.environ["LECT_HOME"])
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "lect"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "lect"
+
+
+def backbone_folders() -> Iterator[Path]:
+    """Every folder that holds a backbone: those that ship, then the user's."""
+    for root in (ASSETS, home() / "backbones"):
+        yield from sorted(path.parent for path in root.glob(f"*/{CONFIG}"))
+
+
+def open_backbone(name: str = STARTER) -> Backbone:
+    """A backbone by name or by folder. Raises UsageError when there is none, BackboneError when it is damaged."""
+    folder = next((folder for folder in backbone_folders() if folder.name == name), Path(name))
+    if not (folder / CONFIG).is_file():
+        known = ", ".join(folder.name for folder in backbone_folders()) or "none"
+        raise UsageError(f"There is no backbone {name!r}; known: {known} (see `lect backbone list`).")
+    try:
+        config = read_json(folder / CONFIG)
+        if config["format_version"] > FORMAT_VERSION:
+            raise BackboneError(f"Backbone {name!r} was made by a newer Lect: update Lect to use it.")
+        return Backbone(
+            folder=folder,
+            name=config["name"],
+            model=config["model"],
+            vocabulary=Vocabulary.from_json(config["vocabulary"]),
+            languages=tuple(config["languages"]),
+            licence=config["licence"],
+            sha256=read_sums(folder)[WEIGHTS],
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise BackboneError(f"Backbone {name!r} is damaged ({error}): install it again.") from error
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """File name -> SHA-256, from the folder's SHA256SUMS."""
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines if line)}
+
+
+def write_sums(folder: Path) -> None:
+    """Writes SHA256SUMS over every other file in the folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in paths]
+    write_bytes(folder / SUMS, "".join(lines).encode())
+
+
+def verify_backbone(folder: Path) -> list[str]:
+    """The files that are missing or differ from SHA256SUMS; empty when all is well."""
+    return [
+        name
+        for name, digest in read_sums(folder).items()
+        if not (folder / name).is_file() or sha256_file(folder / name) != digest
+    ]

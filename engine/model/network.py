@@ -1,0 +1,465 @@
+"""One encoder-decoder for every backbone: what differs between families is in `ModelConfig`.
+
+The speech encoder reads frames and, where it has a head for it, writes CTC scores; the decoder reads the encoder
+through cross-attention and writes tokens. Adaptations enter as explicit `Handles` passed to each call; without them
+the bare backbone runs. It does not know languages, files, training or which adaptation made the handles.
+
+Layers follow the Transformer (Vaswani et al. 2017) in pre- or post-norm form; the optional convolution module is the
+Conformer's (Gulati et al. 2020) with layer in place of batch normalisation; positions and post-norm details follow
+fairseq, or Whisper (Radford et al. 2022) where the config says so.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from lect.engine.contract.errors import UsageError
+from lect.engine.model.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
+from lect.engine.model.handles import NO_UPDATES, Bottleneck, Handles, KeyValue, Updates, Vocabularies
+
+WAV2VEC_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
+FIRST_POSITION = 2  # fairseq numbers positions from padding_idx + 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The sizes and habits of one backbone."""
+
+    vocab_size: int
+    dim: int = 256
+    heads: int = 4
+    ffn_dim: int = 1024
+    encoder_layers: int = 8
+    decoder_layers: int = 3
+    frontend: Literal["mel", "waveform"] = "mel"
+    mels: int = 80  # mel frontend: bands
+    mel_strides: tuple[int, ...] = (2, 2)  # mel frontend: a frame every 10 ms x their product
+    mel_normalisation: Literal["bands", "range"] = "bands"  # see LogMel; "range" is Whisper's
+    mel_window_seconds: float = 0.0  # mel frontend: shorter clips are heard with silence behind, up to here
+    waveform_convolutions: tuple[tuple[int, int, int], ...] = WAV2VEC_CONVOLUTIONS  # (channels, kernel, stride)
+    waveform_layer_norm: bool = False  # wav2vec 2.0 "layer_norm" extractor (large) or "default" (base)
+    waveform_normalise: bool = False  # each clip to zero mean and unit variance first (large)
+    encoder_norm_first: bool = True
+    decoder_norm_first: bool = True
+    encoder_activation: Literal["gelu", "relu"] = "gelu"
+    decoder_activation: Literal["gelu", "relu"] = "gelu"
+    encoder_positions: Literal["sinusoidal", "convolutional"] = "sinusoidal"
+    position_kernel: int = 128  # convolutional positions
+    position_groups: int = 16
+    decoder_positions: int = 0  # learned ones, the most tokens that it can read; 0: sinusoidal, and no limit
+    scale_embedding: bool = True  # token embeddings times sqrt(dim)
+    key_bias: bool = True
+    convolution_kernel: int = 0  # Conformer convolution module in each encoder layer; 0: none
+    ctc: bool = True
+
+    def __post_init__(self) -> None:
+        # From users and foreign files as well as from our own code, hence errors and not asserts.
+        if self.dim % self.heads:
+            raise UsageError(f"A model of dim {self.dim} cannot have {self.heads} heads: heads must divide dim.")
+        for name, hint in get_type_hints(ModelConfig).items():
+            value, known = getattr(self, name), get_args(hint)
+            if get_origin(hint) is Literal and value not in known:
+                raise UsageError(f"A model's {name} cannot be {value!r}: use {' or '.join(known)}.")
+
+    @property
+    def head_dim(self) -> int:
+        """Size of one attention head."""
+        return self.dim // self.heads
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "ModelConfig":
+        """The config in a JSON object, where tuples are lists."""
+        return cls(**{key: _tuples(item) for key, item in value.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values are computed apart from its queries, so that they can be kept."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.heads = config.heads
+        self.query = nn.Linear(config.dim, config.dim)
+        self.key = nn.Linear(config.dim, config.dim, bias=config.key_bias)
+        self.value = nn.Linear(config.dim, config.dim)
+        self.output = nn.Linear(config.dim, config.dim)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(batch, length, dim) -> (batch, heads, length, head_dim)."""
+        batch, length, _ = x.shape
+        return x.reshape(batch, length, self.heads, -1).transpose(1, 2)
+
+    def projected(self, projection: str, x: Tensor, updates: Updates) -> Tensor:
+        """x (..., dim) through one of PROJECTIONS, with its update where there is one."""
+        plain: Tensor = getattr(self, projection)(x)
+        return plain + updates[projection].of(x) if projection in updates else plain
+
+    def keys_values(self, x: Tensor, updates: Updates = NO_UPDATES) -> KeyValue:
+        """(batch, length, dim) -> keys and values, each (batch, heads, length, head_dim)."""
+        return KeyValue(*(self.split(self.projected(part, x, updates)) for part in KeyValue._fields))
+
+    def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None, updates: Updates = NO_UPDATES) -> Tensor:
+        """x: (batch, length, dim); memory: (batch, heads, size, head_dim); mask: broadcast to (.., length, size)."""
+        query = self.split(self.projected("query", x, updates))
+        attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
+        return self.projected("output", attended.transpose(1, 2).flatten(2), updates)
+
+
+class FeedForward(nn.Module):
+    """Position-wise feed-forward network."""
+
+    def __init__(self, config: ModelConfig, activation: str):
+        super().__init__()
+        self.up = nn.Linear(config.dim, config.ffn_dim)
+        self.down = nn.Linear(config.ffn_dim, config.dim)
+        self.activation = F.gelu if activation == "gelu" else F.relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)."""
+        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
+
+
+class Convolution(nn.Module):
+    """The Conformer's convolution module: gated pointwise, depthwise in time, normalised, pointwise."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.gated = nn.Linear(config.dim, 2 * config.dim)
+        self.depthwise = nn.Conv1d(config.dim, config.dim, config.convolution_kernel, padding="same", groups=config.dim)
+        self.norm = nn.LayerNorm(config.dim)
+        self.pointwise = nn.Linear(config.dim, config.dim)
+
+    def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
+        """x: (batch, frames, dim); inside: (batch, frames), false on padding, which must not leak; None without."""
+        x = F.glu(self.gated(x), dim=-1)
+        x = x if inside is None else x * inside[..., None]
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return self.pointwise(F.silu(self.norm(x)))  # type: ignore[no-any-return]
+
+
+class Layer(nn.Module):
+    """What encoder and decoder layers share.
+
+    Residual branches in pre- or post-norm form, and the bottleneck adapter.
+    """
+
+    def __init__(self, norm_first: bool, dropout: float):
+        super().__init__()
+        self.norm_first = norm_first
+        self.dropout = nn.Dropout(dropout)
+
+    def before(self, norm: nn.Module, x: Tensor) -> Tensor:
+        """What a branch reads."""
+        return norm(x) if self.norm_first else x
+
+    def after(self, norm: nn.Module, x: Tensor, branch: Tensor) -> Tensor:
+        """The stream with a branch's output added."""
+        x = x + self.dropout(branch)
+        return x if self.norm_first else norm(x)
+
+
+class EncoderLayer(Layer):
+    """Self-attention, an optional convolution, and a feed-forward network."""
+
+    def __init__(self, config: ModelConfig, dropout: float):
+        super().__init__(config.encoder_norm_first, dropout)
+        self.attention = Attention(config)
+        self.attention_norm = nn.LayerNorm(config.dim)
+        self.convolution = Convolution(config) if config.convolution_kernel else None
+        self.convolution_norm = nn.LayerNorm(config.dim) if config.convolution_kernel else None
+        self.feed_forward = FeedForward(config, config.encoder_activation)
+        self.feed_forward_norm = nn.LayerNorm(config.dim)
+
+    def forward(
+        self,
+        x: Tensor,
+        inside: Tensor | None,
+        prompt: KeyValue | None,
+        adapter: Bottleneck | None,
+        updates: Updates = NO_UPDATES,
+    ) -> Tensor:
+        """x: (batch, frames, dim); inside: (batch, frames), None: all; prompt: (batch, heads, length, head_dim)."""
+        branch = self.before(self.attention_norm, x)
+        memory = self.attention.keys_values(branch, updates)
+        mask = None if inside is None else inside[:, None, None, :]
+        if prompt is not None:
+            memory = prompt.then(memory)
+            mask = None if mask is None else _visible_prompt(mask, prompt)
+        x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
+        if self.convolution is not None and self.convolution_norm is not None:
+            branch = self.convolution(self.before(self.convolution_norm, x), inside)
+            x = self.after(self.convolution_norm, x, branch)
+        branch = self.feed_forward(self.before(self.feed_forward_norm, x))
+        x = self.after(self.feed_forward_norm, x, branch)
+        return x if adapter is None else adapter.add_to(x)
+
+
+class DecoderLayer(Layer):
+    """Self-attention over what was written, cross-attention over the encoder, and a feed-forward network."""
+
+    def __init__(self, config: ModelConfig, dropout: float):
+        super().__init__(config.decoder_norm_first, dropout)
+        self.attention = Attention(config)
+        self.attention_norm = nn.LayerNorm(config.dim)
+        self.cross_attention = Attention(config)
+        self.cross_attention_norm = nn.LayerNorm(config.dim)
+        self.feed_forward = FeedForward(config, config.decoder_activation)
+        self.feed_forward_norm = nn.LayerNorm(config.dim)
+
+    def forward(
+        self,
+        x: Tensor,
+        past: KeyValue,
+        mask: Tensor | None,
+        cross: KeyValue,
+        cross_mask: Tensor,
+        adapter: Bottleneck | None,
+        updates: Updates = NO_UPDATES,
+        cross_updates: Updates = NO_UPDATES,
+    ) -> tuple[Tensor, KeyValue]:
+        """x: (batch, new, dim); past: earlier keys/values, prompts first.
+
+        -> (batch, new, dim) and past with the new ones.
+        """
+        branch = self.before(self.attention_norm, x)
+        memory = past.then(self.attention.keys_values(branch, updates))
+        x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
+        branch = self.cross_attention(self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates)
+        x = self.after(self.cross_attention_norm, x, branch)
+        branch = self.feed_forward(self.before(self.feed_forward_norm, x))
+        x = self.after(self.feed_forward_norm, x, branch)
+        return (x if adapter is None else adapter.add_to(x)), memory
+
+
+class Stack(nn.Module):
+    """Layers one after the other.
+
+    With `gradient_checkpointing` what a layer computes inside is not kept for the backward pass but computed again
+    (Chen et al. 2016): about a third more time for a fraction of the memory, and the same gradients.
+    """
+
+    gradient_checkpointing = False
+
+    def through(self, layer: nn.Module, *inputs: Any) -> Any:
+        """A layer's output."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(layer, *inputs, use_reentrant=False)
+        return layer(*inputs)
+
+
+class Encoder(Stack):
+    """Frontend, positions and layers."""
+
+    def __init__(self, config: ModelConfig, dropout: float):
+        super().__init__()
+        self.config = config
+        self.frontend: nn.Module
+        if config.frontend == "mel":
+            self.frontend = MelFrontend(
+                config.mels, config.dim, config.mel_strides, config.mel_normalisation, config.mel_window_seconds
+            )
+        else:
+            self.frontend = WaveformFrontend(
+                config.waveform_convolutions, config.dim, config.waveform_layer_norm, config.waveform_normalise
+            )
+        convolutional = config.encoder_positions == "convolutional"
+        self.positions = ConvolutionalPositions(config) if convolutional else None
+        self.embedding_norm = nn.LayerNorm(config.dim) if convolutional and not config.encoder_norm_first else None
+        self.layers = nn.ModuleList(EncoderLayer(config, dropout) for _ in range(config.encoder_layers))
+        self.norm = nn.LayerNorm(config.dim) if config.encoder_norm_first else None
+
+    def embed(
+        self, waveform: Tensor, lengths: Tensor, first_position: int = 0, corrupt: Corruption | None = None
+    ) -> Frames:
+        """(batch, samples), (batch,) -> what the first layer reads.
+
+        Training may start elsewhere than at position 0, so that long clips do not meet untrained positions.
+        """
+        return self.placed(self.frontend(waveform, lengths, corrupt), first_position)
+
+    def placed(self, frames: Frames, first_position: int = 0) -> Frames:
+        """Frames from the frontend, with their positions."""
+        values = frames.values
+        if self.positions is not None:
+            values = values + self.positions(frames)
+        else:
+            positions = torch.arange(values.shape[1], device=values.device) + first_position
+            values = values + sinusoids(positions, self.config.dim)
+        if self.embedding_norm is not None:
+            values = self.embedding_norm(values)
+        return frames._replace(values=values)
+
+    def forward(self, frames: Frames, handles: Handles, first: int = 0, last: int | None = None) -> Frames:
+        """Runs layers first..last-1; the final norm belongs to the last layer, so it runs only when `last` is None."""
+        inside = None if frames.whole else frames.mask()
+        x = frames.values
+        stop = len(self.layers) if last is None else last
+        for index in range(first, stop):
+            prompt = handles.encoder_prompts.get(index)
+            prompt = None if prompt is None else prompt.rows(x.shape[0])
+            updates = handles.encoder_updates.get(index, NO_UPDATES)
+            x = self.through(self.layers[index], x, inside, prompt, handles.encoder_adapters.get(index), updates)
+        if last is None and self.norm is not None:
+            x = self.norm(x)
+        return frames._replace(values=x)
+
+
+class ConvolutionalPositions(nn.Module):
+    """wav2vec 2.0's relative positions: a wide grouped convolution over the frames."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        kernel = config.position_kernel
+        self.convolution = nn.Conv1d(config.dim, config.dim, kernel, padding=kernel // 2, groups=config.position_groups)
+
+    def forward(self, frames: Frames) -> Tensor:
+        """(batch, frames, dim) -> what to add."""
+        values = (frames.values * frames.mask()[..., None]).transpose(1, 2)
+        positions = self.convolution(values)[..., : values.shape[-1]]  # an even kernel gives one frame too many
+        return F.gelu(positions).transpose(1, 2)
+
+
+class Decoder(Stack):
+    """Token embedding (tied to the output) and layers."""
+
+    def __init__(self, config: ModelConfig, dropout: float):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Parameter(torch.randn(config.vocab_size, config.dim) * config.dim**-0.5)
+        self.positions = (
+            nn.Parameter(torch.randn(config.decoder_positions, config.dim) * config.dim**-0.5)
+            if config.decoder_positions
+            else None
+        )
+        self.layers = nn.ModuleList(DecoderLayer(config, dropout) for _ in range(config.decoder_layers))
+        self.norm = nn.LayerNorm(config.dim) if config.decoder_norm_first else None
+
+    def embed(self, tokens: Tensor, positions: Tensor, table: Tensor) -> Tensor:
+        """What the first layer reads: tokens (..., length), positions (length,) from 0, table (vocab, dim).
+
+        -> (..., length, dim).
+        """
+        x = F.embedding(tokens, table)
+        if self.config.scale_embedding:
+            x = math.sqrt(self.config.dim) * x
+        if self.positions is None:
+            return x + sinusoids(positions + FIRST_POSITION, self.config.dim)
+        return x + F.embedding(positions, self.positions)
+
+    def cross(self, encoded: Frames, handles: Handles) -> tuple[list[KeyValue], Tensor]:
+        """Each layer's cross keys/values, prompts first, and the mask (batch, 1, 1, prompt + frames) they share."""
+        memories = []
+        for index, layer in enumerate(self.layers):
+            assert isinstance(layer, DecoderLayer)
+            updates = handles.cross_updates.get(index, NO_UPDATES)
+            memory = layer.cross_attention.keys_values(encoded.values, updates)
+            prompt = handles.cross_prompts.get(index)
+            memories.append(memory if prompt is None else prompt.rows(encoded.values.shape[0]).then(memory))
+        mask = encoded.mask()[:, None, None, :]
+        extra = memories[0].key.shape[2] - encoded.values.shape[1]
+        return memories, F.pad(mask, (extra, 0), value=True)
+
+    def past(self, batch: int, handles: Handles, like: Tensor) -> list[KeyValue]:
+        """The keys/values before the first token: each layer's prompt, or nothing."""
+        empty = KeyValue(*(like.new_zeros(0, self.config.heads, self.config.head_dim),) * 2)
+        return [handles.decoder_prompts.get(index, empty).rows(batch) for index in range(len(self.layers))]
+
+    def forward(
+        self,
+        tokens: Tensor,
+        position: Tensor | int,
+        past: Sequence[KeyValue],
+        cross: tuple[list[KeyValue], Tensor],
+        handles: Handles,
+    ) -> tuple[Tensor, list[KeyValue]]:
+        """tokens: (batch, new), the first at `position` (never counted from `past`, which holds prompts too).
+
+        -> logits (batch, new, vocab) and each layer's grown keys/values.
+        """
+        table = self.embedding if handles.vocabulary is None else handles.vocabulary.embedding
+        x = self.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device) + position, table)
+        grown = []
+        for index, layer in enumerate(self.layers):
+            mask, adapter = _causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
+            updates = (handles.decoder_updates.get(index, NO_UPDATES), handles.cross_updates.get(index, NO_UPDATES))
+            inputs = (x, past[index], mask, cross[0][index], cross[1], adapter, *updates)
+            x, memory = self.through(layer, *inputs)
+            grown.append(memory)
+        if self.norm is not None:
+            x = self.norm(x)
+        return F.linear(x, table), grown
+
+
+class EncoderDecoder(nn.Module):
+    """A speech encoder-decoder with tied output and, where the config says so, a CTC head on the encoder."""
+
+    def __init__(self, config: ModelConfig, dropout: float = 0.0):
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config, dropout)
+        self.decoder = Decoder(config, dropout)
+        self.ctc = nn.Linear(config.dim, config.vocab_size) if config.ctc else None
+
+    def checkpoint_gradients(self) -> None:
+        """Trains in less memory from now on, see Stack."""
+        self.encoder.gradient_checkpointing = self.decoder.gradient_checkpointing = True
+
+    def vocabulary(self) -> Vocabularies:
+        """The backbone's own vocabulary matrices."""
+        ctc = self.ctc
+        return Vocabularies(
+            self.decoder.embedding, None if ctc is None else ctc.weight, None if ctc is None else ctc.bias
+        )
+
+    def ctc_logits(self, encoded: Frames, handles: Handles) -> Tensor | None:
+        """(batch, frames, vocab), or None without a CTC head."""
+        vocabulary = handles.vocabulary or self.vocabulary()
+        if vocabulary.ctc_weight is None:
+            return None
+        return F.linear(encoded.values, vocabulary.ctc_weight, vocabulary.ctc_bias)
+
+    def teach(self, encoded: Frames, tokens: Tensor, handles: Handles) -> Tensor:
+        """Teacher forcing: logits (batch, length, vocab) of what follows each of tokens (batch, length)."""
+        past = self.decoder.past(tokens.shape[0], handles, encoded.values)
+        return self.decoder(tokens, 0, past, self.decoder.cross(encoded, handles), handles)[0]  # type: ignore[no-any-return]
+
+    def forward(
+        self, waveform: Tensor, lengths: Tensor, tokens: Tensor, handles: Handles
+    ) -> tuple[Tensor, Tensor | None]:
+        """waveform (batch, samples), lengths (batch,), tokens (batch, length) -> decoder logits and CTC logits."""
+        encoded = self.encoder(self.encoder.embed(waveform, lengths), handles)
+        return self.teach(encoded, tokens, handles), self.ctc_logits(encoded, handles)
+
+
+def sinusoids(positions: Tensor, dim: int) -> Tensor:
+    """(length,) -> (length, dim): sines then cosines, in fairseq's (and Whisper's) spacing."""
+    half = dim // 2
+    frequencies = torch.exp(torch.arange(half, device=positions.device) * -(math.log(10_000) / (half - 1)))
+    angles = positions[:, None].float() * frequencies[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def _visible_prompt(mask: Tensor, prompt: KeyValue) -> Tensor:
+    """The mask (.., size) with the prompt's columns in front, always visible."""
+    return F.pad(mask, (prompt.key.shape[2], 0), value=True)
+
+
+def _causal_mask(new: int, past: KeyValue) -> Tensor | None:
+    """(new, past + new) bool: everything past is visible, the new ones up to themselves; None for a single token."""
+    if new == 1:
+        return None
+    triangle = torch.ones(new, new, dtype=torch.bool, device=past.key.device).tril()
+    return F.pad(triangle, (past.key.shape[2], 0), value=True)

@@ -1,0 +1,90 @@
+"""Weights between memory and safetensors files: a backbone's network, and an adaptation's tensors."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lect.engine.contract.errors import BackboneError, TrainError
+from lect.engine.contract.files import atomic_path, write_json
+from lect.engine.model.backbone import CONFIG, FORMAT_VERSION, WEIGHTS, Backbone, write_sums
+from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.text.vocabulary import Vocabulary
+
+SHARED_PROMPT = "shared_prompt."  # a prompt that pretraining made for any language; tensors behind it as in Handles
+
+
+def load_model(backbone: Backbone) -> EncoderDecoder:
+    """The frozen network, float32, in evaluation mode. Raises BackboneError when the weights do not fit the config."""
+    tensors = _read(backbone)
+    model = EncoderDecoder(ModelConfig.from_json(backbone.model))
+    try:
+        model.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(SHARED_PROMPT)})
+    except RuntimeError as error:
+        raise BackboneError(
+            f"The weights of backbone {backbone.name!r} do not fit its config: install it again."
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def load_shared_prompt(backbone: Backbone) -> dict[str, Tensor]:
+    """The prompt tensors that new prompts may start from; empty where the backbone has none."""
+    tensors = _read(backbone)
+    return {
+        name.removeprefix(SHARED_PROMPT): tensor for name, tensor in tensors.items() if name.startswith(SHARED_PROMPT)
+    }
+
+
+def _read(backbone: Backbone) -> dict[str, Tensor]:
+    try:
+        tensors = load_file(backbone.weights)
+    except (OSError, SafetensorError) as error:
+        raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def load_adaptation(path: Path) -> dict[str, Tensor]:
+    """An adaptation's flat tensors. Raises TrainError when the file is damaged."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainError(f"{path} cannot be read ({error}): train again.") from error
+
+
+def save_backbone(
+    folder: Path,
+    name: str,
+    model: EncoderDecoder,
+    vocabulary: Vocabulary,
+    *,
+    languages: tuple[str, ...],
+    licence: str,
+    shared_prompt: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Writes a backbone folder: config, weights and sums. Graphs and model card are added by their own makers."""
+    tensors = dict(model.state_dict())
+    tensors |= {SHARED_PROMPT + key: tensor for key, tensor in (shared_prompt or {}).items()}
+    # With the sizes inside, weights that another network reads in another way have another hash.
+    metadata = {"model": json.dumps(model.config.to_json(), sort_keys=True)}
+    save_tensors(folder / WEIGHTS, {key: tensor.detach().to(dtype) for key, tensor in tensors.items()}, metadata)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "name": name,
+        "model": model.config.to_json(),
+        "vocabulary": vocabulary.to_json(),
+        "languages": list(languages),
+        "licence": licence,
+    }
+    write_json(folder / CONFIG, config)
+    write_sums(folder)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Writes tensors atomically, in the order of their names; metadata: of one entry, since their order varies."""
+    with atomic_path(path) as temporary:
+        save_file({name: tensors[name].cpu().contiguous() for name in sorted(tensors)}, temporary, metadata)

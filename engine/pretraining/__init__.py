@@ -1,0 +1,1 @@
+"""How a backbone is made from speech of many languages. Nothing else needs it."""

@@ -1,0 +1,1 @@
+"""Trainings of a project: what one learns from, the process that trains, and the results it leaves."""

@@ -1,0 +1,128 @@
+"""How long a training would take on this machine.
+
+`python -m lect.engine.runs.estimate PROJECT` reads a request on stdin.
+A few steps of it are really done on a few clips, in a folder that is thrown away, and what they took is scaled up. It
+changes nothing in the project.
+"""
+
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from lect.engine.contract.errors import LectError, TrainError, os_sentence
+from lect.engine.data.clips import Clip
+from lect.engine.data.splits import assign
+from lect.engine.data.store import Project
+from lect.engine.model.backbone import open_backbone
+from lect.engine.model.device import choose_device
+from lect.engine.runs.runs import LEAST_TRAIN_CLIPS, RunRequest, run_vocabulary
+from lect.engine.text.vocabulary import Vocabulary
+from lect.engine.training.features import Example, FeatureCache
+from lect.engine.training.train import TrainData, TrainSettings, train
+
+TRAINED, CHECKED = 8, 4  # clips that are tried
+STEPS = 3  # the first one, which sets things up, does not count
+SCORINGS = 2  # of dev and test at the end: the base and the adapted
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training would take if it is not ended early."""
+
+    seconds: float
+    steps: int
+    clips: int  # that it learns from
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds, as measured."""
+
+    feature: float  # a clip through the frozen part
+    step: float
+    clip: float  # a clip's text
+
+
+def estimate(project: Project, request: RunRequest) -> Estimate:
+    """Raises TrainError when there is too little to train on."""
+    clips = _split(project)
+    if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
+        raise TrainError(f"There are too few usable clips: record or import at least {LEAST_TRAIN_CLIPS + 2}.")
+    device = choose_device(request.device, request.precision)
+    settings = request.settings
+    times = _measured(project, request, clips)
+    steps = settings.steps(len(clips["train"]))
+    checks = min(settings.evaluations, math.ceil(steps / 10)) + 1  # the base is one
+    seconds = (
+        times.feature * len(clips["train"]) * settings.copies
+        + times.step * steps
+        + times.clip * (checks * len(clips["dev"]) + SCORINGS * (len(clips["dev"]) + len(clips["test"])))
+    )
+    return Estimate(seconds, steps, len(clips["train"]), device.name, device.precision)
+
+
+def _split(project: Project) -> dict[str, list[Clip]]:
+    clips = [clip for clip in project.clips(usable_only=True) if project.rules.apply(clip.text)]
+    assignment = assign(clips, 0, False).assignment
+    return {split: [clip for clip in clips if assignment[clip.id] == split] for split in ("train", "dev", "test")}
+
+
+def _measured(project: Project, request: RunRequest, clips: dict[str, list[Clip]]) -> Times:
+    texts = [project.rules.apply(clip.text) for clip in clips["train"]]
+    vocabulary = run_vocabulary(project, request, texts)
+    learnt, checked = _even(clips["train"], TRAINED), _even(clips["dev"], CHECKED)
+    data = TrainData(
+        vocabulary,
+        _examples(project, learnt, vocabulary),
+        _examples(project, checked, vocabulary),
+        [project.rules.apply(clip.text) for clip in checked],
+    )
+    return _timed(replace(request.settings, max_steps=STEPS, copies=1), request, data)
+
+
+def _timed(settings: TrainSettings, request: RunRequest, data: TrainData) -> Times:
+    device = choose_device(request.device, request.precision)
+    spent: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="lect-estimate-") as folder:
+        began = time.monotonic()
+        cache = FeatureCache(Path(folder) / "cache")
+        for event in train(settings, open_backbone(request.backbone), data, Path(folder), device, cache):
+            spent.setdefault(event["event"], []).append(time.monotonic() - began)
+            began = time.monotonic()
+    features, steps = spent.get("features", [0.0]), spent["step"][1:]  # without a cache, a step holds the frozen part
+    return Times(sum(features) / len(features), sum(steps) / len(steps), spent["evaluation"][-1] / len(data.dev))
+
+
+def _even(clips: Sequence[Clip], count: int) -> list[Clip]:
+    """Some of them, of all lengths."""
+    ordered = sorted(clips, key=lambda clip: clip.seconds)
+    return [ordered[at * len(ordered) // count] for at in range(count)] if len(ordered) > count else ordered
+
+
+def _examples(project: Project, clips: Sequence[Clip], vocabulary: Vocabulary) -> list[Example]:
+    return [
+        Example(clip.sha256, clip.path, clip.seconds, tuple(vocabulary.encode(project.rules.apply(clip.text))))
+        for clip in clips
+    ]
+
+
+def main(folder: str) -> int:
+    """Reads a request, and writes an estimate, or why there is none, as one JSON object."""
+    try:
+        request = RunRequest.from_json(json.load(sys.stdin))
+        print(json.dumps(asdict(estimate(Project.open(Path(folder)), request))))
+    except (LectError, OSError) as error:
+        print(json.dumps({"error": os_sentence(error) if isinstance(error, OSError) else str(error)}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

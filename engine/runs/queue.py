@@ -1,0 +1,47 @@
+"""The runs of a project that wait: one trains at a time, and its end starts the next. It loads no PyTorch itself."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lect.engine.data.clips import Run
+    from lect.engine.data.store import Project
+
+PROCESSES = Path("/proc")  # where the system tells what its processes run
+EVENTS = "events.jsonl"
+SILENT_S = 120.0  # elsewhere, a run that has told nothing for so long has ended
+
+
+def is_training(run: "Run") -> bool:
+    """Whether the run's process is there."""
+    if run.status not in ("training", "scoring"):
+        return False
+    if not PROCESSES.is_dir():
+        return _told_lately(run)
+    told = PROCESSES / str(run.facts.get("pid")) / "cmdline"
+    if not told.exists():
+        return False
+    words = told.read_bytes().split(b"\0")
+    return b"lect.engine.runs.worker" in words and run.id.encode() in words
+
+
+def enqueue(project: "Project", run_id: str) -> None:
+    """Puts a run at the end of the queue; it starts at once where none trains."""
+    project.update_run(run_id, status="queued")
+    start_next(project)
+
+
+def start_next(project: "Project", ended: str = "") -> str | None:
+    """Starts the oldest run that waits, unless one trains; its id. ended: a run whose process is about to go."""
+    from lect.engine.runs.runs import start_run
+
+    def busy(run: "Run") -> bool:
+        return run.id != ended and is_training(run)
+
+    return project.start_queued(busy, lambda run: start_run(project, run.id).pid)
+
+
+def _told_lately(run: "Run") -> bool:
+    events = run.folder / EVENTS
+    return events.exists() and time.time() - events.stat().st_mtime < SILENT_S

@@ -1,0 +1,1 @@
+"""Error rates, slot scores and their intervals, from texts alone."""

@@ -1,0 +1,1 @@
+"""Labels: text rules, vocabularies, slots, phones. Knows no recordings, and needs no torch."""

@@ -1,0 +1,366 @@
+"""Vocabularies: text to token ids and back. Grapheme clusters, unigram subwords, phones, or Whisper's byte pairs.
+
+The marks of slots (`slots`) are symbols of their own among graphemes and subwords, and stand for word boundaries
+too. The runtime needs nothing but this file, `rules`, `slots` and `byte_pairs` of this room to use any of them;
+the `tokenizers` library is only for learning subwords. It does not know the text rules (texts come normalised) nor the
+model's matrices.
+"""
+
+import json
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import regex
+
+from lect.engine.contract.errors import TextError, UsageError
+from lect.engine.text import byte_pairs
+from lect.engine.text.rules import RARE_CLIPS, graphemes, nfc
+from lect.engine.text.slots import CLOSING, Slot, is_mark, opening, parts, plain, slots_of
+
+Kind = Literal["grapheme", "unigram", "phone", "bytes"]
+
+# fairseq's order. PAD is also the CTC blank; decoding starts from EOS, as fairseq does, and ends at EOS.
+BOS, PAD, EOS, UNK = 0, 1, 2, 3
+SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+
+CONTROL = regex.compile(r"<\|.*\|>")  # a token that stands for no text, such as <|en|> or <|transcribe|>
+_LANGUAGE = regex.compile(r"<\|[a-z]{2,3}\|>")
+WORD_START = "▁"  # U+2581, in front of a subword that begins a word
+UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the rarest piece: the last resort
+
+# Subwords pay when each is heard often enough: 200 characters a piece is about 50 occurrences of each in speech.
+UNIGRAM_PIECES = 1_000
+CHARACTERS_PER_PIECE = 200
+UNIGRAM_CHARACTERS = UNIGRAM_PIECES * CHARACTERS_PER_PIECE  # of text, about four hours of speech; below, graphemes
+UNIGRAM_GRAPHEMES = 200  # a script with more (Chinese, Hangul, much of India) stays with graphemes,
+UNIGRAM_WORD_LENGTH = 20  # and so does one whose words, at more characters on average, are not kept apart by spaces
+PHONE_LETTERS = 3  # a token with more base letters (tʃ has two) is a word, not a phone
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens by id: the four specials, then `symbols`. Raises TextError when its parts do not fit together.
+
+    Of kind "bytes" (Whisper's tokenizer) a symbol is a run of bytes as `byte_pairs` writes them, or a control
+    token.
+    """
+
+    kind: Kind  # what a symbol is
+    symbols: tuple[str, ...]  # distinct, in id order from 4; a word boundary is " ", in subwords a leading "▁"
+    scores: tuple[float, ...] = ()  # natural logarithm of each subword's probability; only for "unigram"
+    start: tuple[int, ...] = (EOS,)  # what the decoder reads before the first token that it writes
+    suppressed: tuple[int, ...] = ()  # never written, as BOS, PAD and UNK are not
+
+    def __post_init__(self) -> None:
+        # From strangers' packs as well as from our own code, hence errors and not asserts.
+        if self.kind not in get_args(Kind):
+            raise TextError(f"The vocabulary is of the unknown kind {self.kind!r}: it may need a newer lect.")
+        if "" in self.symbols or len(self._ids) != len(self.symbols) or self._ids.keys() & set(SPECIALS):
+            raise TextError("The vocabulary has an empty, repeated or reserved symbol: build it again.")
+        expected = len(self.symbols) if self.kind == "unigram" else 0
+        if len(self.scores) != expected or not all(map(math.isfinite, self.scores)):
+            raise TextError("The vocabulary's scores do not fit its symbols: build it again.")
+        if not self.start or not all(0 <= token < len(self) for token in self.start + self.suppressed):
+            raise TextError("The vocabulary starts with or suppresses a token that it lacks: build it again.")
+
+    def __len__(self) -> int:
+        """Number of ids, the specials included."""
+        return len(SPECIALS) + len(self.symbols)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token by id."""
+        return SPECIALS + self.symbols
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`, NFC or NFD, without BOS or EOS; what the vocabulary lacks is UNK."""
+        return [self._ids.get(piece, UNK) for piece in self._pieces(text)]
+
+    def unknown(self, text: str) -> list[str]:
+        """What `encode` would turn into UNK, each once, in the order of the text."""
+        return list(dict.fromkeys(piece for piece in self._pieces(text) if piece not in self._ids))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids` (undoes `encode` where nothing is unknown): no specials, single spaces, none at the ends."""
+        text = "".join(self.pieces(ids, marks=True))
+        # Phones stay as their symbols are written, which is decomposed when these are bare marks.
+        return " ".join((text if self.kind == "phone" else nfc(text)).split())
+
+    def pieces(self, ids: Iterable[int], *, marks: bool = False) -> list[str]:
+        """The text that each of `ids` adds, spaces at word boundaries; "" for specials and control tokens.
+
+        A character whose bytes are shared among tokens is the last one's. marks: those of slots, in their inline form;
+        else only the word boundaries that they are.
+        """
+        symbols = ["" if CONTROL.fullmatch(symbol) else symbol for symbol in map(self._symbol, ids)]
+        if self.kind == "bytes":
+            return byte_pairs.decoded(symbols)
+        if self._has_marks:
+            symbols = [_mark_piece(symbol, marks) if is_mark(symbol) else symbol for symbol in symbols]
+        return [symbol.replace(WORD_START, " ") for symbol in symbols] if self.kind == "unigram" else symbols
+
+    def sources(self, token: str) -> list[int]:
+        """Ids of the tokens that mean what another vocabulary's `token` does.
+
+        Itself, or else its characters; of a language that has no token, those of all languages; empty where unknown.
+        """
+        if token in SPECIALS:
+            return [SPECIALS.index(token)]
+        if is_mark(token) and token not in self._ids:
+            return []  # it is not said, least of all like the letters of its name
+        if self._normal(token) in self._ids and (self.kind != "bytes" or CONTROL.fullmatch(token)):
+            return [self._ids[self._normal(token)]]
+        if CONTROL.fullmatch(token):
+            return [self._ids[f"<|{code}|>"] for code in self.languages()]
+        if self.kind == "bytes":
+            parts = byte_pairs.encoded(token.replace(WORD_START, " "), self._ids)
+        else:  # as a phone symbol set writes them
+            parts = list(unicodedata.normalize("NFD", token.lower().replace(WORD_START, " ").replace("ɡ", "g")))
+        return [self._ids[part] for part in parts if part in self._ids]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        value: dict[str, Any] = {"kind": self.kind, "symbols": list(self.symbols)}
+        optional = {"scores": self.scores, "start": self.start, "suppressed": self.suppressed}
+        return value | {key: list(item) for key, item in optional.items() if item not in ((), (EOS,))}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Vocabulary":
+        """The vocabulary in a JSON object, which may come from a stranger. Raises TextError when it is none."""
+        try:
+            symbols = tuple(value["symbols"])
+            if not all(isinstance(symbol, str) for symbol in symbols):
+                raise TypeError("a symbol is not text")
+            start, suppressed = value.get("start", (EOS,)), value.get("suppressed", ())
+            if not all(isinstance(token, int) for token in (*start, *suppressed)):
+                raise TypeError("a token is not a number")
+            scores = tuple(map(float, value.get("scores", ())))
+            return cls(value["kind"], symbols, scores, tuple(start), tuple(suppressed))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise TextError("The vocabulary cannot be read: take it from the pack or backbone again.") from error
+
+    def languages(self) -> tuple[str, ...]:
+        """Those that a control token names, as Whisper's do: `<|sw|>` is Swahili. Sorted.
+
+        None where the decoder does not start with one: English-only Whispers have the tokens but never learnt them.
+        """
+        codes = {symbol[2:-2] for symbol in self.symbols if _LANGUAGE.fullmatch(symbol)}
+        return tuple(sorted(codes)) if any(self._symbol(token)[2:-2] in codes for token in self.start) else ()
+
+    def starting(self, language: str, task: str = "transcribe") -> "Vocabulary":
+        """The same, but the decoder is told to write another language, or to translate into English.
+
+        Raises UsageError when it has no token for them.
+        """
+        wanted = [f"<|{language}|>", f"<|{task}|>", "<|notimestamps|>"]
+        if language not in self.languages() or not all(name in self._ids for name in wanted):
+            known = ", ".join(self.languages()) or "none"
+            raise UsageError(
+                f"The backbone has no token for language {language!r} and task {task!r}; languages: {known}."
+            )
+        return replace(self, start=(BOS, *(self._ids[name] for name in wanted)))
+
+    def starting_as(self, other: "Vocabulary") -> "Vocabulary":
+        """The same, but starting with the tokens that `other` starts with, where it has them all."""
+        names = [other.tokens[token] for token in other.start]
+        own = {name: index for index, name in enumerate(self.tokens)}
+        return replace(self, start=tuple(own[name] for name in names)) if own.keys() >= set(names) else self
+
+    def led_by(self, backbone: "Vocabulary", language: str) -> "Vocabulary":
+        """The same, but starting as `backbone` does, with its control tokens at the end of the symbols.
+
+        The language's token is new where `backbone` has none.
+        """
+        names = [backbone.tokens[token] for token in backbone.start]
+        spoken = {f"<|{code}|>" for code in backbone.languages()}
+        controls = tuple(f"<|{language}|>" if name in spoken else name for name in names if name not in SPECIALS)
+        first = tuple(SPECIALS.index(name) for name in names if name in SPECIALS)
+        added = tuple(range(len(self), len(self) + len(controls)))
+        scores = self.scores and (*self.scores, *(min(self.scores),) * len(controls))
+        return Vocabulary(self.kind, self.symbols + controls, scores, first + added, self.suppressed + added)
+
+    def _symbol(self, token: int) -> str:
+        return self.symbols[token - len(SPECIALS)] if token >= len(SPECIALS) else ""
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {self._normal(symbol): index for index, symbol in enumerate(self.symbols, start=len(SPECIALS))}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._ids), default=1)
+
+    def _normal(self, text: str) -> str:
+        if self.kind == "bytes":
+            return text  # symbols are bytes written as letters, which have no normal form
+        # Phones are matched decomposed, so that a symbol set may hold a mark by itself and still know ã.
+        return unicodedata.normalize("NFD", text) if self.kind == "phone" else nfc(text)
+
+    def _pieces(self, text: str) -> list[str]:
+        """`text` cut into symbols, in normal form, and what lies between them."""
+        if self._has_marks:
+            return [piece for part in parts(text) for piece in self._part_pieces(part)]
+        return self._said_pieces(text)
+
+    def _part_pieces(self, part: str | Slot) -> list[str]:
+        if isinstance(part, str):
+            return self._said_pieces(part)
+        return [opening(part.name), *self._said_pieces(part.value), CLOSING]
+
+    @cached_property
+    def _has_marks(self) -> bool:
+        return CLOSING in self._ids
+
+    def _said_pieces(self, text: str) -> list[str]:
+        text = self._normal(" ".join(text.split()))
+        if self.kind == "grapheme":
+            return [piece for cluster in graphemes(text) for piece in self._spelled(cluster)]
+        if self.kind == "bytes":
+            return byte_pairs.encoded(f" {nfc(text)}" if text else "", self._ids)  # as Whisper's texts begin
+        return self._best_pieces(text) if self.kind == "unigram" else self._longest_phones(text)
+
+    def _spelled(self, cluster: str) -> list[str]:
+        """A cluster; or, where only its letter and marks are symbols, these (decomposed)."""
+        parts = list(unicodedata.normalize("NFD", cluster))
+        return parts if cluster not in self._ids and all(part in self._ids for part in parts) else [cluster]
+
+    def _longest_phones(self, text: str) -> list[str]:
+        """Greedy longest match. A match that would leave a mark of its last letter over comes after any that does not.
+
+        Spaces are word boundaries when " " is a symbol; otherwise they only keep phones apart.
+        """
+        pieces: list[str] = []
+        start = 0
+        while start < len(text):
+            ends = range(start + 1, min(start + self._longest, len(text)) + 1)
+            known = [end for end in ends if text[start:end] in self._ids]
+            end = max(known, key=lambda end: (not _is_mark(text[end : end + 1]), end), default=start + 1)
+            if known or text[start] != " ":
+                pieces.append(text[start:end])
+            start = end
+        return pieces
+
+    def _best_pieces(self, text: str) -> list[str]:
+        """The most probable cutting of `text` into subwords (Viterbi); an unknown character is a piece by itself."""
+        text = (WORD_START + text.replace(" ", WORD_START)) if text else ""
+        unknown_score = min(self.scores, default=0.0) - UNKNOWN_PENALTY
+        best = [0.0] + [-math.inf] * len(text)  # of text[:end]
+        cut = [0] * (len(text) + 1)  # where the last piece of text[:end] starts
+        for end in range(1, len(text) + 1):
+            for start in range(max(0, end - self._longest), end):
+                score = self._scores.get(text[start:end], unknown_score if start == end - 1 else -math.inf)
+                if best[start] + score > best[end]:
+                    best[end], cut[end] = best[start] + score, start
+        pieces: list[str] = []
+        end = len(text)
+        while end:
+            pieces.append(text[cut[end] : end])
+            end = cut[end]
+        return pieces[::-1]
+
+    @cached_property
+    def _scores(self) -> dict[str, float]:
+        return dict(zip(self._ids, self.scores, strict=True))
+
+
+def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto", "word"] = "auto") -> Vocabulary:
+    """The vocabulary of normalised `texts`, a label each. Raises TextError when they hold nothing.
+
+    "word" takes each word of the texts whole, as a subword: for commands and digits, where no other is ever said.
+
+    "auto" is "unigram" from UNIGRAM_CHARACTERS of text on, in a script with spaces and few letters, and otherwise
+    "grapheme". "phone" takes IPA: phones kept apart by spaces, each of which becomes a symbol (`tʃ aː b`); or, where
+    tokens are longer than phones are, running words, whose characters and marks become the symbols, with the space.
+    Marks of slots, in all but phones, follow the symbols of what is said.
+    """
+    marked = list(texts)
+    said = _built([plain(text) for text in marked], kind)
+    names = sorted({slot.name for text in marked for slot in slots_of(text)})
+    if kind == "phone" or not names:
+        return said
+    marks = (*map(opening, names), CLOSING)
+    scores = said.scores and (*said.scores, *(min(said.scores),) * len(marks))
+    return Vocabulary(said.kind, said.symbols + marks, scores)
+
+
+def _built(labels: Sequence[str], kind: Kind | Literal["auto", "word"]) -> Vocabulary:
+    if not any(labels):
+        raise TextError("There is no text to build a vocabulary from: label some clips first.")
+    if kind == "phone":
+        return Vocabulary("phone", tuple(_phone_symbols(labels)))
+    if kind == "word":
+        return _whole_words(labels)
+    clips = Counter(cluster for label in labels for cluster in set(graphemes(nfc(label))))
+    if kind == "unigram" or (kind == "auto" and _subwords_pay(labels, len(clips))):
+        return _learn_unigrams(labels)
+    return Vocabulary("grapheme", tuple(_grapheme_symbols(clips)))
+
+
+def _subwords_pay(labels: Sequence[str], symbols: int) -> bool:
+    characters = sum(map(len, labels))
+    words = sum(label.count(" ") + 1 for label in labels)
+    return (
+        characters >= UNIGRAM_CHARACTERS and symbols <= UNIGRAM_GRAPHEMES and characters <= words * UNIGRAM_WORD_LENGTH
+    )
+
+
+def _grapheme_symbols(clips: Mapping[str, int]) -> list[str]:
+    """Clusters; but a rare one is spelled with its letter and its marks, which are heard more often than it is."""
+    # Else 60 % of Hindi's symbols would be seen once or twice in 100 sentences, and many more never.
+    return sorted({s for cluster, count in clips.items() for s in _symbols_of(cluster, rare=count < RARE_CLIPS)})
+
+
+def _symbols_of(cluster: str, rare: bool) -> Iterable[str]:
+    return unicodedata.normalize("NFD", cluster) if rare else (cluster,)
+
+
+def _phone_symbols(labels: Sequence[str]) -> list[str]:
+    """Phones kept apart by spaces; or the characters, marks and space of running words."""
+    decomposed = [unicodedata.normalize("NFD", label) for label in labels]
+    tokens = sorted({token for label in decomposed for token in label.split()})
+    if all(sum(unicodedata.category(char) in ("Ll", "Lo") for char in token) <= PHONE_LETTERS for token in tokens):
+        return [nfc(token) for token in tokens]
+    return sorted(set("".join(decomposed)))
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character or " ").startswith("M")
+
+
+def _mark_piece(mark: str, shown: bool) -> str:
+    return (f" {mark} " if mark != CLOSING else "] ") if shown else " "
+
+
+def _whole_words(labels: Sequence[str]) -> Vocabulary:
+    words = Counter(word for label in labels for word in nfc(label).split())
+    scores = tuple(math.log(count / words.total()) for _, count in sorted(words.items()))
+    return Vocabulary("unigram", tuple(WORD_START + word for word in sorted(words)), scores)
+
+
+def _learn_unigrams(labels: Sequence[str]) -> Vocabulary:
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    except ImportError as error:
+        raise UsageError(
+            "Subwords need the training extra: run pip install 'lect[train]', or use graphemes."
+        ) from error
+    alphabet = len(set("".join(labels)))
+    size = max(2 * alphabet, min(UNIGRAM_PIECES, sum(map(len, labels)) // CHARACTERS_PER_PIECE))
+    if size > UNIGRAM_PIECES:
+        raise TextError(f"The text has {alphabet} different characters, too many for subwords: use graphemes.")
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always")
+    trainer = trainers.UnigramTrainer(vocab_size=size, show_progress=False, special_tokens=[], unk_token=None)
+    tokenizer.train_from_iterator(map(nfc, labels), trainer)
+    # The library adds in no fixed order: scores, and with them the order of pieces, would change from run to run.
+    learnt = dict(sorted(json.loads(tokenizer.to_str())["model"]["vocab"]))
+    draft = Vocabulary("unigram", tuple(learnt), tuple(learnt.values()))
+    counts = Counter(token for label in labels for token in draft.encode(label))
+    total = counts.total() + len(learnt)
+    scores = (math.log((counts[token] + 1) / total) for token in range(len(SPECIALS), len(draft)))
+    return Vocabulary("unigram", draft.symbols, tuple(round(score, 6) for score in scores))

@@ -1,0 +1,166 @@
+"""The frames that training starts from: everything below the lowest changed layer, computed once a clip and copy.
+
+Prompts high in the network leave all below them constant, and so does every random copy (speed, noise, masks) once
+its seed is fixed: copy n of a clip is always the same. Frames are kept on disk under a name that is the hash of all
+that they depend on, so that they can never be stale. It does not know labels or the training loop.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lect.engine.audio.reading import load_audio
+from lect.engine.contract.files import atomic_path
+from lect.engine.model.device import Device
+from lect.engine.model.frontend import Frames
+from lect.engine.model.handles import NO_HANDLES
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.training.augment import Augmentation, SpecAugment, augment
+
+FEATURES_VERSION = 1  # part of every key: raise it when the same settings give other frames
+CLEAN = 0  # the copy that is the recording itself
+ALL_LAYERS = -1
+
+
+class FeatureCache:
+    """Arrays on disk by key, least recently used first to go when they pass `max_bytes`."""
+
+    def __init__(self, folder: Path, max_bytes: int = 4 << 30):
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._bytes = self.size()
+
+    def get(self, key: str) -> np.ndarray | None:
+        """The array, memory-mapped, or None."""
+        path = self._path(key)
+        try:
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            os.utime(path)
+        except (OSError, ValueError):
+            return None
+        return array
+
+    def put(self, key: str, array: np.ndarray) -> None:
+        """Keeps an array; a full disk only means that it is not kept."""
+        try:
+            with atomic_path(self._path(key)) as temporary, temporary.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+        except OSError:
+            return
+        self._bytes += array.nbytes
+        if self._bytes > self.max_bytes:
+            self._shrink(self.max_bytes // 2)
+
+    def size(self) -> int:
+        """Bytes in use."""
+        return sum(path.stat().st_size for path in self.folder.glob("*/*.npy"))
+
+    def clear(self) -> int:
+        """Empties the cache; returns the bytes freed."""
+        freed = self.size()
+        self._shrink(0)
+        return freed
+
+    def _shrink(self, target: int) -> None:
+        paths = sorted(self.folder.glob("*/*.npy"), key=lambda path: path.stat().st_mtime)
+        self._bytes = sum(path.stat().st_size for path in paths)
+        for path in paths:
+            if self._bytes <= target:
+                break
+            self._bytes -= path.stat().st_size
+            path.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.npy"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip as training sees it."""
+
+    sha256: str  # of the audio file
+    path: Path
+    seconds: float
+    tokens: tuple[int, ...]
+
+
+class FeatureSource:
+    """Frames of examples before encoder layer `layer`; ALL_LAYERS: the encoder's output; None: (samples, 1), where
+    training changes even the frontend.
+    """
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        backbone_sha256: str,
+        layer: int | None,
+        augmentation: Augmentation,
+        cache: FeatureCache | None,
+        device: Device,
+    ):
+        self.model, self.layer, self.augmentation, self.cache, self.device = model, layer, augmentation, cache, device
+        self.settings = [FEATURES_VERSION, backbone_sha256, layer, asdict(augmentation), asdict(SpecAugment())]
+
+    def prepare(self, examples: Sequence[Example], copies: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Fills the cache; yields (done, total) after every clip."""
+        if self.cache is None:
+            return
+        for done, example in enumerate(examples, start=1):
+            for copy in copies:
+                self._frames(example, copy)
+            yield done, len(examples)
+
+    def batch(self, examples: Sequence[Example], copies: Sequence[int]) -> Frames:
+        """Padded frames (batch, frames, dim), or waveforms (batch, samples, 1) where nothing is constant."""
+        rows = [self._frames(example, copy) for example, copy in zip(examples, copies, strict=True)]
+        values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows])
+        return Frames(values.to(self.device.torch_device), lengths.to(self.device.torch_device))
+
+    def _frames(self, example: Example, copy: int) -> Tensor:
+        key = self._key(example, copy)
+        kept = None if self.cache is None else self.cache.get(key)
+        if kept is not None:
+            return torch.from_numpy(np.array(kept))
+        if self.cache is None:
+            return self._compute(example, copy)
+        with torch.autocast(self.device.torch_device.type, enabled=False):  # the cache serves every precision
+            frames = self._compute(example, copy)
+        self.cache.put(key, frames.numpy())
+        return frames
+
+    @torch.no_grad()
+    def _compute(self, example: Example, copy: int) -> Tensor:
+        """(frames, dim)."""
+        waveform = torch.from_numpy(self._waveform(example, copy))[None].to(self.device.torch_device)
+        if self.layer is None:
+            return waveform[0, :, None].cpu()
+        lengths = torch.tensor([waveform.shape[1]], device=waveform.device)
+        encoder = self.model.encoder
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed(example, copy))
+            frames = encoder.embed(waveform, lengths, corrupt=None if copy == CLEAN else SpecAugment())
+        last = None if self.layer == ALL_LAYERS else self.layer
+        values = encoder(frames, NO_HANDLES, 0, last).values
+        assert isinstance(values, Tensor)
+        return values[0].cpu()
+
+    def _waveform(self, example: Example, copy: int) -> np.ndarray:
+        waveform = load_audio(example.path)
+        if copy == CLEAN:
+            return waveform
+        return augment(waveform, self.augmentation, (), np.random.default_rng(self._seed(example, copy)))
+
+    def _seed(self, example: Example, copy: int) -> int:
+        return int.from_bytes(hashlib.sha256(f"{example.sha256}/{copy}".encode()).digest()[:6], "big")
+
+    def _key(self, example: Example, copy: int) -> str:
+        description = json.dumps([*self.settings, example.sha256, copy], sort_keys=True)
+        return hashlib.sha256(description.encode()).hexdigest()

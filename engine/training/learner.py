@@ -1,0 +1,154 @@
+"""A frozen model with the adaptation that learns on it: one optimiser step, and one look at the dev set.
+
+It does not know schedules, checkpoints or events: `train` writes the loop out.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor, nn
+
+from lect.engine.contract.errors import TrainError
+from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.adaptations import Adaptation
+from lect.engine.model.device import Device
+from lect.engine.model.frontend import Frames
+from lect.engine.model.handles import Handles
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.text.vocabulary import EOS, Vocabulary
+from lect.engine.training.augment import SpecAugment
+from lect.engine.training.features import ALL_LAYERS, CLEAN, Example, FeatureSource
+from lect.engine.training.losses import Labels, Losses, joint_loss
+
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+NETWORK = "network."  # before the names of a network's own weights, where the method trains them
+
+
+class Learner:
+    """Model, adaptation and optimiser of one run."""
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        adaptation: Adaptation,
+        features: FeatureSource,
+        optimizer: torch.optim.Optimizer,
+        device: Device,
+        ctc_weight: float,
+        smoothing: float,
+        start: Sequence[int] = (EOS,),
+    ):
+        """start: what the decoder reads before each label."""
+        self.model, self.adaptation, self.features, self.optimizer = model, adaptation, features, optimizer
+        self.device, self.ctc_weight, self.smoothing, self.start = device, ctc_weight, smoothing, start
+        self.largest_part = 1 << 30  # clips that fit in memory at once
+
+    def step(
+        self, examples: Sequence[Example], copies: Sequence[int], rate: float, max_norm: float
+    ) -> dict[str, float]:
+        """One optimiser step on clips; rate: share of each group's peak learning rate.
+
+        Returns the losses, nats a token.
+        """
+        self.model.train(self.adaptation.spec.trains_backbone)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        while True:
+            try:
+                losses = self._backward(examples, copies)
+                break
+            except OUT_OF_MEMORY:
+                if not self.model.encoder.gradient_checkpointing:
+                    self.model.checkpoint_gradients()
+                elif self.largest_part > 1:
+                    self.largest_part = max(1, min(self.largest_part, len(examples)) // 2)
+                else:
+                    raise TrainError(
+                        "Not enough memory for a single clip: use shorter clips or --device cpu."
+                    ) from None
+        nn.utils.clip_grad_norm_(self.adaptation.parameters(), max_norm)
+        self.optimizer.step()
+        return losses
+
+    def _backward(self, examples: Sequence[Example], copies: Sequence[int]) -> dict[str, float]:
+        """The gradients of a batch, in as many parts as memory demands; parts weigh by their label tokens."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = {"loss": 0.0, "ctc_loss": 0.0, "attention_loss": 0.0}
+        tokens = sum(len(example.tokens) for example in examples)
+        for start in range(0, len(examples), self.largest_part):
+            part = slice(start, start + self.largest_part)
+            share = sum(len(example.tokens) for example in examples[part]) / tokens
+            with self.device.autocast():
+                handles = self.adaptation.handles(self.model)
+                encoded = self._encode(self.features.batch(examples[part], copies[part]), handles)
+                labels = Labels.of([example.tokens for example in examples[part]]).to(self.device.torch_device)
+                losses = self._losses(encoded, labels, handles)
+            (losses.total * share).backward()  # type: ignore[no-untyped-call]
+            for name, loss in zip(sums, losses, strict=True):
+                sums[name] += float(loss.detach()) * share
+        return sums
+
+    def _losses(self, encoded: Frames, labels: Labels, handles: Handles) -> Losses:
+        return joint_loss(self.model, encoded, labels, handles, self.ctc_weight, self.smoothing, self.start)
+
+    def _encode(self, frames: Frames, handles: Handles) -> Frames:
+        """From the constant frames to the encoder's output."""
+        encoder, layer = self.model.encoder, self.features.layer
+        if layer is None:
+            corrupt = SpecAugment() if self.model.training else None
+            frames = encoder.embed(frames.values[..., 0], frames.lengths, corrupt=corrupt)
+        if layer == ALL_LAYERS:
+            return frames
+        encoded = encoder(frames, handles, layer or 0)
+        assert isinstance(encoded, Frames)
+        return encoded
+
+    @torch.no_grad()
+    def recognize(self, examples: Sequence[Example], handles: Handles, vocabulary: Vocabulary, batch: int) -> list[str]:
+        """Quick texts for choosing the best step: CTC's best path, or greedy where no CTC head learns."""
+        self.model.eval()
+        options = DecodeOptions(beam_size=1, ctc_weight=1.0 if self.model.ctc is not None and self.ctc_weight else 0.0)
+        recognizer = Recognizer(self.model, vocabulary, handles, options, self.device)
+        texts = []
+        for start in range(0, len(examples), batch):
+            part = examples[start : start + batch]
+            with self.device.autocast():
+                encoded = self._encode(self.features.batch(part, [CLEAN] * len(part)), handles)
+            texts += recognizer.texts_of(encoded)
+        return texts
+
+    def result(self) -> dict[str, Tensor]:
+        """What the run leaves: the adaptation's folded tensors, and the network's own where it learned."""
+        tensors = {name: tensor.detach() for name, tensor in self.adaptation.tensors(self.model).items()}
+        if self.adaptation.spec.trains_backbone:
+            tensors |= {NETWORK + name: tensor for name, tensor in self.model.state_dict().items()}
+        return tensors
+
+
+def character_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """Corpus-level, over code points; a fraction."""
+    pairs = zip(hypotheses, references, strict=True)
+    wrong = sum(Levenshtein.distance(hypothesis, reference) for hypothesis, reference in pairs)
+    return wrong / max(1, sum(map(len, references)))
+
+
+def frozen_hash(model: nn.Module) -> str:
+    """SHA-256 over the weights that do not learn."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        if not parameter.requires_grad:
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(parameter.detach().cpu().numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def constant_below(adaptation: Adaptation, model: EncoderDecoder) -> int | None:
+    """The encoder layer below which training changes nothing, as `FeatureSource` counts it."""
+    if any(parameter.requires_grad for parameter in model.encoder.parameters()):
+        return None
+    lowest = adaptation.handles(model).lowest_encoder_layer()
+    return ALL_LAYERS if lowest is None else lowest

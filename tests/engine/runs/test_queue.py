@@ -1,0 +1,66 @@
+"""The queue of runs: one at a time, in their order, whoever asks."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from lect.engine.contract.errors import TrainError
+from lect.engine.data.clips import Run
+from lect.engine.data.store import Project
+from lect.engine.runs import queue
+
+SETTINGS = {"method": "prompt"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project.create(tmp_path / "project", "Queue", "x-test")
+    for _ in range(3):
+        made.update_run(made.add_run(SETTINGS), status="queued")
+    return made
+
+
+def training(run: Run) -> bool:
+    return run.status == "training"
+
+
+def test_the_oldest_starts_and_the_others_wait(project: Project) -> None:
+    assert project.start_queued(training, lambda run: 7) == "001"
+    assert project.start_queued(training, lambda run: 8) is None
+    first, second, third = project.runs()
+    assert (first.status, first.facts) == ("training", {"pid": 7})
+    assert second.status == third.status == "queued"
+
+
+def test_of_many_that_ask_at_once_one_starts(project: Project) -> None:
+    started: list[str] = []
+
+    def ask() -> None:
+        Project.open(project.folder).start_queued(training, lambda run: len(started) or started.append(run.id) or 1)
+
+    askers = [threading.Thread(target=ask) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert started == ["001"] and [run.status for run in project.runs()] == ["training", "queued", "queued"]
+
+
+def test_a_start_that_fails_leaves_the_run_in_the_queue(project: Project) -> None:
+    def fail(run: Run) -> int:
+        raise TrainError("No process could be started.")
+
+    with pytest.raises(TrainError):
+        project.start_queued(training, fail)
+    assert [run.status for run in project.runs()] == ["queued"] * 3
+
+
+def test_a_process_that_is_gone_trains_no_more(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.update_run("001", status="training", pid=2**22 + 1)
+    assert not queue.is_training(project.run("001"))
+    # Where the system does not tell what runs, a run is known by its events.
+    monkeypatch.setattr(queue, "PROCESSES", project.folder / "none")
+    assert not queue.is_training(project.run("001"))
+    (project.run("001").folder / queue.EVENTS).touch()
+    assert queue.is_training(project.run("001"))
