@@ -5,7 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.commands.check import report_on
 from lect.app.commands.split import describe
 from lect.app.page import clip_list, pictures, report
 from lect.app.page.clip_list import PAGE
@@ -17,6 +16,7 @@ from lect.app.page.texts import Say, label, words_for
 from lect.engine.audio.reading import load_audio
 from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.data.clips import Clip, Edit
+from lect.engine.data.review import review
 from lect.engine.data.store import Project
 
 # What can be done with all ticked clips; value: what is chosen beside the button.
@@ -227,7 +227,7 @@ def after(
 
 def check_set(folder: str, request: gr.Request) -> str:
     """The report on the set."""
-    return report.shown(report_on(opened(folder)), words_for(request))
+    return report.shown(review(opened(folder)), words_for(request))
 
 
 def clip_of(project: Project, clip_id: int) -> Clip:

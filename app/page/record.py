@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.commands.check import ENOUGH_MINUTES
 from lect.app.output import duration
 from lect.app.page import pictures, sentences, soundcard
 from lect.app.page.events import bind, bind_pick, html_block, in_turn
@@ -20,6 +19,7 @@ from lect.engine.audio.quality import Quality, measure, usable
 from lect.engine.audio.reading import load_audio
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.clips import Clip
+from lect.engine.data.review import ENOUGH_MINUTES
 
 IN_TURN = in_turn("record")
 # What can be said about a take: the verdict's key in the catalogue, and how the notice is coloured.

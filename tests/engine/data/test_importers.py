@@ -18,7 +18,8 @@ from lect.engine.audio.reading import SAMPLE_RATE, write_wav
 from lect.engine.contract.errors import StoreError, TextError, UsageError
 from lect.engine.data import importers
 from lect.engine.data.clips import Speaker
-from lect.engine.data.importers import ImportReport, Item, Progress, import_into, read
+from lect.engine.data.importers import ImportReport, Progress, import_into
+from lect.engine.data.layouts import Item, read
 from lect.engine.data.store import Project
 from tests.engine.data.test_store import intact, python, speech
 
