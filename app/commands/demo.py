@@ -133,12 +133,12 @@ class Story:
 
     def pack(self, project: "Project", run_id: str) -> Path:
         """The run as a verified file."""
-        from lect.app.commands.pack import contents, default_path, write
+        from lect.exports.pack_assembly import default_path, pack_contents, pack_run
 
         run = project.run(run_id)
         path = default_path(project, run)
-        report = write(project, run, path, contents(project, run))
-        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} numbers, verified.")
+        report = pack_run(project, run, path, pack_contents(project, run))
+        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} parameters, verified.")
         return path
 
     def offline(self, project: "Project", run_id: str, pack: Path) -> dict[str, Any]:
