@@ -1,6 +1,7 @@
 """A run as a folder for a machine that has nothing else.
 
-Each form passes its gate on the run's dev clips, or is not made. It does not know how graphs are made (`portable`, `bundle`, `whisper_folder`).
+Each form passes its gate on the run's dev clips, or is not made. It does not know how graphs are made (`portable`,
+`bundle`, `whisper_folder`).
 """
 
 import tempfile

@@ -102,7 +102,7 @@ class Story:
         """A run with the default settings."""
         from dataclasses import replace
 
-        from lect.app.commands.train import Watch
+        from lect.app.training_watch import watch
         from lect.engine.contract.run_request import RunRequest
         from lect.engine.contract.train_settings import TrainSettings
         from lect.engine.runs.preparation import create_run
@@ -112,7 +112,7 @@ class Story:
         self.say(
             f"3. Training a {settings.spec.method} on the frozen backbone {self.args.backbone}; Ctrl-C ends it early."
         )
-        if Watch(self.args, project, run_id).follow():
+        if watch(self.args, project, run_id):
             self.say("   Ended early; the best so far is kept.")
         return run_id
 

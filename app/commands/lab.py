@@ -164,7 +164,7 @@ def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list
 def _request(chosen: Table, system: str) -> "RunRequest":
     """What `lect train` would do with these options. Raises UsageError, as it would."""
     from lect.app.cli import parser_for, plain_options
-    from lect.app.commands.train import request_of
+    from lect.app.train_options import request_of
 
     try:
         words = plain_options(shlex.split(f"{ALONE} {chosen.options} --method {system}"))  # the later option holds
@@ -177,13 +177,13 @@ def _request(chosen: Table, system: str) -> "RunRequest":
 
 def _train(args: argparse.Namespace, cell: "Cell", place: str) -> bool:
     """Trains a cell that is not finished; whether a person ended it. Raises LectError when it failed."""
-    from lect.app.commands.train import Watch
+    from lect.app.training_watch import watch
     from lect.engine.lab.experiments import finished
 
     if finished(cell.find()):
         return False
     remark(args, f"Training {place}: {_told(cell)}.")
-    return Watch(args, cell.data.project, cell.run().id).follow()
+    return watch(args, cell.data.project, cell.run().id)
 
 
 def _told(cell: "Cell") -> str:

@@ -184,7 +184,7 @@ def pick(run_id: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
 
 def _request(arguments: list[str]) -> Any:
     from lect.app.cli import parser_for
-    from lect.app.commands.train import request_of
+    from lect.app.train_options import request_of
 
     return request_of(parser_for("train").parse_args(arguments))
 
