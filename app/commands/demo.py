@@ -1,6 +1,6 @@
 """The whole way on a small sample set: a project, its clips, a training, a pack, and texts without PyTorch.
 
-The sample is synthetic speech, made with espeak-ng in a language that the starter never heard.
+The sample is synthetic speech, made with espeak-ng in a language that the starter was never trained on.
 """
 
 import argparse
@@ -163,7 +163,7 @@ class Story:
 
 
 def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
-    """What PyTorch hears, as it comes from the decoder."""
+    """What PyTorch writes, as it comes from the decoder."""
     from lect.engine.audio.reading import load_audio
     from lect.engine.decoding.recogniser import Recogniser
     from lect.engine.model.device import choose_device
