@@ -21,7 +21,7 @@ from lect.engine.data.clips import Speaker
 from lect.engine.data.importers import BATCH_CLIPS, ImportReport, Progress, import_into
 from lect.engine.data.layouts import Item, read
 from lect.engine.data.store import Project
-from tests.engine.data.conftest import mounted
+from tests.disks import mounted
 from tests.engine.data.test_store import intact, python, speech
 
 NOBODY = 65534

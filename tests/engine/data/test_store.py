@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lect.engine.data.migrations import MIGRATIONS, connection, migrate, transac
 from lect.engine.data.store import Project
 from lect.engine.text.rules import TextRules
 from tests.conftest import ROOT
+from tests.disks import mounted
 
 AUDIO_BYTES = 20_000
 
@@ -401,6 +403,13 @@ def test_a_migration_that_fails_changes_nothing(project: Project) -> None:
     ):
         migrate(db, (*MIGRATIONS, broken))
     assert Project.open(project.folder).packs() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1 MB."""
+    with mounted(tmp_path / "disk", "1m") as disk:
+        yield disk
 
 
 def test_a_full_disk_loses_nothing_that_was_kept(small_disk: Path) -> None:

@@ -18,12 +18,7 @@ def mounted(disk: Path, size: str) -> Iterator[Path]:
     )
     if not done or done.returncode:
         pytest.skip("needs the right to mount a file system")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Of 1 MB."""
-    with mounted(tmp_path / "disk", "1m") as disk:
+    try:
         yield disk
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
