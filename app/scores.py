@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lect.app.output import percent, remark, table
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import read_json
-from lect.engine.scoring.scores import Comparison, Scores, compare
+from lect.engine.scoring.comparison import Comparison, compare
+from lect.engine.scoring.scores import Scores
 
 if TYPE_CHECKING:
     from lect.engine.data.store import Project

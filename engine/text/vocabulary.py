@@ -33,7 +33,7 @@ _LANGUAGE = regex.compile(r"<\|[a-z]{2,3}\|>")
 WORD_START = "▁"  # U+2581, in front of a subword that begins a word
 UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the rarest piece: the last resort
 
-# Subwords pay when each is heard often enough: 200 characters a piece is about 50 occurrences of each in speech.
+# Subwords pay when each occurs often enough: 200 characters a piece is about 50 occurrences of each in speech.
 UNIGRAM_PIECES = 1_000
 CHARACTERS_PER_PIECE = 200
 UNIGRAM_CHARACTERS = UNIGRAM_PIECES * CHARACTERS_PER_PIECE  # of text, about four hours of speech; below, graphemes
@@ -112,7 +112,7 @@ class Vocabulary:
         if token in SPECIALS:
             return [SPECIALS.index(token)]
         if is_mark(token) and token not in self._ids:
-            return []  # it is not said, least of all like the letters of its name
+            return []  # it is not spoken, least of all like the letters of its name
         if self._normal(token) in self._ids and (self.kind != "bytes" or CONTROL.fullmatch(token)):
             return [self._ids[self._normal(token)]]
         if CONTROL.fullmatch(token):
@@ -153,7 +153,7 @@ class Vocabulary:
         return tuple(sorted(codes)) if any(self._symbol(token)[2:-2] in codes for token in self.start) else ()
 
     def starting(self, language: str, task: str = "transcribe") -> "Vocabulary":
-        """The same, but the decoder is told to write another language, or to translate into English.
+        """The same, but the decoder starts with the token of another language, or of translation into English.
 
         Raises UsageError when it has no token for them.
         """
@@ -271,21 +271,21 @@ class Vocabulary:
 def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto", "word"] = "auto") -> Vocabulary:
     """The vocabulary of normalised `texts`, a label each. Raises TextError when they hold nothing.
 
-    "word" takes each word of the texts whole, as a subword: for commands and digits, where no other is ever said.
+    "word" takes each word of the texts whole, as a subword: for commands and digits, where no other ever occurs.
 
     "auto" is "unigram" from UNIGRAM_CHARACTERS of text on, in a script with spaces and few letters, and otherwise
     "grapheme". "phone" takes IPA: phones kept apart by spaces, each of which becomes a symbol (`tʃ aː b`); or, where
     tokens are longer than phones are, running words, whose characters and marks become the symbols, with the space.
-    Marks of slots, in all but phones, follow the symbols of what is said.
+    Marks of slots, in all but phones, follow the symbols of what is spoken.
     """
     marked = list(texts)
-    said = _built([plain(text) for text in marked], kind)
+    spoken = _built([plain(text) for text in marked], kind)
     names = sorted({slot.name for text in marked for slot in slots_of(text)})
     if kind == "phone" or not names:
-        return said
+        return spoken
     marks = (*map(opening, names), CLOSING)
-    scores = said.scores and (*said.scores, *(min(said.scores),) * len(marks))
-    return Vocabulary(said.kind, said.symbols + marks, scores)
+    scores = spoken.scores and (*spoken.scores, *(min(spoken.scores),) * len(marks))
+    return Vocabulary(spoken.kind, spoken.symbols + marks, scores)
 
 
 def _built(labels: Sequence[str], kind: Kind | Literal["auto", "word"]) -> Vocabulary:
