@@ -13,7 +13,8 @@ from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
-from lect.engine.text.vocabulary import Vocabulary, build_vocabulary
+from lect.engine.text.vocabulary import Vocabulary
+from lect.engine.text.vocabulary_building import build_vocabulary
 from lect.engine.training.features import Example
 from lect.engine.training.train import TrainData
 

@@ -145,7 +145,7 @@ def _next_command(report: Report) -> str:
 
 
 def _problems(clips: "list[Clip]", rules: "TextRules") -> list[Problem]:
-    from lect.engine.text.vocabulary import build_vocabulary
+    from lect.engine.text.vocabulary_building import build_vocabulary
 
     taught = [text for clip in clips if clip.split == "train" and (text := rules.apply(clip.text))]
     vocabulary = build_vocabulary(taught) if taught else None
