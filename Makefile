@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-# Extras of pyproject.toml, each with those it brings, and how large .venv grows on Linux with PyTorch's CPU build.
+# Extras of pyproject.toml: which of them each one brings, and how large .venv grows on Linux with PyTorch for CPUs.
 BRINGS_train := train
 BRINGS_app := app train
 BRINGS_dev := dev app train
 SIZE_train := 1.7 GB
-SIZE_app := 1.9 GB
-SIZE_dev := 2.7 GB
+SIZE_app := 2.0 GB
+SIZE_dev := 2.8 GB
 
 .PHONY: help demo app test test-slow check bench bench-peers clean
 
@@ -25,7 +25,7 @@ help:
 	@echo "make clean      remove .venv and everything built"
 
 $(VENV)/.ready-%: pyproject.toml
-	@echo "Setting up $(VENV) with lect[$*]: a few minutes and about $(SIZE_$*), with PyTorch for CUDA some GB more."
+	@echo "Setting up $(VENV) with lect[$*]: minutes, and about $(SIZE_$*); with PyTorch for CUDA, which pip takes on most Linux, several GB more."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --editable ".[$*]"
 	@touch $(BRINGS_$*:%=$(VENV)/.ready-%)
