@@ -103,7 +103,8 @@ def speech_options(args: argparse.Namespace) -> "SpeechOptions":
 
 def _phone_backbone(args: argparse.Namespace) -> str:
     """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
-    from lect.engine.model.backbone import STARTER, open_backbone
+    from lect.engine.contract.run_request import STARTER
+    from lect.engine.model.backbone import open_backbone
 
     backbone = open_backbone(args.backbone or STARTER)
     if backbone.vocabulary.kind != "phone":

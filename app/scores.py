@@ -75,7 +75,7 @@ def judged(base: Scores, adapted: Scores) -> tuple[Comparison, str]:
 
 def warn_of_unknown_symbols(args: argparse.Namespace, project: "Project", run_id: str, split: str) -> None:
     """Says which labels cannot be written, because no training clip has their characters."""
-    from lect.engine.runs.runs import RunData
+    from lect.engine.runs.preparation import RunData
 
     data = RunData.open(project, run_id)
     lacking = {symbol for text in data.texts(split) for symbol in data.vocabulary.unknown(text)}

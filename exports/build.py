@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from lect.engine.contract.files import atomic_path
+from lect.engine.contract.tensor_names import EMBEDDING
 from lect.engine.model.backbone import Backbone, write_sums
 from lect.engine.model.frontend import MelFrontend
 from lect.engine.model.network import EncoderDecoder
@@ -29,7 +30,6 @@ from lect.exports.sessions import (
     BACKBONE_SHA256,
     BUILD,
     DECODER,
-    EMBEDDING,
     ENCODER,
     POSITIONS,
     VOCABULARY_COLUMNS,

@@ -10,7 +10,7 @@ weights are stored (`storage.py`), quantisation, packs or the search.
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,23 @@ import torch.nn.functional as F
 from onnxscript import opset18 as op
 from torch import Tensor, nn
 
-from lect.engine.model.handles import Handles, KeyValue, tensor_name
-from lect.engine.model.network import DecoderLayer, EncoderDecoder, ModelConfig
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.tensor_names import (
+    ADAPTER,
+    CTC_BIAS,
+    CTC_WEIGHT,
+    DOWN_UP,
+    EMBEDDING,
+    KEY_VALUE,
+    PROMPT,
+    Stack,
+    TensorName,
+    adaptation_inputs,
+    past,
+    present,
+)
+from lect.engine.model.handles import Handles, KeyValue
+from lect.engine.model.network import DecoderLayer, EncoderDecoder
 
 # Every operator set from 18 on runs these graphs, and every execution provider has their operators.
 OPSET = 18
@@ -75,12 +90,12 @@ class EncoderGraph(AdaptedGraph):
         encoded = self.model.encoder(frames, handles)
         outputs = [encoded.mask().long()]
         if self.model.config.ctc:
-            logits = F.linear(encoded.values, named["vocabulary.ctc.weight"], named["vocabulary.ctc.bias"])
+            logits = F.linear(encoded.values, named[CTC_WEIGHT], named[CTC_BIAS])
             outputs.append(logits.log_softmax(-1))
         for index, layer in enumerate(self.model.decoder.layers):
             assert isinstance(layer, DecoderLayer)
             memory, prompt = layer.cross_attention.keys_values(encoded.values), handles.cross_prompts.get(index)
-            outputs += memory if prompt is None else prompt.rows(audio.shape[0]).then(memory)
+            outputs += memory if prompt is None else prompt.rows(audio.shape[0]).concatenate(memory)
         return tuple(outputs)
 
 
@@ -96,7 +111,7 @@ class DecoderGraph(AdaptedGraph):
         memories = [
             KeyValue(*pair) for pair in zip(tensors[: 4 * layers : 2], tensors[1 : 4 * layers : 2], strict=True)
         ]
-        past, cross = memories[:layers], memories[layers:]
+        own, cross = memories[:layers], memories[layers:]
         handles = Handles.from_tensors(self.named(tensors[4 * layers :]))
         assert handles.vocabulary is not None
         table = handles.vocabulary.embedding
@@ -105,7 +120,7 @@ class DecoderGraph(AdaptedGraph):
         for index, layer in enumerate(decoder.layers):
             seen, adapter = _seen(mask, cross[index].key.shape[2]), handles.decoder_adapters.get(index)
             prompt = handles.decoder_prompts.get(index)
-            cache = past[index] if prompt is None else prompt.rows(len(input_ids)).then(past[index])
+            cache = own[index] if prompt is None else prompt.rows(len(input_ids)).concatenate(own[index])
             x, memory = layer(x, cache, None, cross[index], seen, adapter)
             grown += memory if prompt is None else [rows[:, :, len(prompt.key) :] for rows in memory]
         if decoder.norm is not None:
@@ -150,7 +165,7 @@ def decoder_inputs(config: ModelConfig) -> list[Port]:
         *_cache(config, "decoder", shortest=3),
         *_cache(config, "encoder", shortest=13),
         *_adapters(config, "decoder", config.decoder_layers),
-        Port("vocabulary.embedding", torch.randn(_EXAMPLE_VOCABULARY, config.dim), {0: "vocabulary"}),
+        Port(EMBEDDING, torch.randn(_EXAMPLE_VOCABULARY, config.dim), {0: "vocabulary"}),
     ]
 
 
@@ -161,7 +176,7 @@ def decoder_outputs(config: ModelConfig) -> dict[str, dict[int, str]]:
 
 def adaptation_names(ports: Iterable[Port]) -> list[str]:
     """Which inputs an adaptation's tensors feed."""
-    return [port.name for port in ports if "." in port.name and not port.name.startswith("past_key_values.")]
+    return adaptation_inputs(port.name for port in ports)
 
 
 def export_encoder(model: EncoderDecoder, constants: Constants | None = None) -> onnx.ModelProto:
@@ -204,47 +219,47 @@ def _without_vocabulary(dynamic: dict[int, str]) -> dict[int, str]:
     return {axis: size for axis, size in dynamic.items() if size != "vocabulary"}
 
 
-def _prompts(config: ModelConfig, stack: str, layers: int) -> list[Port]:
+def _prompts(config: ModelConfig, stack: Stack, layers: int) -> list[Port]:
     ports = []
     for layer in range(layers):
-        for part in KeyValue._fields:  # keys and values of one prompt have one length, other layers have others
-            name, shape = tensor_name(stack, layer, "prompt", part), (layer + 2, config.heads, config.head_dim)
+        for part in KEY_VALUE:  # keys and values of one prompt have one length, other layers have others
+            name, shape = str(TensorName(stack, layer, PROMPT, part)), (layer + 2, config.heads, config.head_dim)
             ports.append(Port(name, torch.randn(shape), {0: f"{stack}.{layer}.prompt.length"}))
     return ports
 
 
-def _adapters(config: ModelConfig, stack: str, layers: int) -> list[Port]:
+def _adapters(config: ModelConfig, stack: Stack, layers: int) -> list[Port]:
     ports = []
     for layer in range(layers):
         rank = f"{stack}.{layer}.adapter.rank"
-        for part, axis in (("down", 0), ("up", 1)):
+        for part, axis in zip(DOWN_UP, (0, 1), strict=True):
             shape = [config.dim, config.dim]
             shape[axis] = layer + 2
-            ports.append(Port(tensor_name(stack, layer, "adapter", part), torch.randn(shape) / 10, {axis: rank}))
+            ports.append(Port(str(TensorName(stack, layer, ADAPTER, part)), torch.randn(shape) / 10, {axis: rank}))
     return ports
 
 
 def _ctc_head(config: ModelConfig) -> list[Port]:
     return [
-        Port("vocabulary.ctc.weight", torch.randn(_EXAMPLE_VOCABULARY, config.dim), {0: "vocabulary"}),
-        Port("vocabulary.ctc.bias", torch.randn(_EXAMPLE_VOCABULARY), {0: "vocabulary"}),
+        Port(CTC_WEIGHT, torch.randn(_EXAMPLE_VOCABULARY, config.dim), {0: "vocabulary"}),
+        Port(CTC_BIAS, torch.randn(_EXAMPLE_VOCABULARY), {0: "vocabulary"}),
     ]
 
 
 def _cache(config: ModelConfig, stack: str, shortest: int) -> list[Port]:
     ports = []
-    for index, name in enumerate(_cache_names("past_key_values", stack, config)):
+    for index, name in enumerate(_cache_names(past, stack, config)):
         shape = (_EXAMPLE_BATCH, config.heads, shortest + index // 2, config.head_dim)
         ports.append(Port(name, torch.randn(shape), {0: "batch", 2: _length(name)}))
     return ports
 
 
 def _cache_outputs(stack: str, config: ModelConfig, batch: dict[int, str]) -> dict[str, dict[int, str]]:
-    return {name: batch | {2: _length(name)} for name in _cache_names("present", stack, config)}
+    return {name: batch | {2: _length(name)} for name in _cache_names(present, stack, config)}
 
 
-def _cache_names(prefix: str, stack: str, config: ModelConfig) -> list[str]:
-    return [f"{prefix}.{layer}.{stack}.{part}" for layer in range(config.decoder_layers) for part in KeyValue._fields]
+def _cache_names(name: Callable[[int, str, str], str], stack: str, config: ModelConfig) -> list[str]:
+    return [name(layer, stack, part) for layer in range(config.decoder_layers) for part in KEY_VALUE]
 
 
 def _length(name: str) -> str:

@@ -17,6 +17,8 @@ import safetensors.numpy
 
 from lect.engine.contract.errors import PackError, TextError
 from lect.engine.contract.files import write_bytes
+from lect.engine.contract.tensor_names import CTC_WEIGHT, EMBEDDING
+from lect.engine.contract.tensor_names import VOCABULARY as VOCABULARY_TENSORS
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.rules import TextRules
@@ -135,9 +137,9 @@ def check_fits(pack: Pack, backbone: Backbone) -> None:
             f"The pack {name!r} was made for the backbone {pack.manifest.backbone!r} ({made_for[:12]}), not for "
             f"{backbone.name!r} ({backbone.sha256[:12]}): install that backbone, or ask for a bundle."
         )
-    if wrong := misfit(pack.tensors, backbone.model):
+    if wrong := misfit(pack.tensors, backbone.config):
         raise PackError(f"The tensor {wrong} of the pack {name!r} does not fit its backbone: get the pack again.")
-    needed = {"vocabulary.embedding", *(["vocabulary.ctc.weight"] if backbone.model["ctc"] else [])}
+    needed = {EMBEDDING, *([CTC_WEIGHT] if backbone.config.ctc else [])}
     own = backbone.vocabulary
     if (pack.vocabulary.kind, pack.vocabulary.symbols) == (own.kind, own.symbols) and not needed & pack.tensors.keys():
         return  # it keeps the backbone's own
@@ -198,16 +200,16 @@ def language_model_file(contents: PackContents) -> dict[str, bytes]:
 
 def _adapter_config(contents: PackContents) -> dict[str, Any]:
     """In PEFT's terms, for tools that look for them; what decides is the manifest."""
-    model, method = contents.backbone.model, contents.method.get("method", "")
+    config, method = contents.backbone.config, contents.method.get("method", "")
     return {
         "peft_type": {"prompt": "PREFIX_TUNING", "adapter": "BOTTLENECK"}.get(method, method.upper()),
         "task_type": "SEQ_2_SEQ_LM",
         "base_model_name_or_path": contents.backbone.name,
         "inference_mode": True,
         "num_virtual_tokens": contents.method.get("num_virtual_tokens"),
-        "token_dim": model["dim"],
-        "num_attention_heads": model["heads"],
-        "num_layers": model["encoder_layers"] + model["decoder_layers"],
+        "token_dim": config.dim,
+        "num_attention_heads": config.heads,
+        "num_layers": config.encoder_layers + config.decoder_layers,
     }
 
 
@@ -225,7 +227,7 @@ def _read(file: BinaryIO, size: int, name: str) -> Pack:
         language_model = None if stored is None else LanguageModel.from_bytes(stored, len(vocabulary))
     except TextError as error:
         raise PackError(f"{name} cannot be used: {error}") from error
-    if any(len(tensor) != len(vocabulary) for key, tensor in tensors.items() if key.startswith("vocabulary.")):
+    if any(len(tensor) != len(vocabulary) for key, tensor in tensors.items() if key in VOCABULARY_TENSORS):
         raise PackError(f"{name} holds matrices for another vocabulary than its own: get the pack again.")
     return Pack(manifest, tensors, vocabulary, rules, language_model)
 

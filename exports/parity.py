@@ -15,8 +15,10 @@ import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import LectError
-from lect.engine.decoding.recognizer import Recognizer, TorchDecoder
-from lect.engine.decoding.search import DecodeOptions, Ints
+from lect.engine.contract.tensor_names import CTC_BIAS, CTC_WEIGHT, EMBEDDING
+from lect.engine.decoding.ctc import Ints
+from lect.engine.decoding.recogniser import Recogniser, TorchDecoder
+from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.device import Device
 from lect.engine.model.handles import NO_HANDLES, Handles
 from lect.engine.model.network import EncoderDecoder
@@ -152,7 +154,7 @@ def _batches(waveforms: Sequence[Samples]) -> Iterator[list[Samples]]:
 def _difference(
     model: EncoderDecoder, handles: Handles, network: Network, adapted: Adapted, batch: list[Samples]
 ) -> tuple[float, float]:
-    recognizer = Recognizer(model, Vocabulary("grapheme", ()), handles, DecodeOptions(), _CPU)
+    recognizer = Recogniser(model, Vocabulary("grapheme", ()), handles, DecodeOptions(), _CPU)
     encoded, exported = recognizer.encode(batch), network.encode(batch, adapted)
     ours, theirs = TorchDecoder(model, encoded, handles), OnnxDecoder(network, exported, adapted)
     pairs = list(zip([tensor for pair in ours.cross[0] for tensor in pair], exported.cross.values(), strict=True))
@@ -192,8 +194,8 @@ def _rates(clips: Clips, texts: Sequence[str] | None) -> Rates | None:
     return Rates(scores.cer, scores.wer, clips.normalisation)
 
 
-def _recognizer(system: System, options: DecodeOptions) -> Recognizer:
-    return Recognizer(system.model, system.vocabulary, _handles(system), options, _CPU)
+def _recognizer(system: System, options: DecodeOptions) -> Recogniser:
+    return Recogniser(system.model, system.vocabulary, _handles(system), options, _CPU)
 
 
 def _handles(system: System) -> Handles:
@@ -208,9 +210,9 @@ def _adapted(system: System, network: Network) -> Adapted:
 def own_vocabulary(model: EncoderDecoder) -> dict[str, Tensor]:
     """A network's own vocabulary matrices, by graph input name."""
     embedding, weight, bias = model.vocabulary()
-    own = {"vocabulary.embedding": embedding.detach().numpy()}
+    own = {EMBEDDING: embedding.detach().numpy()}
     if weight is not None and bias is not None:
-        own |= {"vocabulary.ctc.weight": weight.detach().numpy(), "vocabulary.ctc.bias": bias.detach().numpy()}
+        own |= {CTC_WEIGHT: weight.detach().numpy(), CTC_BIAS: bias.detach().numpy()}
     return own
 
 

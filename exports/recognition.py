@@ -6,13 +6,17 @@ It does not know files, packs, or where in a recording a waveform lies.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import TextError
-from lect.engine.decoding.search import DecodeOptions, Hypothesis, LogProbs, best_paths, ctc_align, words, write
+from lect.engine.decoding.alignment import ctc_align
+from lect.engine.decoding.ctc import LogProbs, best_paths
+from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
+from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
 from lect.exports.sessions import BATCH_SECONDS, Adapted, Encoded, Network, OnnxDecoder, Samples
 from lect.exports.transcript import TimedWord, WordTimes
@@ -58,9 +62,8 @@ def hear(
 def _search(
     network: Network, adapted: Adapted, encoded: Encoded, vocabulary: Vocabulary, options: DecodeOptions
 ) -> list[Hypothesis]:
-    ctc_alone = encoded.ctc_log_probs is not None and options.ctc_weight == 1
-    decoder = None if ctc_alone else OnnxDecoder(network, encoded, adapted)
-    return write(decoder, encoded.ctc_log_probs, encoded.lengths, vocabulary, options, network.positions)
+    make_decoder = partial(OnnxDecoder, network, encoded, adapted)
+    return decode(make_decoder, encoded.ctc_log_probs, encoded.lengths, vocabulary, options, network.positions)
 
 
 def _hop_seconds(samples: int, encoded: Encoded) -> float:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from lect.engine.audio.reading import SAMPLE_RATE, load_audio, probe
 from lect.engine.contract.errors import AudioError, BackboneError, PackError, TextError, UsageError
 from lect.engine.contract.files import read_json
+from lect.engine.contract.tensor_names import OWN_VOCABULARY
 from lect.engine.decoding.hotwords import Hotwords
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.decoding.search import DecodeOptions
@@ -39,13 +40,6 @@ from lect.exports.vad import Detector, Method, detector
 COMPUTE_TYPES = ("float32", "int8")
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
 BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
-# The backbone's own vocabulary: its names as graph inputs, and in the weights.
-_OWN_VOCABULARY = {
-    "vocabulary.embedding": "decoder.embedding",
-    "vocabulary.ctc.weight": "ctc.weight",
-    "vocabulary.ctc.bias": "ctc.bias",
-}
-
 Source = Path | str | Samples  # a file, or (samples,) float32 at 16 kHz
 
 
@@ -329,7 +323,7 @@ def _own_vocabulary(backbone: Backbone) -> dict[str, Tensor]:
     try:
         with safe_open(backbone.weights, framework="numpy") as file:
             stored = set(file.keys())
-            return {name: file.get_tensor(own) for name, own in _OWN_VOCABULARY.items() if own in stored}
+            return {name: file.get_tensor(own) for name, own in OWN_VOCABULARY.items() if own in stored}
     except (OSError, SafetensorError) as error:
         raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
 

@@ -8,6 +8,7 @@ import ctypes
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ import onnxruntime
 from lect.engine.audio.batches import batches_by_length, padded
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import BackboneError, PackError, UsageError
-from lect.engine.decoding.search import DecodeOptions, Hypothesis, Ints, LogProbs, write
+from lect.engine.contract.tensor_names import (
+    EMBEDDING,
+    PROMPT,
+    TensorName,
+    adaptation_inputs,
+    as_past,
+    parse,
+    parse_past,
+)
+from lect.engine.decoding.ctc import Ints, LogProbs
+from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.text.vocabulary import Vocabulary
 
 ENCODER = "encoder_model.onnx"
@@ -27,7 +38,6 @@ DECODER = "decoder_model_merged.onnx"
 BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.decoder_positions"
 WINDOW_SECONDS = "lect.window_seconds"
 # A vocabulary's embedding, and what the int8 build multiplies by where it is large: int8 columns, and a scale each.
-EMBEDDING = "vocabulary.embedding"
 VOCABULARY_COLUMNS, VOCABULARY_SCALES = "vocabulary.columns", "vocabulary.scales"
 _LARGEST = 63  # of 7 bits; see `lect.exports.build.quantized`
 _ROWS_AT_ONCE = 256  # so few that they stay in a processor's cache
@@ -125,9 +135,10 @@ class Network:
         """
         past = {}
         for name in self._decoder_names:
-            if name.startswith("past_key_values.") and ".decoder." in name:
-                _, layer, _, part = name.split(".")
-                past[name] = self._prompt(name, tensors.get(f"decoder.{layer}.prompt.{part}"))
+            cache = parse_past(name)
+            if cache is not None and cache[1] == "decoder":
+                layer, _, part = cache
+                past[name] = self._prompt(name, tensors.get(str(TensorName("decoder", layer, PROMPT, part))))
         given = {name: tensor for name, tensor in tensors.items() if not _is_decoder_prompt(name)}
         for name, tensor in given.items():
             if not self._fits(name, tensor.shape):
@@ -155,7 +166,7 @@ class Network:
             for audio, lengths in map(padded, batches)
         ]
         outputs = {name: _stacked([part.pop(name) for part in parts]) for name in list(parts[0])}
-        cross = {_as_past(name): array for name, array in outputs.items() if name.startswith("present.")}
+        cross = _as_cache(outputs)
         ctc = outputs.get("ctc_log_probs") if adapted.hears_ctc else None
         return Encoded(outputs["encoder_attention_mask"], ctc, cross)
 
@@ -208,7 +219,7 @@ class OnnxDecoder:
         feeds = {"input_ids": tokens, "position_ids": positions, **state.past, **state.listened, **self.adapted.decoder}
         outputs = _run(self.session, feeds)
         logits = outputs.pop("logits")
-        past = {_as_past(name): array for name, array in outputs.items()}
+        past = _as_cache(outputs)
         return _log_softmax(logits), replace(state, position=state.position + 1, past=past)
 
     def reorder(self, state: State, rows: Ints) -> State:
@@ -229,13 +240,12 @@ def recognize(
     options: DecodeOptions,
     batch_seconds: float = BATCH_SECONDS,
 ) -> list[Hypothesis]:
-    """(samples,) float32 at 16 kHz each -> their tokens, as the torch `Recognizer` finds them."""
+    """(samples,) float32 at 16 kHz each -> their tokens, as the torch `Recogniser` finds them."""
     found: dict[int, Hypothesis] = {}
     for batch in network.batches(waveforms, batch_seconds):
         encoded = network.encode([waveforms[index] for index in batch], adapted)
-        ctc_alone = encoded.ctc_log_probs is not None and options.ctc_weight == 1
-        decoder = None if ctc_alone else OnnxDecoder(network, encoded, adapted)
-        written = write(decoder, encoded.ctc_log_probs, encoded.lengths, vocabulary, options, network.positions)
+        make_decoder = partial(OnnxDecoder, network, encoded, adapted)
+        written = decode(make_decoder, encoded.ctc_log_probs, encoded.lengths, vocabulary, options, network.positions)
         found |= dict(zip(batch, written, strict=True))
     return [found[index] for index in range(len(waveforms))]
 
@@ -314,15 +324,17 @@ def _picked(array: Array, rows: Ints) -> Array:
 
 
 def _is_adaptable(name: str) -> bool:
-    return "." in name and not name.startswith("past_key_values.")
+    return name in (VOCABULARY_COLUMNS, VOCABULARY_SCALES) or bool(adaptation_inputs([name]))
 
 
 def _is_decoder_prompt(name: str) -> bool:
-    return name.startswith("decoder.") and ".prompt." in name
+    layered = parse(name)
+    return layered is not None and (layered.stack, layered.kind) == ("decoder", PROMPT)
 
 
-def _as_past(name: str) -> str:
-    return name.replace("present.", "past_key_values.", 1)
+def _as_cache(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs that the decoder takes at its next step, under its inputs' names."""
+    return {past: array for name, array in outputs.items() if (past := as_past(name)) is not None}
 
 
 def _as_input(tensor: Array) -> Array:

@@ -4,7 +4,6 @@ Needs no torch. It does not know files or graphs.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,30 +13,19 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from lect.engine.contract.errors import PackError
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.tensor_names import ADAPTER, CTC_BIAS, CTC_WEIGHT, EMBEDDING, PROMPT, VOCABULARY, parse
 
 # More would only eat the memory of whoever opens it.
 MAX_ROWS = {"prompt": 2_000, "adapter": 4_096, "vocabulary": 100_000}
-_NAMES = (
-    re.compile(r"(?P<stack>encoder|decoder|cross)\.(?P<layer>\d{1,3})\.(?P<kind>prompt)\.(?P<part>key|value)"),
-    re.compile(r"(?P<stack>encoder|decoder)\.(?P<layer>\d{1,3})\.(?P<kind>adapter)\.(?P<part>down|up)"),
-    re.compile(r"(?P<kind>vocabulary)\.(?P<part>embedding|ctc\.weight|ctc\.bias)"),
-)
 _AXES = {
     "key": ("rows", "heads", "head_dim"),
     "value": ("rows", "heads", "head_dim"),
     "down": ("rows", "dim"),
     "up": ("dim", "rows"),
-    "embedding": ("rows", "dim"),
-    "ctc.weight": ("rows", "dim"),
-    "ctc.bias": ("rows",),
-}
-_PARTNERS = {
-    "key": "value",
-    "value": "key",
-    "down": "up",
-    "up": "down",
-    "ctc.weight": "ctc.bias",
-    "ctc.bias": "ctc.weight",
+    EMBEDDING: ("rows", "dim"),
+    CTC_WEIGHT: ("rows", "dim"),
+    CTC_BIAS: ("rows",),
 }
 
 Tensor = npt.NDArray[Any]
@@ -59,17 +47,18 @@ def load(data: bytes, pack: str) -> dict[str, Tensor]:
     return dict(tensors)
 
 
-def misfit(tensors: Tensors, model: Mapping[str, Any]) -> str | None:
-    """The first tensor that a backbone of these sizes (`ModelConfig` as JSON) cannot take, or None."""
-    sizes = {"heads": model["heads"], "head_dim": model["dim"] // model["heads"], "dim": model["dim"]}
+def misfit(tensors: Tensors, config: ModelConfig) -> str | None:
+    """The first tensor that a backbone of these sizes cannot take, or None."""
+    sizes = {"heads": config.heads, "head_dim": config.head_dim, "dim": config.dim}
+    layers = {"encoder": config.encoder_layers, "decoder": config.decoder_layers, "cross": config.decoder_layers}
     for name, tensor in tensors.items():
-        match = _match(name)
-        axes = zip(_AXES[match["part"]], tensor.shape, strict=True)
+        axes = zip(_axes(name), tensor.shape, strict=True)
         if any(sizes.get(axis, size) != size for axis, size in axes):
             return name
-        if "stack" in match and int(match["layer"]) >= model[f"{_stack(match)}_layers"]:
+        layered = parse(name)
+        if layered and layered.layer >= layers[layered.stack]:
             return name
-        if match["part"].startswith("ctc.") and not model["ctc"]:
+        if name in (CTC_WEIGHT, CTC_BIAS) and not config.ctc:
             return name
     return None
 
@@ -85,32 +74,36 @@ def parameters(tensors: Tensors) -> int:
 
 
 def _check(name: str, tensor: Tensor, pack: str) -> None:
-    match = _match(name)
-    if not match or tensor.ndim != len(_AXES[match["part"]]) or tensor.dtype not in (np.float32, np.float16):
+    if not _is_known(name) or tensor.ndim != len(_axes(name)) or tensor.dtype not in (np.float32, np.float16):
         raise PackError(f"{pack} holds a tensor that no pack has ({name}): get the pack again.")
-    if _rows(name, tensor) > MAX_ROWS[match["kind"]]:
+    layered = parse(name)
+    if _rows(name, tensor) > MAX_ROWS[layered.kind if layered else "vocabulary"]:
         size = " x ".join(map(str, tensor.shape))
         raise PackError(f"{pack} holds an oversized tensor ({name}, {size}): do not use it.")
     if not np.isfinite(tensor).all():
         raise PackError(f"{pack} holds weights that are not numbers ({name}): train it again.")
 
 
-def _match(name: str) -> dict[str, str]:
-    """Kind and part, and for all but vocabularies stack and layer; empty when no pack has such a tensor."""
-    found = (pattern.fullmatch(name) for pattern in _NAMES)
-    return next((match.groupdict() for match in found if match), {})
+def _is_known(name: str) -> bool:
+    """Whether a pack may hold a tensor of this name: no change of the network's own weights, and no cross adapter."""
+    layered = parse(name)
+    if layered is None:
+        return name in VOCABULARY
+    return layered.kind == PROMPT or (layered.kind == ADAPTER and layered.stack != "cross")
+
+
+def _axes(name: str) -> tuple[str, ...]:
+    layered = parse(name)
+    return _AXES[layered.part if layered else name]
 
 
 def _rows(name: str, tensor: Tensor) -> int:
     """Prompt length, adapter rank or vocabulary."""
-    return int(tensor.shape[_AXES[_match(name)["part"]].index("rows")])
+    return int(tensor.shape[_axes(name).index("rows")])
 
 
 def _partner(name: str) -> str | None:
     """The tensor without which this one means nothing, and which has as many rows."""
-    part = _match(name)["part"]
-    return f"{name.removesuffix(part)}{_PARTNERS[part]}" if part in _PARTNERS else None
-
-
-def _stack(match: Mapping[str, str]) -> str:
-    return "encoder" if match["stack"] == "encoder" else "decoder"
+    if layered := parse(name):
+        return str(layered.partner)
+    return {CTC_WEIGHT: CTC_BIAS, CTC_BIAS: CTC_WEIGHT}.get(name)

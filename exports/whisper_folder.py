@@ -130,7 +130,8 @@ def _difference(
             feeds = {"input_ids": tokens[:, -1:] if began else tokens, "encoder_hidden_states": given, **cache}
             logits, *grown = decoder.run(None, feeds | {"use_cache_branch": np.array([began])})
             cache = {n: new if new.shape[0] else old for (n, old), new in zip(cache.items(), grown, strict=True)}
-            expected = model.teach(Frames(states, frames.lengths), torch.from_numpy(tokens), handles)[0, -1].numpy()
+            written = torch.from_numpy(tokens)
+            expected = model.teacher_forcing(Frames(states, frames.lengths), written, handles)[0, -1].numpy()
             said = logits[0, -1] > -1e8
             worst = max(worst, float(np.abs(logits[0, -1] - expected)[said].max()))
             tokens = np.concatenate([tokens, logits[:, -1:].argmax(-1)], axis=1)

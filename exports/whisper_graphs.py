@@ -91,7 +91,7 @@ class _Later(_Decoder):
         position = own[0].key.shape[2]
         prompts = [self.handles.decoder_prompts.get(layer) for layer in range(len(own))]
         past = [
-            memory if prompt is None else prompt.rows(len(input_ids)).then(memory)
+            memory if prompt is None else prompt.rows(len(input_ids)).concatenate(memory)
             for prompt, memory in zip(prompts, own, strict=True)
         ]
         seen = torch.ones(1, 1, 1, 1, dtype=torch.bool)

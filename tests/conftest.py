@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
 from lect.engine.text.vocabulary import Vocabulary, build_vocabulary
 from lect.engine.training.features import Example

@@ -96,7 +96,8 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from lect.engine.model.backbone import STARTER, open_backbone
+    from lect.engine.contract.run_request import STARTER
+    from lect.engine.model.backbone import open_backbone
 
     facts = _facts(open_backbone(args.which or STARTER))
     print_result(args, facts, "\n".join(f"{key:11} {_plain(value)}" for key, value in facts.items()))
@@ -104,7 +105,8 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from lect.engine.model.backbone import STARTER, open_backbone, verify_backbone
+    from lect.engine.contract.run_request import STARTER
+    from lect.engine.model.backbone import open_backbone, verify_backbone
 
     backbone = open_backbone(args.which or STARTER)
     wrong = verify_backbone(backbone.folder)
@@ -122,7 +124,7 @@ def _facts(backbone: "Backbone") -> dict[str, Any]:
         "languages": list(backbone.languages),
         "licence": backbone.licence,
         "vocabulary": f"{counted(len(backbone.vocabulary), 'symbol')} ({backbone.vocabulary.kind})",
-        "model": backbone.model,
+        "model": backbone.config.to_json(),
         "bytes": backbone.weights.stat().st_size,
         "graphs": exported_builds(backbone),
         "sha256": backbone.sha256,

@@ -7,11 +7,12 @@ many numbers learn.
 
 import argparse
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.app.options import add_project, find_run, open_project
 from lect.app.output import percent, print_result, table
+from lect.engine.contract.events import Started
+from lect.engine.contract.run_files import RunFiles
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -76,18 +77,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _system(run: "Run", scores: "Scores") -> System:
-    start = _start(run.folder)
-    spec = start["settings"]["spec"]
+    events = RunFiles(run.folder).read_events()
+    start = next(event for event, _ in events if isinstance(event, Started))
+    spec = start.settings["spec"]
     where = "" if spec["method"] in ("vocabulary", "finetune", "scratch") else f" {spec['placement']}"
-    return System(f"run {run.id}", spec["method"] + where, start["trained_parameters"], scores)
-
-
-def _start(folder: Path) -> dict[str, Any]:
-    """What the run's training told when it began."""
-    import json
-
-    with (folder / "events.jsonl").open(encoding="utf-8") as file:
-        return next(event for event in map(json.loads, file) if event["event"] == "start")
+    return System(f"run {run.id}", spec["method"] + where, start.trained_parameters, scores)
 
 
 def _table(systems: list[System]) -> str:

@@ -103,8 +103,9 @@ class Story:
         from dataclasses import replace
 
         from lect.app.commands.train import Watch
-        from lect.engine.runs.runs import RunRequest, create_run
-        from lect.engine.training.train import TrainSettings
+        from lect.engine.contract.run_request import RunRequest
+        from lect.engine.contract.train_settings import TrainSettings
+        from lect.engine.runs.preparation import create_run
 
         settings = replace(TrainSettings(), max_steps=self.args.steps)
         run_id = create_run(project, RunRequest(self.args.backbone, settings=settings))
@@ -142,7 +143,8 @@ class Story:
 
     def offline(self, project: "Project", run_id: str, pack: Path) -> dict[str, Any]:
         """The test clips once more, by a process that cannot import PyTorch, against PyTorch's own texts."""
-        from lect.engine.runs.runs import RunData, score_clips
+        from lect.engine.runs.preparation import RunData
+        from lect.engine.runs.scored import score_clips
 
         clips = RunData.open(project, run_id).clips["test"]
         expected = torch_texts(project, run_id, clips)
@@ -163,14 +165,13 @@ class Story:
 def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
     """What PyTorch hears, as it comes from the decoder."""
     from lect.engine.audio.reading import load_audio
-    from lect.engine.decoding.recognizer import Recognizer
+    from lect.engine.decoding.recogniser import Recogniser
     from lect.engine.model.device import choose_device
-    from lect.engine.runs.runs import decoding, load_run
+    from lect.engine.runs.results import decoding, load_run
 
-    _, model, handles, vocabulary = load_run(project, run_id)
-    options = decoding(project.run(run_id).folder)
-    recognizer = Recognizer(model, vocabulary, handles, options, choose_device())
-    return recognizer.texts([load_audio(clip.path) for clip in clips])
+    result, options = load_run(project, run_id), decoding(project.run(run_id).folder)
+    recogniser = Recogniser(result.model, result.vocabulary, result.handles, options, choose_device())
+    return recogniser.texts([load_audio(clip.path) for clip in clips])
 
 
 def transcribe_without_torch(files: list[Path], pack: Path, backbone: str) -> tuple[list[dict[str, Any]], float]:

@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
     from lect.app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
     from lect.engine.model.device import choose_device
-    from lect.engine.runs.runs import decoding, score_run
+    from lect.engine.runs.results import decoding
+    from lect.engine.runs.scored import score_run
 
     project = open_project(args)
     found = find_run(project, args.run_id)

@@ -88,7 +88,8 @@ def describe(report: "ParityReport") -> str:
 
 
 def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from lect.engine.model.backbone import STARTER, open_backbone
+    from lect.engine.contract.run_request import STARTER
+    from lect.engine.model.backbone import open_backbone
     from lect.engine.model.weights import load_model
     from lect.exports.build import build_backbone
 
@@ -98,26 +99,26 @@ def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
 
 def _portable(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
     from lect.app.commands.pack import contents
-    from lect.engine.runs.runs import load_run
+    from lect.engine.runs.results import load_run
     from lect.exports.portable import write_portable
 
     project = open_project(args)
     found = find_run(project, args.run_id)
     folder = args.out or _default_folder(project, found, "portable")
-    _, model, _, _ = load_run(project, found.id)
+    model = load_run(project, found.id).model
     clips = _gate_clips(project, found)
     return folder, write_portable(folder, contents(project, found), model, clips, args.build or BUILDS[0])
 
 
 def _whisper(args: argparse.Namespace) -> int:
     from lect.app.commands.pack import contents
-    from lect.engine.runs.runs import load_run
+    from lect.engine.runs.results import load_run
     from lect.exports.whisper_folder import write_whisper_folder
 
     project = open_project(args)
     found = find_run(project, args.run_id)
     folder = args.out or _default_folder(project, found, "whisper")
-    _, model, _, _ = load_run(project, found.id)
+    model = load_run(project, found.id).model
     clips = _gate_clips(project, found).waveforms
     difference = write_whisper_folder(folder, contents(project, found), model, clips)
     value = {"folder": folder, "form": "whisper", "difference": difference}
@@ -148,7 +149,7 @@ def _default_folder(project: "Project", found: "Run", form: str) -> Path:
 
 def _gate_clips(project: "Project", found: "Run") -> "Clips":
     from lect.engine.audio.reading import load_audio
-    from lect.engine.runs.runs import RunData
+    from lect.engine.runs.preparation import RunData
     from lect.exports.parity import Clips
 
     clips = RunData.open(project, found.id).clips[GATE_SPLIT]

@@ -21,10 +21,10 @@ from lect.app.output import counted, note, print_result, progress, remark, table
 from lect.engine.contract.errors import LectError, UsageError
 
 if TYPE_CHECKING:
+    from lect.engine.contract.run_request import RunRequest
     from lect.engine.data.layouts import Item
     from lect.engine.data.store import Project
     from lect.engine.lab.experiments import Cell, Data, Row
-    from lect.engine.runs.runs import RunRequest
 
 INTERRUPTED = 130
 ALONE = "--language-model-weight 0"  # adaptations are compared by what they themselves hear, as in the paper

@@ -21,8 +21,8 @@ from lect.engine.contract.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from lect.engine.contract.model_config import ModelConfig
     from lect.engine.model.backbone import Backbone
-    from lect.engine.model.network import ModelConfig
     from lect.engine.pretraining.acoustic_units import FrameSource
     from lect.engine.pretraining.corpus import Corpus
     from lect.engine.pretraining.prepare import Prepared
@@ -212,7 +212,7 @@ def _run(args: argparse.Namespace) -> int:
 def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None") -> "tuple[ModelConfig, Vocabulary]":
     """The network and the symbols of FOLDER, which its first start fixes. Raises UsageError for other ones later."""
     from lect.engine.contract.files import write_json
-    from lect.engine.model.network import ModelConfig
+    from lect.engine.contract.model_config import ModelConfig
 
     if not (args.folder / SYMBOLS).exists():
         write_json(args.folder / SYMBOLS, start.vocabulary.symbols if start else [" ", *_symbols(args, corpus)])
@@ -242,7 +242,7 @@ def _symbols(args: argparse.Namespace, corpus: "Corpus") -> "Sequence[str]":
 
 def _config(folder: Path) -> "ModelConfig":
     from lect.engine.contract.files import read_json
-    from lect.engine.model.network import ModelConfig
+    from lect.engine.contract.model_config import ModelConfig
 
     return ModelConfig.from_json(read_json(folder / CONFIG))
 

@@ -6,25 +6,38 @@ training after its step and keeps the best; a second Ctrl-C leaves it running by
 """
 
 import argparse
+import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lect.app.options import LATEST, add_device, add_project, find_run, fraction, minutes, open_project, positive, rate
 from lect.app.output import counted, duration, percent, print_beside, print_result, progress, remark
+from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import TrainError, UsageError
+from lect.engine.contract.events import (
+    BaseScored,
+    Ended,
+    Evaluated,
+    Event,
+    Failed,
+    FeaturesReady,
+    LanguageModelChosen,
+    Scoring,
+    Started,
+    Stepped,
+)
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest
+from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.runs.queue import is_training
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
     from lect.engine.data.store import Project
-    from lect.engine.runs.runs import RunRequest
 
-METHODS = ("prompt", "adapter", "lora", "vocabulary", "finetune", "scratch")
-VOCABULARIES = ("auto", "new", "words", "backbone")
-INITIALISATIONS = ("backbone", "random", "zero-value")
 INTERRUPTED = 130
 # Options that set a field of the same name: of the adaptation, and of the training.
 SPEC_FIELDS = ("method", "placement", "num_virtual_tokens", "rank", "initialisation", "finetune_layers", "on")
@@ -50,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_adaptation(group: argparse._ArgumentGroup) -> None:
     """Which adaptation, where and how large."""
     group.add_argument(
-        "--backbone", default="starter", metavar="NAME", help="a name of `lect backbone list`, or a folder"
+        "--backbone", default=STARTER, metavar="NAME", help="a name of `lect backbone list`, or a folder"
     )
     group.add_argument("--method", choices=METHODS, help="(prompt)")
     group.add_argument("--placement", metavar="WHERE", help="layers, such as e:last3,d:all or e:0+1,c:all")
@@ -65,7 +78,7 @@ def add_adaptation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--shared-key-value", action="store_true", help="one prompt for keys and values")
     group.add_argument(
         "--vocabulary",
-        choices=VOCABULARIES,
+        choices=VOCABULARY_CHOICES,
         default="auto",
         help="new: symbols of the labels; words: these whole, for commands; backbone: its own (auto: a Whisper's own)",
     )
@@ -80,9 +93,7 @@ def add_adaptation(group: argparse._ArgumentGroup) -> None:
 def add_training(group: argparse._ArgumentGroup) -> None:
     """Steps, rates, device."""
     add_device(group)
-    group.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of matrix products"
-    )
+    group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of matrix products")
     group.add_argument("--max-steps", type=positive, metavar="N", help="optimiser steps")
     group.add_argument("--minutes", type=minutes, default=0.0, help="learn from so much of the training clips (all)")
     group.add_argument("--learning-rate", type=rate, metavar="RATE", help="peak")
@@ -120,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     """Starts or resumes a run, and stays until it ends."""
     project = open_project(args)
     if args.resume is None:
-        from lect.engine.runs.runs import create_run
+        from lect.engine.runs.preparation import create_run
 
         run_id = create_run(project, request_of(args))
     else:
@@ -133,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     if args.detach:
         watch.start()
         text = f"Run {run_id} is training. Watch it: lect train --resume {run_id} --project {args.project}"
-        print_result(args, {"run": run_id, "folder": watch.folder, "detached": True}, text)
+        print_result(args, {"run": run_id, "folder": watch.files.folder, "detached": True}, text)
         return 0
     interrupted = watch.follow()
     value, text = watch.summary()
@@ -141,28 +152,16 @@ def run(args: argparse.Namespace) -> int:
     return INTERRUPTED if interrupted else 0
 
 
-def request_of(args: argparse.Namespace) -> "RunRequest":
-    """What the options ask for. Raises UsageError for a placement or a loss that the backbone has no part for."""
-    from dataclasses import replace
-
-    from lect.engine.model.adaptations import AdaptationSpec, parse_placement, parse_projections
+def request_of(args: argparse.Namespace) -> RunRequest:
+    """What the options ask for. Raises UsageError for a CTC loss that the backbone has no head for."""
     from lect.engine.model.backbone import open_backbone
-    from lect.engine.model.network import ModelConfig
-    from lect.engine.runs.runs import RunRequest
-    from lect.engine.training.train import TrainSettings
 
     spec = replace(AdaptationSpec(), **_given(args, SPEC_FIELDS))
     spec = replace(spec, reparameterise=args.reparameterise, shared_key_value=args.shared_key_value)
-    backbone = open_backbone(args.backbone)
-    config = ModelConfig.from_json(backbone.model)
-    parse_placement(spec.placement, config)
-    parse_projections(spec.on)
-    if args.ctc_weight and not config.ctc:
-        raise UsageError(f"The backbone {backbone.name!r} has no CTC head: leave --ctc-weight out.")
+    if args.ctc_weight and not open_backbone(args.backbone).config.ctc:
+        raise UsageError(f"The backbone {args.backbone!r} has no CTC head: leave --ctc-weight out.")
     settings = replace(TrainSettings(), spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     settings = replace(settings, gradient_checkpointing=args.gradient_checkpointing)
-    if not config.ctc:
-        settings = replace(settings, ctc_weight=0.0)
     return RunRequest(
         backbone=args.backbone,
         device=args.device,
@@ -195,35 +194,34 @@ class Watch:
 
     def __init__(self, args: argparse.Namespace, project: "Project", run_id: str):
         self.args, self.project, self.run_id = args, project, run_id
-        self.folder = project.run(run_id).folder
-        self.events: dict[str, dict[str, Any]] = {}  # the last of each kind
+        self.files = RunFiles(project.run(run_id).folder)
+        self.steps, self.best_cer = 0, math.inf
         self.bar: Any = None
         self.shown = ""  # what the bar is about
 
     def start(self) -> Any:
         """The process, started unless it runs already; None then."""
-        from lect.engine.runs.runs import start_run
+        from lect.engine.runs.process import start_run
 
         return None if is_training(self.project.run(self.run_id)) else start_run(self.project, self.run_id)
 
     def follow(self) -> bool:
         """Shows the run until it has ended; whether a person ended it. Raises TrainError when it failed."""
-        from lect.engine.runs.runs import EVENTS, follow, stop_run
+        from lect.engine.runs.process import follow, stop_run
 
-        events = self.folder / EVENTS
-        end = events.stat().st_size if events.exists() else 0
+        end = self.files.events.stat().st_size if self.files.events.exists() else 0
         process = self.start()
-        # Of a process that runs already, all that it has told; of a new one, nothing that an earlier one told.
-        start = end if process else last_start(events)
+        # Of a process that runs already, all its events; of a new one, none of an earlier one's.
+        start = end if process else self.files.last_start()
 
         def stop() -> None:
             remark(self.args, "Ending after this step and keeping the best; Ctrl-C again leaves it running by itself.")
             stop_run(self.project, self.run_id)
 
-        remark(self.args, f"Run {self.run_id} trains in {self.folder}.")
+        remark(self.args, f"Run {self.run_id} trains in {self.files.folder}.")
         with _interrupts(stop) as interrupted:
             try:
-                for event in follow(self.folder, process, start):
+                for event in follow(self.files.folder, process, start):
                     self.show(event)
             except KeyboardInterrupt:
                 remark(self.args, f"It trains on by itself: watch it with lect train --resume {self.run_id}.")
@@ -232,22 +230,41 @@ class Watch:
                 self._close()
         return interrupted()
 
-    def show(self, event: dict[str, Any]) -> None:
-        """One event, on stderr."""
-        kind = event["event"]
-        self.events[kind] = event
-        show: Callable[[dict[str, Any]], None] | None = getattr(self, f"_show_{kind}", None)
-        if show:
-            show(event)
+    def show(self, event: Event) -> None:
+        """One event, on stderr. Raises TrainError when it says that the training failed."""
+        match event:
+            case Started():
+                self._show_start(event)
+            case BaseScored():
+                remark(self.args, f"Before any training: CER {percent(event.dev_cer)} on dev.")
+            case FeaturesReady():
+                self._advance("the frozen part", event.total, event.done, "clip")
+            case Stepped():
+                self._show_step(event)
+            case Evaluated():
+                self._show_evaluation(event)
+            case Ended():
+                self._show_end(event)
+            case LanguageModelChosen():
+                message = f"Shallow fusion with an n-gram language model of the texts, weight {event.weight}."
+                remark(self.args, message)
+            case Scoring():
+                remark(self.args, f"Scoring {event.split}, base and adapted.")
+            case Failed():
+                raise TrainError(event.message)
 
     def summary(self) -> tuple[dict[str, Any], str]:
         """What came of it, for machines and for people."""
         from lect.app.scores import SPLITS, before_after, figures, has_scores, judged, stored
 
         run = self.project.run(self.run_id)
-        pairs = {split: stored(self.folder, self.run_id, split) for split in SPLITS if has_scores(self.folder, split)}
+        pairs = {
+            split: stored(self.files.folder, self.run_id, split)
+            for split in SPLITS
+            if has_scores(self.files.folder, split)
+        }
         verdicts = {split: judged(*pair) for split, pair in pairs.items()}
-        value = {"run": self.run_id, "folder": self.folder, "status": run.status, **run.facts}
+        value = {"run": self.run_id, "folder": self.files.folder, "status": run.status, **run.facts}
         value |= {split: figures(*pair, verdicts[split][0]) for split, pair in pairs.items()}
         # No name may need a shell's quotes, nor a project in another folder a second option.
         following = f"lect pack {self.run_id} --project {self.args.project}"
@@ -256,44 +273,29 @@ class Watch:
         text += [sentence for split, (_, sentence) in verdicts.items() if split == list(pairs)[-1]]
         return value, "\n".join([*text, f"Next: {following}"])
 
-    def _show_start(self, event: dict[str, Any]) -> None:
-        settings = event["settings"]["spec"]
-        clips = f"{counted(event['train_clips'], 'clip')} ({duration(event['train_seconds'])})"
-        numbers = f"{event['trained_parameters']:,} numbers learn"
-        remark(self.args, f"{settings['method']} on {clips}, {numbers}, on {event['device']} in {event['precision']}.")
+    def _show_start(self, event: Started) -> None:
+        self.steps, method = event.steps, event.settings["spec"]["method"]
+        clips = f"{counted(event.train_clips, 'clip')} ({duration(event.train_seconds)})"
+        trained = f"{event.trained_parameters:,} trainable parameters"
+        remark(self.args, f"{method} on {clips}, {trained}, on {event.device} in {event.precision}.")
 
-    def _show_base(self, event: dict[str, Any]) -> None:
-        remark(self.args, f"Before any training: CER {percent(event['dev_cer'])} on dev.")
+    def _show_step(self, event: Stepped) -> None:
+        self._advance("training", self.steps, event.step, "step")
+        best = f", best dev CER {percent(self.best_cer)}" if math.isfinite(self.best_cer) else ""
+        self.bar.set_postfix_str(f"loss {event.loss:.2f}{best}", refresh=False)
 
-    def _show_features(self, event: dict[str, Any]) -> None:
-        self._advance("the frozen part", event["total"], event["done"], "clip")
-
-    def _show_step(self, event: dict[str, Any]) -> None:
-        self._advance("training", self.events["start"]["steps"], event["step"], "step")
-        best = self.events.get("evaluation", {}).get("best_cer")
-        shown = f"loss {event['loss']:.2f}" + (f", best dev CER {percent(best)}" if best is not None else "")
-        self.bar.set_postfix_str(shown, refresh=False)
-
-    def _show_evaluation(self, event: dict[str, Any]) -> None:
-        lines = [f"step {event['step']}: CER {percent(event['dev_cer'])} on dev"]
-        lines += [f"    {one['label']}\n  → {one['text']}" for one in event["texts"][:2]]
+    def _show_evaluation(self, event: Evaluated) -> None:
+        self.best_cer = event.best_cer
+        lines = [f"step {event.step}: CER {percent(event.dev_cer)} on dev"]
+        lines += [f"    {one.label}\n  → {one.text}" for one in event.texts[:2]]
         if not (self.args.json or self.args.quiet):
             print_beside(self.bar, "\n".join(lines), error=True)
 
-    def _show_end(self, event: dict[str, Any]) -> None:
+    def _show_end(self, event: Ended) -> None:
         self._close()
-        why = "ended early" if event["stopped"] else "ended"
-        spent = duration(event["seconds"])
-        remark(self.args, f"Training {why} after {event['step']} steps, {spent}; best at step {event['best_step']}.")
-
-    def _show_language_model(self, event: dict[str, Any]) -> None:
-        remark(self.args, f"The search leans on a language model of the texts, with weight {event['weight']}.")
-
-    def _show_scoring(self, event: dict[str, Any]) -> None:
-        remark(self.args, f"Scoring {event['split']}, base and adapted.")
-
-    def _show_error(self, event: dict[str, Any]) -> None:
-        raise TrainError(event["message"])
+        why = "ended early" if event.stopped else "ended"
+        spent = duration(event.seconds)
+        remark(self.args, f"Training {why} after {event.step} steps, {spent}; best at step {event.best_step}.")
 
     def _advance(self, what: str, total: int, done: int, unit: str) -> None:
         if self.shown != what:
@@ -305,15 +307,6 @@ class Watch:
         if self.bar is not None:
             self.bar.close()
         self.bar, self.shown = None, ""
-
-
-def last_start(events: Path) -> int:
-    """The byte at which the latest training's events begin."""
-    start = position = 0
-    for line in events.read_bytes().splitlines(keepends=True):
-        start = position if line.startswith(b'{"event": "start"') else start
-        position += len(line)
-    return start
 
 
 @contextmanager

@@ -1,39 +1,39 @@
 """A run on the page: how far it is, its curves, what it hears; and the list of all runs. It does not know events."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from lect.app.output import duration, percent
 from lect.app.page import pictures
 from lect.app.page.markup import card, meter, notice, onward, speech, table, text
 from lect.app.page.texts import Say
 from lect.app.page.watch import View
+from lect.engine.contract.events import BaseScored, Evaluated, FeaturesReady, Started, Stepped
 
 
 def live(view: View, say: Say) -> str:
     """One run."""
     parts = [_progress(view, say)]
-    if "start" in view.last:
-        parts.append(f'<p class="muted">{text(_facts(view.last["start"], say))}</p>')
+    if start := view.latest(Started):
+        parts.append(f'<p class="muted">{text(_facts(start, say))}</p>')
     steps = view.step if view.phase == "done" else view.steps
     if view.rates:
-        base = view.last.get("base", {}).get("dev_cer")
-        parts.append(pictures.chart(view.rates, steps, say("curve_cer"), base=base, percent=True))
+        base = view.latest(BaseScored)
+        rate = base.dev_cer if base else None
+        parts.append(pictures.chart(view.rates, steps, say("curve_cer"), base=rate, percent=True))
     if view.losses:
         parts.append(pictures.chart(view.losses, steps, say("curve_loss")))
-    if (evaluation := view.last.get("evaluation", {})).get("texts"):
-        rows = [(speech(one["label"]), speech(one["text"])) for one in evaluation["texts"]]
+    if (evaluation := view.latest(Evaluated)) and evaluation.texts:
+        rows = [(speech(one.label), speech(one.text)) for one in evaluation.texts]
         headings = [say("column_label"), say("column_heard")]
-        parts.append(table(headings, rows, say("train_texts", step=evaluation["step"])))
+        parts.append(table(headings, rows, say("train_texts", step=evaluation.step)))
     return card(say("run_title", number=view.run.id), "".join(parts))
 
 
 def _progress(view: View, say: Say) -> str:
-    if view.phase == "features":
-        at = view.last["features"]
-        return meter(at["done"] / at["total"], say("phase_features", done=at["done"], total=at["total"]))
-    if view.phase == "training":
-        left = duration(view.last["step"]["seconds_left"])
+    if view.phase == "features" and (at := view.latest(FeaturesReady)):
+        return meter(at.done / at.total, say("phase_features", done=at.done, total=at.total))
+    if view.phase == "training" and (at_step := view.latest(Stepped)):
+        left = duration(at_step.seconds_left)
         return meter(view.step / view.steps, say("phase_training", step=view.step, total=view.steps, left=left))
     if view.phase == "failed":
         return notice(view.message or say("phase_failed"), "bad")
@@ -48,15 +48,15 @@ def _progress(view: View, say: Say) -> str:
     return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
 
 
-def _facts(start: dict[str, Any], say: Say) -> str:
+def _facts(start: Started, say: Say) -> str:
     return say(
         "train_facts",
-        method=say("method_" + start["settings"]["spec"]["method"]),
-        clips=say("count_clips", count=start["train_clips"]),
-        length=duration(start["train_seconds"]),
-        numbers=f"{start['trained_parameters']:,}",
-        device=start["device"],
-        precision=start["precision"],
+        method=say("method_" + start.settings["spec"]["method"]),
+        clips=say("count_clips", count=start.train_clips),
+        length=duration(start.train_seconds),
+        numbers=f"{start.trained_parameters:,}",
+        device=start.device,
+        precision=start.precision,
     )
 
 

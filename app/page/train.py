@@ -17,9 +17,10 @@ from lect.app.page.markup import card, chips, empty, notice, text
 from lect.app.page.shared import Page, opened
 from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.errors import TrainError
+from lect.engine.contract.run_request import STARTER
 from lect.engine.contract.subprocesses import module_command
 from lect.engine.data.store import Project
-from lect.engine.model.backbone import STARTER, backbone_folders
+from lect.engine.model.backbone import backbone_folders
 from lect.engine.runs import queue
 
 POLL_S = 1.0
@@ -101,7 +102,7 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
 
 def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
     """Starts a run with what was chosen, or lets it wait for the one that trains."""
-    from lect.engine.runs.runs import create_run
+    from lect.engine.runs.preparation import create_run
 
     project, say = opened(folder), words_for(request)
     arguments = options(*choices)
@@ -136,7 +137,7 @@ def tell_time(request: gr.Request, folder: str, *choices: Any) -> Iterator[str]:
 
 def end(folder: str, run_id: str, request: gr.Request) -> str:
     """Asks the run to end and keep its best."""
-    from lect.engine.runs.runs import stop_run
+    from lect.engine.runs.process import stop_run
 
     stop_run(opened(folder), run_id)
     return notice(words_for(request)("train_stopping"))

@@ -1,17 +1,17 @@
 """A run as its events tell it. It does not know how they are shown."""
 
-import json
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from lect.app.commands.train import last_start
+from lect.engine.contract.events import Ended, Evaluated, Event, Failed, FeaturesReady, Started, Stepped
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.runs.queue import is_training
 
-EVENTS, LOG = "events.jsonl", "log.txt"
+E = TypeVar("E", bound=Event)
 KEPT = 32  # runs whose events are kept read
 STARTING_S = 90.0  # loading the libraries may take this long on a busy machine
 
@@ -23,7 +23,7 @@ class View:
     run: Run
     phase: str  # "new", "queued", "starting", "features", "training", "scoring", "done", "failed" or "interrupted"
     message: str = ""  # why it failed
-    last: dict[str, dict[str, Any]] = field(default_factory=dict)  # the last event of each kind
+    last: dict[type[Event], Event] = field(default_factory=dict)  # the last event of each kind
     losses: list[tuple[float, float]] = field(default_factory=list)  # (step, loss)
     rates: list[tuple[float, float]] = field(default_factory=list)  # (step, CER on dev)
 
@@ -35,42 +35,47 @@ class View:
     @property
     def steps(self) -> int:
         """How many there will be at most."""
-        return int(self.last["start"]["steps"]) if "start" in self.last else 0
+        start = self.latest(Started)
+        return start.steps if start else 0
 
     @property
     def step(self) -> int:
         """How many there were."""
-        return int(self.last["step"]["step"]) if "step" in self.last else 0
+        step = self.latest(Stepped)
+        return step.step if step else 0
+
+    def latest(self, kind: type[E]) -> E | None:
+        """The last event of a kind."""
+        event = self.last.get(kind)
+        return event if isinstance(event, kind) else None
 
 
 def look(run: Run) -> View:
     """Reads the events of a run's latest start."""
     view = View(run, "new")
-    path = run.folder / EVENTS
-    for event in _events(path, path.stat().st_size) if path.exists() else ():
+    events = RunFiles(run.folder).events
+    for event in _events(run.folder, events.stat().st_size) if events.exists() else ():
         _enter(view, event)
     view.phase = _phase(view)
     return view
 
 
 @lru_cache(KEPT)
-def _events(path: Path, size: int) -> tuple[dict[str, Any], ...]:
+def _events(folder: Path, size: int) -> tuple[Event, ...]:
     """The events of a file of this size: the clock looks every second, and mostly at runs that have ended."""
-    with path.open("rb") as file:
-        file.seek(last_start(path))
-        # The last line may still be being written.
-        return tuple(json.loads(line) for line in file if line.endswith(b"\n"))
+    files = RunFiles(folder)
+    return tuple(event for event, _ in files.read_events(files.last_start()))
 
 
-def _enter(view: View, event: dict[str, Any]) -> None:
-    kind = event["event"]
-    view.last[kind] = event
-    if kind == "step":
-        view.losses.append((event["step"], event["loss"]))
-    elif kind == "evaluation":
-        view.rates.append((event["step"], event["dev_cer"]))
-    elif kind == "error":
-        view.message = event["message"]
+def _enter(view: View, event: Event) -> None:
+    view.last[type(event)] = event
+    match event:
+        case Stepped():
+            view.losses.append((event.step, event.loss))
+        case Evaluated():
+            view.rates.append((event.step, event.dev_cer))
+        case Failed():
+            view.message = event.message
 
 
 def _phase(view: View) -> str:
@@ -83,13 +88,13 @@ def _phase(view: View) -> str:
         if run.status == "failed":
             return "failed"
         return "new" if run.status == "created" and not last else "interrupted"
-    if "end" in last:
+    if Ended in last:
         return "scoring"
-    if "step" in last:
+    if Stepped in last:
         return "training"
-    return "features" if "features" in last else "starting"
+    return "features" if FeaturesReady in last else "starting"
 
 
 def _just_started(run: Run) -> bool:
-    log = run.folder / LOG
+    log = RunFiles(run.folder).log
     return run.status == "created" and log.exists() and time.time() - log.stat().st_mtime < STARTING_S

@@ -1,29 +1,24 @@
-"""One search for torch and ONNX alike: joint CTC/attention decoding, and CTC forced alignment, in numpy.
+"""One search for torch and ONNX alike: joint CTC/attention decoding, in numpy.
 
 It knows neither audio, nor models, nor text: a `StepDecoder` answers with log-probabilities, a CTC head (where there
 is one) with a matrix of them. Rows are always utterances x hypotheses, all of one length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lect.engine.contract.errors import BackboneError, TextError, UsageError
+from lect.engine.contract.errors import UsageError
+from lect.engine.decoding.ctc import CtcPrefixes, Floats, Ints, LogProbs, best_paths, check_numbers
 from lect.engine.decoding.hotwords import Hotwords
 from lect.engine.decoding.language_model import LanguageModel
-from lect.engine.text.rules import nfc
 from lect.engine.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-LogProbs = npt.NDArray[np.float32]
 State = TypeVar("State")
 
-# Stands for "impossible" inside running sums, where infinities would turn into NaN; exp(-1000) is exactly 0.
-LOG_FLOOR = -1000.0
 # The longest loop that the repetition guard can see.
 MAX_LOOP_TOKENS = 32
 
@@ -66,7 +61,7 @@ class DecodeOptions:
     ctc_weight: float = 0.6  # share of CTC in the joint score; a part that is absent gets no weight
     max_tokens_per_frame: float = 1.0  # length cap, in tokens per encoder frame
     max_tokens: int | None = None  # length cap of the decoder itself (its positions), where it has one
-    max_repeats: int = 8  # a piece said more often than this in a row ends the hypothesis; 0: no guard
+    max_repeats: int = 8  # a piece repeated more often than this in a row ends the hypothesis; 0: no guard
     # Exponent of Wu et al. 2016; the higher, the longer. None: 0 with CTC, and 1 for a beam of the attention alone,
     # which would rather end at once than add up the small doubts of a long sentence.
     length_penalty: float | None = None
@@ -104,16 +99,6 @@ class Hypothesis:
     token_confidences: tuple[float, ...]  # in [0, 1], one per token; see `search`
 
 
-@dataclass(frozen=True)
-class Word:
-    """One word of a hypothesis, and the tokens it is made of."""
-
-    text: str
-    confidence: float  # in [0, 1]: the product of its tokens' confidences
-    first_token: int  # index into Hypothesis.tokens
-    end_token: int  # one past the last
-
-
 def search(
     decoder: StepDecoder[Any] | None,
     ctc_log_probs: LogProbs | None,
@@ -135,8 +120,9 @@ def search(
     confidence.
 
     Guards: a hypothesis is never longer than its frames times `max_tokens_per_frame`, nor than CTC can fit into the
-    frames. One that says the same up to `MAX_LOOP_TOKENS` tokens more than `max_repeats` times in a row ends there:
-    it keeps one copy, and the score that it had (no end was heard, so none counts). `forbidden` tokens are never said.
+    frames. One that repeats the same up to `MAX_LOOP_TOKENS` tokens more than `max_repeats` times in a row ends there:
+    it keeps one copy, and the score that it had (it came to no end, so none counts). `forbidden` tokens are never
+    written.
 
     A token's confidence is its joint posterior given what precedes it: `p_attention^(1-w) * p_CTC^w`, renormalised
     over the vocabulary (the unknown symbol included). It is the number the search decided by, not fitted to data: an
@@ -150,144 +136,40 @@ def search(
     if ctc_log_probs is not None and weight > 0:
         prefixes = CtcPrefixes(ctc_log_probs, frame_lengths, eos=eos, blank=blank)
         if weight == 1 and options.beam_size == 1 and not options.scorers:
-            return _judged(prefixes, best_paths(ctc_log_probs, frame_lengths, blank, (*forbidden, eos)), eos)
+            return _scored(prefixes, best_paths(ctc_log_probs, frame_lengths, blank, (*forbidden, eos)), eos)
     beams = _Beams(prefixes, frame_lengths, options, weight, eos, (*forbidden, blank))
     if decoder is not None and weight < 1:
-        _follow(beams, decoder, start_tokens)
+        _attend(beams, decoder, start_tokens)
     while beams.alive:
         beams.extend(None)
     return beams.best
 
 
-def write(
-    decoder: StepDecoder[Any] | None,
+def decode(
+    make_decoder: Callable[[], StepDecoder[Any]],
     ctc_log_probs: LogProbs | None,
     frame_lengths: Ints,
     vocabulary: Vocabulary,
     options: DecodeOptions,
     positions: int = 0,
 ) -> list[Hypothesis]:
-    """`search` for what a vocabulary writes: from its own start on, and never what it suppresses.
+    """`search` in a vocabulary: from its own start on, and never what it suppresses.
 
-    positions: the most tokens that the decoder reads, its start included; 0: no limit.
+    make_decoder: called unless CTC alone decides. positions: the most tokens that the decoder reads, its start
+    included; 0: no limit.
     """
     if positions:
         room = positions - len(vocabulary.start)
         options = replace(options, max_tokens=min(options.max_tokens or room, room))
+    ctc_alone = ctc_log_probs is not None and options.ctc_weight == 1
     return search(
-        decoder,
+        None if ctc_alone else make_decoder(),
         ctc_log_probs,
         frame_lengths,
         options,
         start_tokens=vocabulary.start,
         forbidden=(BOS, PAD, UNK, *vocabulary.suppressed),
     )
-
-
-def words(vocabulary: Vocabulary, hypothesis: Hypothesis) -> list[Word]:
-    """The words of a hypothesis, spelled as `vocabulary.decode` does.
-
-    A word's confidence is the product of its tokens'; what follows it (a space, the end) does not count.
-    """
-    found = list[Word]()
-    word = Word("", 1.0, 0, 0)
-    for index, piece in enumerate(vocabulary.pieces(hypothesis.tokens)):
-        for part, letters in enumerate(piece.split(" ")):
-            if part or word.first_token == word.end_token:
-                found.append(word)
-                word = Word("", 1.0, index, index)
-            if letters or not piece:  # a token may be a part of a letter's bytes
-                confidence = word.confidence * hypothesis.token_confidences[index]
-                word = Word(word.text + letters, confidence, word.first_token, index + 1)
-    composed = str if vocabulary.kind == "phone" else nfc
-    return [replace(word, text=composed(word.text)) for word in (*found, word) if word.text]
-
-
-def ctc_align(ctc_log_probs: LogProbs, tokens: Sequence[int], blank: int = PAD) -> Ints:
-    """The frames where each token is said: (frames, vocab) and n tokens -> (n, 2), from (inclusive) to (exclusive).
-
-    Viterbi over the CTC lattice of blank, token, blank, ..., token, blank (Graves et al. 2006).
-    Errors: TextError when the tokens do not fit into the frames.
-    """
-    labels = np.asarray(tokens, np.int64)
-    frames, needed = len(ctc_log_probs), len(labels) + int((labels[1:] == labels[:-1]).sum())
-    if needed > frames:
-        raise TextError(f"A label needs at least {needed} frames but its recording has {frames}: check the label.")
-    if not len(labels):
-        return np.zeros((0, 2), np.int64)
-    lattice = np.full(2 * len(labels) + 1, blank)
-    lattice[1::2] = labels
-    emissions = np.maximum(ctc_log_probs[:, lattice], LOG_FLOOR).astype(np.float64)
-    may_skip = (lattice[2:] != blank) & (lattice[2:] != lattice[:-2])
-    said = _viterbi(emissions, may_skip) == (2 * np.arange(len(labels)) + 1)[:, None]
-    return np.stack([said.argmax(1), frames - said[:, ::-1].argmax(1)], axis=1)
-
-
-def best_paths(
-    ctc_log_probs: LogProbs, lengths: Ints, blank: int = PAD, forbidden: Sequence[int] = (BOS, UNK, EOS)
-) -> list[Ints]:
-    """The collapsed best CTC path of each utterance: (batch, frames, vocab) and (batch,) -> (tokens,) each."""
-    scores = ctc_log_probs.copy()
-    scores[..., [token for token in forbidden if token != blank]] = -np.inf
-    path = scores.argmax(axis=2)
-    path[np.arange(path.shape[1]) >= lengths[:, None]] = blank
-    new = (path != blank) & (path != np.pad(path, ((0, 0), (1, 0)), constant_values=blank)[:, :-1])
-    return [row[starts] for row, starts in zip(path, new, strict=True)]
-
-
-class CtcPrefixes:
-    """CTC prefix probabilities (Graves 2008) of growing prefixes, arrays of (utterances, width, ...).
-
-    For a prefix g, `labelled[t]` and `blanked[t]` are the log-probabilities that the first t frames say exactly g and
-    end in a label or in a blank. Both recurrences over t are linear, so they are running sums, and the probability
-    of every one-symbol extension is one matrix product: no Python loop over frames or symbols.
-    """
-
-    def __init__(self, log_probs: LogProbs, lengths: Ints, *, eos: int = EOS, blank: int = PAD) -> None:
-        batch, frames, vocab = log_probs.shape
-        steps = np.maximum(log_probs, LOG_FLOOR).astype(np.float64)
-        # Padding is blank for sure: it changes no probability, and every utterance ends in the last frame.
-        steps[np.arange(frames) >= lengths[:, None]] = np.where(np.arange(vocab) == blank, 0.0, LOG_FLOOR)
-        _check_numbers(steps)
-        steps = steps.transpose(0, 2, 1)
-        self._emissions = np.exp(steps)  # (utterances, vocab, frames)
-        self._emissions[:, blank] = 0
-        self._sums = np.zeros((batch, vocab, frames + 1))  # of the log-probabilities of the frames before
-        np.cumsum(steps, axis=2, out=self._sums[:, :, 1:])
-        self._eos, self._blank = eos, blank
-        self._last = np.full((batch, 1), -1)
-        self._labelled = np.full((batch, 1, frames + 1), -np.inf)
-        self._blanked = self._sums[:, None, blank].copy()
-
-    def extensions(self) -> Floats:
-        """(utterances, width, vocab): log-probability that speech starts with the prefix and a symbol.
-
-        At the end symbol: that speech is the prefix. What is 1e-300 times less likely than the prefix is impossible.
-        """
-        either = np.logaddexp(self._labelled, self._blanked)
-        peak = np.maximum(either.max(axis=2, keepdims=True), np.finfo(np.float64).min)
-        mass = np.exp(either[..., :-1] - peak) @ self._emissions.swapaxes(1, 2)
-        # The same symbol again needs a blank between.
-        utterances, rows = np.nonzero(self._last >= 0)
-        last = self._last[utterances, rows]
-        separated = np.exp(self._blanked[utterances, rows, :-1] - peak[utterances, rows])
-        mass[utterances, rows, last] = (separated * self._emissions[utterances, last]).sum(axis=1)
-        with np.errstate(divide="ignore"):
-            scores: Floats = np.log(mass) + peak
-        scores[..., self._eos] = either[..., -1]
-        return scores
-
-    def extend(self, utterances: Ints, parents: Ints, tokens: Ints) -> None:
-        """Keeps the chosen utterances; row w of one becomes what row `parents[w]` was, grown by `tokens[w]`."""
-        if len(utterances) < len(self._sums):
-            self._emissions, self._sums = self._emissions[utterances], self._sums[utterances]
-        at = (utterances[:, None], parents)
-        labelled, blanked = self._labelled[at], self._blanked[at]
-        again = tokens == self._last[at]
-        before = np.where(again[..., None], blanked, np.logaddexp(labelled, blanked))
-        self._labelled = _running(before, self._sums[np.arange(len(utterances))[:, None], tokens])
-        self._blanked = _running(self._labelled, self._sums[:, None, self._blank])
-        self._last = tokens
 
 
 class _Beams:
@@ -303,15 +185,15 @@ class _Beams:
         options: DecodeOptions,
         weight: float,
         eos: int,
-        unsayable: Sequence[int],
+        forbidden: Sequence[int],
     ) -> None:
         batch = len(lengths)
         self._prefixes, self._options, self._weight, self._eos = prefixes, options, weight, eos
-        self._unsayable = [token for token in unsayable if token != eos]
+        self._forbidden = [token for token in forbidden if token != eos]
         caps = np.ceil(lengths * options.max_tokens_per_frame).astype(np.int64)
         self._penalty = float(weight == 0) if options.length_penalty is None else options.length_penalty
         self._caps = caps if options.max_tokens is None else np.minimum(caps, options.max_tokens)
-        # Where there are no frames nothing was said, whatever a model makes of it.
+        # Where there are no frames there is no speech, whatever a model makes of it.
         self.best = [Hypothesis((), -np.inf if length else 0.0, ()) for length in lengths]
         self._utterances = np.arange(batch)  # those still searched, as indices into the batch
         self._tokens = np.zeros((batch, 1, 0), np.int64)
@@ -337,7 +219,7 @@ class _Beams:
         boosts = self._boosted()
         joint = joint + boosts
         ends = np.where(self._loops > 0, self._reached, joint[..., self._eos])
-        joint[..., [*self._unsayable, self._eos]] = -np.inf
+        joint[..., [*self._forbidden, self._eos]] = -np.inf
         joint[(self._loops > 0) | (self._caps[self._utterances] <= self._tokens.shape[2])[:, None]] = -np.inf
         scores, parents, tokens = _top(joint, self._options.beam_size)
         self._finish(ends, scores)
@@ -363,7 +245,7 @@ class _Beams:
         if log_probs is None:
             return np.zeros_like(ctc), np.asarray(ctc)
         attention = (1 - self._weight) * log_probs.astype(np.float64).reshape(*self._past.shape, -1)
-        _check_numbers(attention[self._caps[self._utterances] > 0])
+        check_numbers(attention[self._caps[self._utterances] > 0])
         return attention, attention + ctc
 
     def _boosted(self) -> Floats:
@@ -380,8 +262,8 @@ class _Beams:
         for index, row in np.argwhere((better < self._options.beam_size) & (ends > -np.inf)):
             utterance, score = self._utterances[index], float(ends[index, row] / divisor)
             if score > self.best[utterance].score:
-                said = slice(self._tokens.shape[2] - int(self._loops[index, row]))
-                tokens, confidences = self._tokens[index, row, said], self._confidences[index, row, said]
+                kept = slice(self._tokens.shape[2] - int(self._loops[index, row]))
+                tokens, confidences = self._tokens[index, row, kept], self._confidences[index, row, kept]
                 self.best[utterance] = Hypothesis(tuple(tokens.tolist()), score, tuple(confidences.tolist()))
 
     def _winnable(self, scores: Floats) -> npt.NDArray[np.bool_]:
@@ -409,7 +291,7 @@ class _Beams:
         self._utterances = self._utterances[keep]
 
 
-def _follow(beams: _Beams, decoder: StepDecoder[State], start_tokens: Sequence[int]) -> None:
+def _attend(beams: _Beams, decoder: StepDecoder[State], start_tokens: Sequence[int]) -> None:
     state, tokens = decoder.start(), np.full(beams.alive, start_tokens[0])
     for token in start_tokens[1:]:
         _, state = decoder.step(tokens, state)
@@ -422,18 +304,18 @@ def _follow(beams: _Beams, decoder: StepDecoder[State], start_tokens: Sequence[i
             state = decoder.reorder(state, rows)
 
 
-def _judged(prefixes: CtcPrefixes, sequences: list[Ints], eos: int) -> list[Hypothesis]:
+def _scored(prefixes: CtcPrefixes, sequences: list[Ints], eos: int) -> list[Hypothesis]:
     # Exact scores and posteriors of given sequences: the same meaning as in a beam search.
     batch, lengths = np.arange(len(sequences)), [len(sequence) for sequence in sequences]
-    said = np.full((len(sequences), max(lengths, default=0) + 1), eos)
-    for row, sequence in zip(said, sequences, strict=True):
+    padded = np.full((len(sequences), max(lengths, default=0) + 1), eos)
+    for row, sequence in zip(padded, sequences, strict=True):
         row[: len(sequence)] = sequence
-    scores, posteriors = np.zeros(said.shape), np.zeros(said.shape)
-    for position in range(said.shape[1]):
+    scores, posteriors = np.zeros(padded.shape), np.zeros(padded.shape)
+    for position in range(padded.shape[1]):
         steps = prefixes.extensions()[:, 0]
-        scores[:, position] = steps[batch, said[:, position]]
+        scores[:, position] = steps[batch, padded[:, position]]
         posteriors[:, position] = _posteriors(scores[:, position], steps)
-        prefixes.extend(batch, np.zeros((len(batch), 1), np.int64), said[:, position, None])
+        prefixes.extend(batch, np.zeros((len(batch), 1), np.int64), padded[:, position, None])
     found = zip(sequences, scores, posteriors, lengths, strict=True)
     return [Hypothesis(tuple(s.tolist()), float(score[n]), tuple(p[:n].tolist())) for s, score, p, n in found]
 
@@ -444,13 +326,6 @@ def _posteriors(chosen: Floats, steps: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         shares: Floats = np.exp(chosen - peak) / np.exp(steps - peak[..., None]).sum(axis=-1)
     return shares
-
-
-def _running(before: Floats, sums: Floats) -> Floats:
-    # r[t] = (r[t - 1] + before[t - 1]) * p[t], in logarithms, given the running sums of log p.
-    result = np.full(before.shape, -np.inf)
-    result[..., 1:] = sums[..., 1:] + np.logaddexp.accumulate(before[..., :-1] - sums[..., :-1], axis=2)
-    return result
 
 
 def _top(scores: Floats, count: int) -> tuple[Floats, Ints, Ints]:
@@ -464,28 +339,3 @@ def _top(scores: Floats, count: int) -> tuple[Floats, Ints, Ints]:
         best[:, place] = left[rows, chosen[:, place]]
         left[rows, chosen[:, place]] = -np.inf
     return best, chosen // scores.shape[2], chosen % scores.shape[2]
-
-
-def _check_numbers(scores: npt.NDArray[Any]) -> None:
-    if np.isnan(scores).any():
-        raise BackboneError(
-            "The model's scores are not numbers, so its weights are damaged: fetch the backbone or train again."
-        )
-
-
-def _viterbi(emissions: Floats, may_skip: npt.NDArray[np.bool_]) -> Ints:
-    # (frames, states), (states - 2,) -> the best state of each frame, from one of the first two to one of the last.
-    frames, states = emissions.shape
-    score = np.full(states + 2, -np.inf)  # two states of padding in front, so that shifts are slices
-    score[2:4] = emissions[0, :2]
-    skip = np.concatenate([np.full(2, -np.inf), np.where(may_skip, 0.0, -np.inf)])
-    back = np.zeros((frames, states), np.int8)
-    for frame in range(1, frames):
-        moves = np.stack([score[2:], score[1:-1], score[:-2] + skip])
-        back[frame] = moves.argmax(axis=0)
-        score[2:] = moves.max(axis=0) + emissions[frame]
-    path = np.empty(frames, np.int64)
-    path[-1] = states - 1 if score[-1] >= score[-2] else states - 2
-    for frame in range(frames - 1, 0, -1):
-        path[frame - 1] = path[frame] - back[frame, path[frame]]
-    return path

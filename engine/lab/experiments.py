@@ -1,8 +1,8 @@
 """Experiments: a table is made of cells, each of which is one training of one system on one set, scored.
 
 A cell is a run of the project that holds the set, and is named by the hash of all that decides its result: what an
-interrupted table has is found again, and tables share cells. It does not know how a training works (`runs`), nor how a
-table looks (`lab_report`).
+interrupted table has is found again, and tables share cells. It does not know how a training works, nor how a
+table looks (`report`).
 """
 
 import hashlib
@@ -17,20 +17,25 @@ from typing import Any
 
 from safetensors import safe_open
 
+from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import TrainError
+from lect.engine.contract.events import Started
 from lect.engine.contract.files import read_json, sha256_file
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.run_request import RunRequest
+from lect.engine.contract.tensor_names import VOCABULARY
 from lect.engine.data.clips import SPLITS, Run
 from lect.engine.data.store import Project
-from lect.engine.model.adaptations import AdaptationSpec, NewVocabulary, make_adaptation
+from lect.engine.model.adaptations import NewVocabulary, make_adaptation
 from lect.engine.model.backbone import Backbone, open_backbone
-from lect.engine.model.network import EncoderDecoder, ModelConfig
-from lect.engine.runs.runs import EVENTS, STOP, RunRequest, create_run
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.runs.preparation import checked, create_run
 from lect.engine.scoring.scores import Comparison, Scores, compare, pooled
-from lect.engine.training.train import BEST, Event
 
 NAME_DIGITS = 12
 CELL = "cell"  # the fact of a run that holds its cell's name
-SIZES = {"prompt": "num_virtual_tokens", "adapter": "rank", "lora": "rank"}  # what a method's numbers grow with
+# What the number of a method's trainable parameters grows with.
+SIZES = {"prompt": "num_virtual_tokens", "adapter": "rank", "lora": "rank"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Cell:
         """The hash of the set, the backbone's weights, further texts and every setting."""
         backbone, texts = open_backbone(self.request.backbone).sha256, self.request.texts
         given = [sha256_file(Path(texts))] if texts else []
-        return _sha256([self.data.sha256, backbone, self.request.to_json(), *given])[:NAME_DIGITS]
+        return _sha256([self.data.sha256, backbone, checked(self.request).to_json(), *given])[:NAME_DIGITS]
 
     def find(self) -> Run | None:
         """Its run, if it was ever started."""
@@ -85,7 +90,7 @@ class Cell:
 
 def finished(run: Run | None) -> bool:
     """Whether a run has come to its own end, and nobody ended it."""
-    return run is not None and run.status == "done" and not (run.folder / STOP).exists()
+    return run is not None and run.status == "done" and not RunFiles(run.folder).stop.exists()
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Row:
     asked_minutes: float  # 0: all
     minutes: float  # of speech it learnt from
     clips: int
-    trained: int  # numbers that learn
+    trained: int  # trainable parameters
     vocabulary: int  # of them, those of a new vocabulary
     seeds: tuple[int, ...]
     cells: tuple[str, ...]
@@ -122,20 +127,21 @@ def rows(cells: Iterable[Cell]) -> list[Row]:
 
 
 def _row(cells: Sequence[Cell], runs: Sequence[Run]) -> Row:
-    start = _start(runs[0].folder)
-    tests = [_scores(run.folder, "scores-test") for run in runs]
+    files = [RunFiles(run.folder) for run in runs]
+    start = next(event for event, _ in files[0].read_events() if isinstance(event, Started))
+    tests = [Scores.from_json(read_json(each.scores("test"))) for each in files]
     return Row(
         data=cells[0].data.name,
         system=cells[0].system,
         asked_minutes=cells[0].request.minutes,
-        minutes=start["train_seconds"] / 60,
-        clips=start["train_clips"],
-        trained=start["trained_parameters"],
-        vocabulary=_vocabulary_numbers(runs[0].folder / BEST),
+        minutes=start.train_seconds / 60,
+        clips=start.train_clips,
+        trained=start.trained_parameters,
+        vocabulary=_vocabulary_parameters(files[0].best),
         seeds=tuple(cell.request.settings.seed for cell in cells),
         cells=tuple(cell.name for cell in cells),
-        base=_scores(runs[0].folder, "base-scores-test"),
-        dev=pooled([_scores(run.folder, "scores-dev") for run in runs]),
+        base=Scores.from_json(read_json(files[0].base_scores("test"))),
+        dev=pooled([Scores.from_json(read_json(each.scores("dev"))) for each in files]),
         test=pooled(tests),
         test_cers=tuple(scores.cer for scores in tests),
         against=None,
@@ -144,12 +150,12 @@ def _row(cells: Sequence[Cell], runs: Sequence[Run]) -> Row:
 
 
 def sized_alike(requests: Sequence[RunRequest]) -> list[RunRequest]:
-    """Prompts, adapters and updates in the size at which about as many numbers learn as in the first request.
+    """Prompts, adapters and updates in the size that has about as many trainable parameters as the first request.
 
     A new vocabulary, which all of them learn, does not count. Other methods have no size, and stay as they are.
     """
-    model = EncoderDecoder(ModelConfig.from_json((backbone := open_backbone(requests[0].backbone)).model))
-    aim = learning(requests[0].settings.spec, model, backbone)
+    model = EncoderDecoder((backbone := open_backbone(requests[0].backbone)).config)
+    aim = trainable_parameters(requests[0].settings.spec, model, backbone)
     return [requests[0], *(_sized(request, aim, model, backbone) for request in requests[1:])]
 
 
@@ -157,7 +163,7 @@ def _sized(request: RunRequest, aim: int, model: EncoderDecoder, backbone: Backb
     spec = request.settings.spec
     if spec.method not in SIZES:
         return request
-    one, two = (learning(_of_size(spec, size), model, backbone) for size in (1, 2))
+    one, two = (trainable_parameters(_of_size(spec, size), model, backbone) for size in (1, 2))
     size = max(1, math.floor((aim - one) / (two - one) + 1.5))  # the nearest
     return replace(request, settings=replace(request.settings, spec=_of_size(spec, size)))
 
@@ -167,28 +173,18 @@ def _of_size(spec: AdaptationSpec, size: int) -> AdaptationSpec:
     return replace(spec, **change)
 
 
-def learning(spec: AdaptationSpec, model: EncoderDecoder, backbone: Backbone) -> int:
-    """How many numbers learn, besides a new vocabulary."""
+def trainable_parameters(spec: AdaptationSpec, model: EncoderDecoder, backbone: Backbone) -> int:
+    """The trainable parameters, besides a new vocabulary."""
     adaptation = make_adaptation(spec, model.requires_grad_(False), backbone.vocabulary, backbone.vocabulary, {})
     vocabulary = [part for part in adaptation.parts if isinstance(part, NewVocabulary)]
     beside = sum(parameter.numel() for part in vocabulary for parameter in part.parameters())
     return adaptation.trained_parameters() - beside
 
 
-def _start(folder: Path) -> Event:
-    with (folder / EVENTS).open(encoding="utf-8") as file:
-        events = map(json.loads, file)
-        return next(event for event in events if event["event"] == "start")
-
-
-def _scores(folder: Path, name: str) -> Scores:
-    return Scores.from_json(read_json(folder / f"{name}.json"))
-
-
-def _vocabulary_numbers(path: Path) -> int:
+def _vocabulary_parameters(path: Path) -> int:
     with safe_open(path, framework="numpy") as file:
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
-    return sum(math.prod(shape) for name, shape in shapes.items() if name.startswith("vocabulary."))
+    return sum(math.prod(shape) for name, shape in shapes.items() if name in VOCABULARY)
 
 
 def _sha256(value: Any) -> str:

@@ -6,90 +6,29 @@ in SpeechPrompt (keys and values before the frozen projections), adapters as in 
 as in Hu et al. 2021 (LoRA). It does not know data or the training loop.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from lect.engine.contract.adaptation_spec import AdaptationSpec, parse_placement, parse_projections
 from lect.engine.contract.errors import UsageError
-from lect.engine.model.handles import PROJECTIONS, Handles, tensor_name
-from lect.engine.model.network import Attention, DecoderLayer, EncoderDecoder, EncoderLayer, ModelConfig
+from lect.engine.contract.tensor_names import (
+    ADAPTER,
+    CTC_BIAS,
+    CTC_WEIGHT,
+    EMBEDDING,
+    LORA,
+    PROMPT,
+    STACKS,
+    Stack,
+    TensorName,
+    changes_weights,
+    pairs,
+)
+from lect.engine.model.handles import Handles, KeyValue, Updates
+from lect.engine.model.network import Attention, DecoderLayer, EncoderDecoder, EncoderLayer
 from lect.engine.text.vocabulary import Vocabulary
-
-Method = Literal["prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
-
-
-@dataclass(frozen=True)
-class AdaptationSpec:
-    """Which adaptation, where and how large."""
-
-    method: Method = "prompt"
-    num_virtual_tokens: int = 16  # prompt length, key/value pairs a layer
-    rank: int = 16  # adapter bottleneck, or of low-rank updates
-    placement: str = "e:all,d:all"  # see parse_placement
-    initialisation: Literal["backbone", "random", "zero-value"] = "backbone"
-    reparameterise: bool = False  # residual MLP shared by all layers, folded away after training
-    shared_key_value: bool = False  # one prompt before both projections
-    finetune_layers: int = 0  # finetune: last n decoder layers; 0 is the whole network
-    on: str = "query,value"  # low-rank updates: of which projections, see parse_projections
-
-    @property
-    def trains_backbone(self) -> bool:
-        """Whether the network's own weights change, so that the result is a network and no small set of tensors."""
-        return self.method in ("finetune", "scratch")
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Layer indices, ascending."""
-
-    encoder: tuple[int, ...]
-    decoder: tuple[int, ...]
-    cross: tuple[int, ...]
-
-
-def parse_placement(text: str, config: ModelConfig) -> Placement:
-    """`e:last3,d:all` -> layers. Stacks: e(ncoder), d(ecoder self-attention), c(ross-attention); each all, none,
-    firstN, lastN, or layers counted from 0 as 2+5. A stack not named is left alone. Raises UsageError.
-    """
-    sizes = {"e": config.encoder_layers, "d": config.decoder_layers, "c": config.decoder_layers}
-    chosen: dict[str, tuple[int, ...]] = {"e": (), "d": (), "c": ()}
-    for part in text.replace(" ", "").split(","):
-        stack, _, which = part.partition(":")
-        layers = _layers(which, sizes[stack[0]]) if stack[:1] in sizes else None
-        if layers is None:
-            raise UsageError(
-                f"Placement {part!r} is not understood: write for example e:last3,d:all or e:0+1+2,c:all "
-                f"(this backbone has {config.encoder_layers} encoder and {config.decoder_layers} decoder layers)."
-            )
-        chosen[stack[0]] = layers
-    return Placement(chosen["e"], chosen["d"], chosen["c"])
-
-
-def _layers(which: str, size: int) -> tuple[int, ...] | None:
-    if which in ("all", "none"):
-        return tuple(range(size)) if which == "all" else ()
-    if match := re.fullmatch(r"(first|last)(\d+)", which):
-        count = int(match[2])
-        if not 0 < count <= size:
-            return None
-        return tuple(range(count)) if match[1] == "first" else tuple(range(size - count, size))
-    if not re.fullmatch(r"\d+(\+\d+)*", which):
-        return None
-    layers = tuple(sorted({int(number) for number in which.split("+")}))
-    return layers if layers[-1] < size else None
-
-
-def parse_projections(text: str) -> tuple[str, ...]:
-    """`query,value` -> names of PROJECTIONS, in their order. Raises UsageError."""
-    chosen = set(text.replace(" ", "").split(","))
-    if not chosen <= set(PROJECTIONS):
-        known = ", ".join(PROJECTIONS)
-        raise UsageError(f"Projections {text!r} are not understood: name some of {known}, as in query,value.")
-    return tuple(name for name in PROJECTIONS if name in chosen)
 
 
 class Part(nn.Module):
@@ -108,7 +47,7 @@ class Prompts(Part):
     way.
     """
 
-    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[str, int]], dim: int):
+    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[Stack, int]], dim: int):
         super().__init__()
         self.places = tuple(places)
         self.shared = spec.shared_key_value
@@ -123,11 +62,9 @@ class Prompts(Part):
         keys, values = self._before_projection()
         folded = {}
         for index, (stack, layer) in enumerate(self.places):
-            attention = attention_at(model, stack, layer)
-            heads = (attention.heads, -1)
-            value = attention.value(values[index]).unflatten(-1, heads)
-            folded[tensor_name(stack, layer, "prompt", "key")] = attention.key(keys[index]).unflatten(-1, heads)
-            folded[tensor_name(stack, layer, "prompt", "value")] = (
+            key, value = project(attention_at(model, stack, layer), keys[index], values[index])
+            folded[str(TensorName(stack, layer, PROMPT, "key"))] = key
+            folded[str(TensorName(stack, layer, PROMPT, "value"))] = (
                 value if self.gate is None else value * self.gate[index]
             )
         return folded
@@ -139,7 +76,7 @@ class Prompts(Part):
         return keys + self.residual(keys), values + self.residual(values)
 
     @torch.no_grad()
-    def start_from(self, prompts: dict[tuple[str, int], tuple[Tensor, Tensor]]) -> None:
+    def start_from(self, prompts: Mapping[tuple[Stack, int], tuple[Tensor, Tensor]]) -> None:
         """Sets keys and values (any length, dim) by place; longer prompts repeat theirs, slightly apart."""
         for index, place in enumerate(self.places):
             if place in prompts:
@@ -147,6 +84,12 @@ class Prompts(Part):
                 self.keys[index] = _stretched(key, self.keys.shape[1])
                 if self.values is not None:
                     self.values[index] = _stretched(value, self.keys.shape[1])
+
+
+def project(attention: Attention, keys: Tensor, values: Tensor) -> KeyValue:
+    """(..., length, dim) before the projections -> keys and values (..., length, heads, head_dim) behind them."""
+    heads = (attention.heads, -1)
+    return KeyValue(attention.key(keys).unflatten(-1, heads), attention.value(values).unflatten(-1, heads))
 
 
 def _residual_network(dim: int) -> nn.Module:
@@ -162,7 +105,7 @@ def _stretched(rows: Tensor, length: int) -> Tensor:
     return repeated
 
 
-def attention_at(model: EncoderDecoder, stack: str, layer: int) -> Attention:
+def attention_at(model: EncoderDecoder, stack: Stack, layer: int) -> Attention:
     """The attention that a prompt in `stack` (encoder, decoder or cross) stands in front of."""
     if stack == "encoder":
         block = model.encoder.layers[layer]
@@ -180,7 +123,7 @@ class Bottlenecks(Part):
     alpha is the rank, and its learning rate does the rest). The zero `up` makes them start as nothing.
     """
 
-    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[str, int, str]], dim: int):
+    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[Stack, int, str]], dim: int):
         super().__init__()
         self.places = tuple(places)  # stack, layer, kind
         self.down = nn.Parameter(torch.randn(len(self.places), spec.rank, dim) * dim**-0.5)
@@ -190,8 +133,8 @@ class Bottlenecks(Part):
         """The matrices of each place."""
         matrices = {}
         for index, place in enumerate(self.places):
-            matrices[tensor_name(*place, "down")] = self.down[index]
-            matrices[tensor_name(*place, "up")] = self.up[index]
+            matrices[str(TensorName(*place, "down"))] = self.down[index]
+            matrices[str(TensorName(*place, "up"))] = self.up[index]
         return matrices
 
 
@@ -199,13 +142,17 @@ class Bottlenecks(Part):
 def merge_updates(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Adds the low-rank updates among an adaptation's tensors to the weights of `model`; returns the other tensors."""
     handles = Handles.from_tensors(tensors)
-    stacks = {"encoder": handles.encoder_updates, "decoder": handles.decoder_updates, "cross": handles.cross_updates}
+    stacks: dict[Stack, Mapping[int, Updates]] = {
+        "encoder": handles.encoder_updates,
+        "decoder": handles.decoder_updates,
+        "cross": handles.cross_updates,
+    }
     for stack, layers in stacks.items():
         for layer, updates in layers.items():
             attention = attention_at(model, stack, layer)
             for projection, (down, up) in updates.items():
                 getattr(attention, projection).weight += up @ down
-    return {name: tensor for name, tensor in tensors.items() if ".lora." not in name}
+    return {name: tensor for name, tensor in tensors.items() if not changes_weights(name)}
 
 
 class NewVocabulary(Part):
@@ -221,9 +168,9 @@ class NewVocabulary(Part):
 
     def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
         """The matrices under their graph names."""
-        matrices: dict[str, Tensor] = {"vocabulary.embedding": self.embedding}
+        matrices: dict[str, Tensor] = {EMBEDDING: self.embedding}
         if self.ctc_weight is not None and self.ctc_bias is not None:
-            matrices |= {"vocabulary.ctc.weight": self.ctc_weight, "vocabulary.ctc.bias": self.ctc_bias}
+            matrices |= {CTC_WEIGHT: self.ctc_weight, CTC_BIAS: self.ctc_bias}
         return matrices
 
 
@@ -257,12 +204,8 @@ class Adaptation(nn.Module):
         return Handles.from_tensors(self.tensors(model))
 
     def trained_parameters(self) -> int:
-        """How many numbers learn."""
+        """How many parameters are trainable."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
-
-    def stored_parameters(self, model: EncoderDecoder) -> int:
-        """How many numbers a pack holds for it."""
-        return sum(tensor.numel() for tensor in self.tensors(model).values())
 
 
 def make_adaptation(
@@ -277,8 +220,9 @@ def make_adaptation(
     if spec.method == "scratch":
         model.load_state_dict(EncoderDecoder(model.config).state_dict())
     placement = parse_placement(spec.placement, model.config)
-    places = [("encoder", layer) for layer in placement.encoder] + [("decoder", layer) for layer in placement.decoder]
-    attentions = places + [("cross", layer) for layer in placement.cross]
+    places: list[tuple[Stack, int]] = [("encoder", layer) for layer in placement.encoder]
+    places += [("decoder", layer) for layer in placement.decoder]
+    attentions: list[tuple[Stack, int]] = [*places, *(("cross", layer) for layer in placement.cross)]
     vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new)]
     if spec.method == "prompt":
         prompts = Prompts(spec, attentions, model.config.dim)
@@ -286,10 +230,10 @@ def make_adaptation(
             prompts.start_from(_by_place(shared_prompt))
         return Adaptation(spec, [*vocabulary, prompts])
     if spec.method == "adapter":
-        behind = [(*place, "adapter") for place in places]
+        behind = [(*place, ADAPTER) for place in places]
         return Adaptation(spec, [*vocabulary, Bottlenecks(spec, behind, model.config.dim)])
     if spec.method == "lora":
-        updated = [(*place, f"lora.{name}") for place in attentions for name in parse_projections(spec.on)]
+        updated = [(*place, LORA[name]) for place in attentions for name in parse_projections(spec.on)]
         return Adaptation(spec, [*vocabulary, Bottlenecks(spec, updated, model.config.dim)])
     if spec.method == "vocabulary":
         if not vocabulary:
@@ -300,10 +244,5 @@ def make_adaptation(
     return Adaptation(spec, vocabulary, network.requires_grad_(True))
 
 
-def _by_place(shared_prompt: dict[str, Tensor]) -> dict[tuple[str, int], tuple[Tensor, Tensor]]:
-    places = {}
-    for name, key in shared_prompt.items():
-        if name.endswith(".prompt.key"):
-            stack, layer, _, _ = name.split(".")
-            places[stack, int(layer)] = (key, shared_prompt[tensor_name(stack, int(layer), "prompt", "value")])
-    return places
+def _by_place(shared_prompt: Mapping[str, Tensor]) -> dict[tuple[Stack, int], tuple[Tensor, Tensor]]:
+    return {(stack, layer): pair for stack in STACKS for layer, pair in pairs(shared_prompt, stack, PROMPT).items()}

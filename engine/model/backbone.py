@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lect.engine.contract.errors import BackboneError, UsageError
 from lect.engine.contract.files import ASSETS, read_json, sha256_file, write_bytes
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.text.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
@@ -26,7 +26,7 @@ class Backbone:
 
     folder: Path
     name: str
-    model: dict[str, Any]  # ModelConfig as JSON
+    config: ModelConfig
     vocabulary: Vocabulary
     languages: tuple[str, ...]  # that its training saw
     licence: str
@@ -74,7 +74,7 @@ def open_backbone(name: str = STARTER) -> Backbone:
         return Backbone(
             folder=folder,
             name=config["name"],
-            model=config["model"],
+            config=ModelConfig.from_json(config["model"]),
             vocabulary=Vocabulary.from_json(config["vocabulary"]),
             languages=tuple(config["languages"]),
             licence=config["licence"],

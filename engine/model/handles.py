@@ -1,18 +1,27 @@
 """Handles: what an adaptation hands to the model's calls, and the flat tensors they are stored as.
 
-The names of the flat tensors are those of the exported graph's inputs and of a pack's tensors; absent is the bare
-backbone. It does not know how the tensors were made or trained.
+Their names are `contract.tensor_names`'; what is absent is the bare backbone. It does not know how the tensors were
+made or trained.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-T = TypeVar("T")
+from lect.engine.contract.tensor_names import (
+    ADAPTER,
+    CTC_BIAS,
+    CTC_WEIGHT,
+    EMBEDDING,
+    LORA,
+    PROMPT,
+    Stack,
+    pairs,
+)
 
 
 class KeyValue(NamedTuple):
@@ -30,7 +39,7 @@ class KeyValue(NamedTuple):
         """
         return KeyValue(*(_rows(tensor, batch) for tensor in self))
 
-    def then(self, other: "KeyValue") -> "KeyValue":
+    def concatenate(self, other: "KeyValue") -> "KeyValue":
         """These rows in front of the other's."""
         return KeyValue(*(torch.cat([a.to(b.dtype), b], dim=2) for a, b in zip(self, other, strict=True)))
 
@@ -64,7 +73,6 @@ class LowRank(NamedTuple):
         return F.linear(F.linear(x, self.down), self.up)
 
 
-PROJECTIONS = ("query", "key", "value", "output")  # of an attention
 Updates = Mapping[str, LowRank]  # of one attention, by projection
 NO_UPDATES: Updates = {}
 
@@ -93,20 +101,16 @@ class Handles:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Handles":
-        """The handles in flat tensors, whose names are those of `tensor_name` and of the vocabulary."""
+        """The handles in flat tensors."""
         vocabulary = None
-        if "vocabulary.embedding" in tensors:
-            vocabulary = Vocabularies(
-                tensors["vocabulary.embedding"],
-                tensors.get("vocabulary.ctc.weight"),
-                tensors.get("vocabulary.ctc.bias"),
-            )
+        if EMBEDDING in tensors:
+            vocabulary = Vocabularies(tensors[EMBEDDING], tensors.get(CTC_WEIGHT), tensors.get(CTC_BIAS))
         return cls(
-            encoder_prompts=_pairs(tensors, "encoder", "prompt", KeyValue, KeyValue._fields),
-            decoder_prompts=_pairs(tensors, "decoder", "prompt", KeyValue, KeyValue._fields),
-            cross_prompts=_pairs(tensors, "cross", "prompt", KeyValue, KeyValue._fields),
-            encoder_adapters=_pairs(tensors, "encoder", "adapter", Bottleneck, Bottleneck._fields),
-            decoder_adapters=_pairs(tensors, "decoder", "adapter", Bottleneck, Bottleneck._fields),
+            encoder_prompts=_prompts(tensors, "encoder"),
+            decoder_prompts=_prompts(tensors, "decoder"),
+            cross_prompts=_prompts(tensors, "cross"),
+            encoder_adapters=_adapters(tensors, "encoder"),
+            decoder_adapters=_adapters(tensors, "decoder"),
             encoder_updates=_updates(tensors, "encoder"),
             decoder_updates=_updates(tensors, "decoder"),
             cross_updates=_updates(tensors, "cross"),
@@ -133,30 +137,18 @@ def _moved(value: Any, device: torch.device) -> Any:
 NO_HANDLES = Handles()
 
 
-def tensor_name(stack: str, layer: int, kind: str, part: str) -> str:
-    """The flat name of one tensor: tensor_name("encoder", 3, "prompt", "key") is "encoder.3.prompt.key"."""
-    return f"{stack}.{layer}.{kind}.{part}"
+def _prompts(tensors: Mapping[str, Tensor], stack: Stack) -> dict[int, KeyValue]:
+    return {layer: KeyValue(*pair) for layer, pair in pairs(tensors, stack, PROMPT).items()}
 
 
-def _pairs(
-    tensors: Mapping[str, Tensor], stack: str, kind: str, make: Callable[[Tensor, Tensor], T], parts: Iterable[str]
-) -> dict[int, T]:
-    first, second = parts
-    layers = sorted(
-        int(name.split(".")[1])
-        for name in tensors
-        if name.startswith(f"{stack}.") and name.endswith(f".{kind}.{first}")
-    )
-    return {
-        layer: make(tensors[tensor_name(stack, layer, kind, first)], tensors[tensor_name(stack, layer, kind, second)])
-        for layer in layers
-    }
+def _adapters(tensors: Mapping[str, Tensor], stack: Stack) -> dict[int, Bottleneck]:
+    return {layer: Bottleneck(*pair) for layer, pair in pairs(tensors, stack, ADAPTER).items()}
 
 
-def _updates(tensors: Mapping[str, Tensor], stack: str) -> dict[int, Updates]:
+def _updates(tensors: Mapping[str, Tensor], stack: Stack) -> dict[int, Updates]:
     """By layer, then by projection."""
     found: dict[int, dict[str, LowRank]] = {}
-    for projection in PROJECTIONS:
-        for layer, update in _pairs(tensors, stack, f"lora.{projection}", LowRank, LowRank._fields).items():
-            found.setdefault(layer, {})[projection] = update
+    for projection, kind in LORA.items():
+        for layer, pair in pairs(tensors, stack, kind).items():
+            found.setdefault(layer, {})[projection] = LowRank(*pair)
     return dict(found)

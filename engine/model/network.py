@@ -11,79 +11,18 @@ fairseq, or Whisper (Radford et al. 2022) where the config says so.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lect.engine.contract.errors import UsageError
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
 from lect.engine.model.handles import NO_UPDATES, Bottleneck, Handles, KeyValue, Updates, Vocabularies
 
-WAV2VEC_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
 FIRST_POSITION = 2  # fairseq numbers positions from padding_idx + 1
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The sizes and habits of one backbone."""
-
-    vocab_size: int
-    dim: int = 256
-    heads: int = 4
-    ffn_dim: int = 1024
-    encoder_layers: int = 8
-    decoder_layers: int = 3
-    frontend: Literal["mel", "waveform"] = "mel"
-    mels: int = 80  # mel frontend: bands
-    mel_strides: tuple[int, ...] = (2, 2)  # mel frontend: a frame every 10 ms x their product
-    mel_normalisation: Literal["bands", "range"] = "bands"  # see LogMel; "range" is Whisper's
-    mel_window_seconds: float = 0.0  # mel frontend: shorter clips are heard with silence behind, up to here
-    waveform_convolutions: tuple[tuple[int, int, int], ...] = WAV2VEC_CONVOLUTIONS  # (channels, kernel, stride)
-    waveform_layer_norm: bool = False  # wav2vec 2.0 "layer_norm" extractor (large) or "default" (base)
-    waveform_normalise: bool = False  # each clip to zero mean and unit variance first (large)
-    encoder_norm_first: bool = True
-    decoder_norm_first: bool = True
-    encoder_activation: Literal["gelu", "relu"] = "gelu"
-    decoder_activation: Literal["gelu", "relu"] = "gelu"
-    encoder_positions: Literal["sinusoidal", "convolutional"] = "sinusoidal"
-    position_kernel: int = 128  # convolutional positions
-    position_groups: int = 16
-    decoder_positions: int = 0  # learned ones, the most tokens that it can read; 0: sinusoidal, and no limit
-    scale_embedding: bool = True  # token embeddings times sqrt(dim)
-    key_bias: bool = True
-    convolution_kernel: int = 0  # Conformer convolution module in each encoder layer; 0: none
-    ctc: bool = True
-
-    def __post_init__(self) -> None:
-        # From users and foreign files as well as from our own code, hence errors and not asserts.
-        if self.dim % self.heads:
-            raise UsageError(f"A model of dim {self.dim} cannot have {self.heads} heads: heads must divide dim.")
-        for name, hint in get_type_hints(ModelConfig).items():
-            value, known = getattr(self, name), get_args(hint)
-            if get_origin(hint) is Literal and value not in known:
-                raise UsageError(f"A model's {name} cannot be {value!r}: use {' or '.join(known)}.")
-
-    @property
-    def head_dim(self) -> int:
-        """Size of one attention head."""
-        return self.dim // self.heads
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "ModelConfig":
-        """The config in a JSON object, where tuples are lists."""
-        return cls(**{key: _tuples(item) for key, item in value.items()})
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
-        return asdict(self)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class Attention(nn.Module):
@@ -196,7 +135,7 @@ class EncoderLayer(Layer):
         memory = self.attention.keys_values(branch, updates)
         mask = None if inside is None else inside[:, None, None, :]
         if prompt is not None:
-            memory = prompt.then(memory)
+            memory = prompt.concatenate(memory)
             mask = None if mask is None else _visible_prompt(mask, prompt)
         x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
         if self.convolution is not None and self.convolution_norm is not None:
@@ -235,7 +174,7 @@ class DecoderLayer(Layer):
         -> (batch, new, dim) and past with the new ones.
         """
         branch = self.before(self.attention_norm, x)
-        memory = past.then(self.attention.keys_values(branch, updates))
+        memory = past.concatenate(self.attention.keys_values(branch, updates))
         x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
         branch = self.cross_attention(self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates)
         x = self.after(self.cross_attention_norm, x, branch)
@@ -367,7 +306,7 @@ class Decoder(Stack):
             updates = handles.cross_updates.get(index, NO_UPDATES)
             memory = layer.cross_attention.keys_values(encoded.values, updates)
             prompt = handles.cross_prompts.get(index)
-            memories.append(memory if prompt is None else prompt.rows(encoded.values.shape[0]).then(memory))
+            memories.append(memory if prompt is None else prompt.rows(encoded.values.shape[0]).concatenate(memory))
         mask = encoded.mask()[:, None, None, :]
         extra = memories[0].key.shape[2] - encoded.values.shape[1]
         return memories, F.pad(mask, (extra, 0), value=True)
@@ -431,7 +370,7 @@ class EncoderDecoder(nn.Module):
             return None
         return F.linear(encoded.values, vocabulary.ctc_weight, vocabulary.ctc_bias)
 
-    def teach(self, encoded: Frames, tokens: Tensor, handles: Handles) -> Tensor:
+    def teacher_forcing(self, encoded: Frames, tokens: Tensor, handles: Handles) -> Tensor:
         """Teacher forcing: logits (batch, length, vocab) of what follows each of tokens (batch, length)."""
         past = self.decoder.past(tokens.shape[0], handles, encoded.values)
         return self.decoder(tokens, 0, past, self.decoder.cross(encoded, handles), handles)[0]  # type: ignore[no-any-return]
@@ -441,7 +380,7 @@ class EncoderDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """waveform (batch, samples), lengths (batch,), tokens (batch, length) -> decoder logits and CTC logits."""
         encoded = self.encoder(self.encoder.embed(waveform, lengths), handles)
-        return self.teach(encoded, tokens, handles), self.ctc_logits(encoded, handles)
+        return self.teacher_forcing(encoded, tokens, handles), self.ctc_logits(encoded, handles)
 
 
 def sinusoids(positions: Tensor, dim: int) -> Tensor:

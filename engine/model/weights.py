@@ -1,29 +1,27 @@
 """Weights between memory and safetensors files: a backbone's network, and an adaptation's tensors."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lect.engine.contract.errors import BackboneError, TrainError
 from lect.engine.contract.files import atomic_path, write_json
+from lect.engine.contract.tensor_names import is_shared_prompt, shared_prompt_weight, shared_prompts
 from lect.engine.model.backbone import CONFIG, FORMAT_VERSION, WEIGHTS, Backbone, write_sums
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.vocabulary import Vocabulary
-
-SHARED_PROMPT = "shared_prompt."  # a prompt that pretraining made for any language; tensors behind it as in Handles
 
 
 def load_model(backbone: Backbone) -> EncoderDecoder:
     """The frozen network, float32, in evaluation mode. Raises BackboneError when the weights do not fit the config."""
-    tensors = _read(backbone)
-    model = EncoderDecoder(ModelConfig.from_json(backbone.model))
+    model = EncoderDecoder(backbone.config)
     try:
-        model.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(SHARED_PROMPT)})
+        model.load_state_dict(_read(backbone, lambda name: not is_shared_prompt(name)))
     except RuntimeError as error:
         raise BackboneError(
             f"The weights of backbone {backbone.name!r} do not fit its config: install it again."
@@ -33,18 +31,15 @@ def load_model(backbone: Backbone) -> EncoderDecoder:
 
 def load_shared_prompt(backbone: Backbone) -> dict[str, Tensor]:
     """The prompt tensors that new prompts may start from; empty where the backbone has none."""
-    tensors = _read(backbone)
-    return {
-        name.removeprefix(SHARED_PROMPT): tensor for name, tensor in tensors.items() if name.startswith(SHARED_PROMPT)
-    }
+    return shared_prompts(_read(backbone, is_shared_prompt))
 
 
-def _read(backbone: Backbone) -> dict[str, Tensor]:
+def _read(backbone: Backbone, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
     try:
-        tensors = load_file(backbone.weights)
+        with safe_open(backbone.weights, framework="pt") as file:
+            return {name: file.get_tensor(name).float() for name in file.keys() if wanted(name)}
     except (OSError, SafetensorError) as error:
         raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
-    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def load_adaptation(path: Path) -> dict[str, Tensor]:
@@ -68,7 +63,7 @@ def save_backbone(
 ) -> None:
     """Writes a backbone folder: config, weights and sums. Graphs and model card are added by their own makers."""
     tensors = dict(model.state_dict())
-    tensors |= {SHARED_PROMPT + key: tensor for key, tensor in (shared_prompt or {}).items()}
+    tensors |= {shared_prompt_weight(key): tensor for key, tensor in (shared_prompt or {}).items()}
     # With the sizes inside, weights that another network reads in another way have another hash.
     metadata = {"model": json.dumps(model.config.to_json(), sort_keys=True)}
     save_tensors(folder / WEIGHTS, {key: tensor.detach().to(dtype) for key, tensor in tensors.items()}, metadata)

@@ -23,10 +23,13 @@ from torch.utils.data import DataLoader
 
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.tensor_names import PROMPT, Stack, TensorName
+from lect.engine.model.adaptations import project
 from lect.engine.model.backbone import Backbone
 from lect.engine.model.device import Device
-from lect.engine.model.handles import NO_HANDLES, Handles, KeyValue, tensor_name
-from lect.engine.model.network import Attention, EncoderDecoder, ModelConfig
+from lect.engine.model.handles import NO_HANDLES, Handles
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
 from lect.engine.pretraining.corpus import Corpus, Utterance
 from lect.engine.pretraining.sampling import SHARED, Batch, Batches, Sampling, collate
@@ -87,16 +90,10 @@ class LanguagePrompts(nn.Module):
         )
 
 
-def places(config: ModelConfig) -> list[tuple[str, int]]:
+def places(config: ModelConfig) -> list[tuple[Stack, int]]:
     """The layers that have a prompt, in their order."""
-    encoder = [("encoder", layer) for layer in range(config.encoder_layers)]
-    return encoder + [("decoder", layer) for layer in range(config.decoder_layers)]
-
-
-def project(attention: Attention, keys: Tensor, values: Tensor) -> KeyValue:
-    """(..., length, dim) before the projections -> keys and values (..., length, heads, head_dim) behind them."""
-    heads = (attention.heads, -1)
-    return KeyValue(attention.key(keys).unflatten(-1, heads), attention.value(values).unflatten(-1, heads))
+    encoder: list[tuple[Stack, int]] = [("encoder", layer) for layer in range(config.encoder_layers)]
+    return [*encoder, *(("decoder", layer) for layer in range(config.decoder_layers))]
 
 
 class Pretraining(nn.Module):
@@ -113,8 +110,8 @@ class Pretraining(nn.Module):
         self.model.load_state_dict(load_model(backbone).state_dict())
         shared = load_shared_prompt(backbone)
         for index, (stack, layer) in enumerate(places(self.model.config)):
-            self.prompts.keys[:, index] = shared[tensor_name(stack, layer, "prompt", "key")]
-            self.prompts.values[:, index] = shared[tensor_name(stack, layer, "prompt", "value")]
+            self.prompts.keys[:, index] = shared[str(TensorName(stack, layer, PROMPT, "key"))]
+            self.prompts.values[:, index] = shared[str(TensorName(stack, layer, PROMPT, "value"))]
 
 
 def learning_rate(step: int, settings: PretrainSettings) -> float:
@@ -294,6 +291,6 @@ def finish(
     task.load_state_dict(weights)
     shared = {}
     for index, (stack, layer) in enumerate(places(config)):
-        shared[tensor_name(stack, layer, "prompt", "key")] = task.prompts.keys[SHARED, index]
-        shared[tensor_name(stack, layer, "prompt", "value")] = task.prompts.values[SHARED, index]
+        shared[str(TensorName(stack, layer, PROMPT, "key"))] = task.prompts.keys[SHARED, index]
+        shared[str(TensorName(stack, layer, PROMPT, "value"))] = task.prompts.values[SHARED, index]
     save_backbone(backbone, name, task.model, vocabulary, languages=languages, licence=licence, shared_prompt=shared)

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.train_settings import Augmentation
 from lect.engine.pretraining.corpus import SYNTHETIC, Corpus, Utterance
 from lect.engine.text.vocabulary import PAD, Vocabulary
-from lect.engine.training.augment import Augmentation, augment
+from lect.engine.training.augment import augment
 from lect.engine.training.losses import Labels
 
 POOL_BATCHES = 32  # drawn together, sorted and cut, so that clips of a batch are about as long as each other

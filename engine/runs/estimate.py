@@ -15,15 +15,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lect.engine.contract.errors import LectError, TrainError, os_sentence
+from lect.engine.contract.events import Evaluated, Event, FeaturesReady, Stepped
+from lect.engine.contract.run_request import RunRequest
+from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.clips import Clip
 from lect.engine.data.splits import assign
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import open_backbone
 from lect.engine.model.device import choose_device
-from lect.engine.runs.runs import LEAST_TRAIN_CLIPS, RunRequest, run_vocabulary
+from lect.engine.runs.preparation import LEAST_TRAIN_CLIPS, checked, run_vocabulary
 from lect.engine.text.vocabulary import Vocabulary
 from lect.engine.training.features import Example, FeatureCache
-from lect.engine.training.train import TrainData, TrainSettings, train
+from lect.engine.training.state import make_state
+from lect.engine.training.train import TrainData, train
 
 TRAINED, CHECKED = 8, 4  # clips that are tried
 STEPS = 3  # the first one, which sets things up, does not count
@@ -51,7 +55,8 @@ class Times:
 
 
 def estimate(project: Project, request: RunRequest) -> Estimate:
-    """Raises TrainError when there is too little to train on."""
+    """Raises TrainError when there is too little to train on, UsageError for what the backbone cannot have."""
+    request = checked(request)
     clips = _split(project)
     if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
         raise TrainError(f"There are too few usable clips: record or import at least {LEAST_TRAIN_CLIPS + 2}.")
@@ -77,27 +82,29 @@ def _split(project: Project) -> dict[str, list[Clip]]:
 def _measured(project: Project, request: RunRequest, clips: dict[str, list[Clip]]) -> Times:
     texts = [project.rules.apply(clip.text) for clip in clips["train"]]
     vocabulary = run_vocabulary(project, request, texts)
-    learnt, checked = _even(clips["train"], TRAINED), _even(clips["dev"], CHECKED)
+    learnt, scored = _even(clips["train"], TRAINED), _even(clips["dev"], CHECKED)
     data = TrainData(
         vocabulary,
         _examples(project, learnt, vocabulary),
-        _examples(project, checked, vocabulary),
-        [project.rules.apply(clip.text) for clip in checked],
+        _examples(project, scored, vocabulary),
+        [project.rules.apply(clip.text) for clip in scored],
     )
     return _timed(replace(request.settings, max_steps=STEPS, copies=1), request, data)
 
 
 def _timed(settings: TrainSettings, request: RunRequest, data: TrainData) -> Times:
     device = choose_device(request.device, request.precision)
-    spent: dict[str, list[float]] = {}
+    spent: dict[type[Event], list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="lect-estimate-") as folder:
         began = time.monotonic()
         cache = FeatureCache(Path(folder) / "cache")
-        for event in train(settings, open_backbone(request.backbone), data, Path(folder), device, cache):
-            spent.setdefault(event["event"], []).append(time.monotonic() - began)
+        state = make_state(settings, open_backbone(request.backbone), data.vocabulary, device, cache)
+        for event in train(state, settings, data, Path(folder)):
+            spent.setdefault(type(event), []).append(time.monotonic() - began)
             began = time.monotonic()
-    features, steps = spent.get("features", [0.0]), spent["step"][1:]  # without a cache, a step holds the frozen part
-    return Times(sum(features) / len(features), sum(steps) / len(steps), spent["evaluation"][-1] / len(data.dev))
+    # Without a cache, a step holds the frozen part.
+    features, steps = spent.get(FeaturesReady, [0.0]), spent[Stepped][1:]
+    return Times(sum(features) / len(features), sum(steps) / len(steps), spent[Evaluated][-1] / len(data.dev))
 
 
 def _even(clips: Sequence[Clip], count: int) -> list[Clip]:

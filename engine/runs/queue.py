@@ -4,13 +4,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.runs.process import WORKER, start_run
+
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
     from lect.engine.data.store import Project
 
 PROCESSES = Path("/proc")  # where the system tells what its processes run
-EVENTS = "events.jsonl"
-SILENT_S = 120.0  # elsewhere, a run that has told nothing for so long has ended
+SILENT_S = 120.0  # elsewhere, a run without an event for so long has ended
 
 
 def is_training(run: "Run") -> bool:
@@ -18,12 +20,12 @@ def is_training(run: "Run") -> bool:
     if run.status not in ("training", "scoring"):
         return False
     if not PROCESSES.is_dir():
-        return _told_lately(run)
-    told = PROCESSES / str(run.facts.get("pid")) / "cmdline"
-    if not told.exists():
+        return _has_recent_event(run)
+    command = PROCESSES / str(run.facts.get("pid")) / "cmdline"
+    if not command.exists():
         return False
-    words = told.read_bytes().split(b"\0")
-    return b"lect.engine.runs.worker" in words and run.id.encode() in words
+    words = command.read_bytes().split(b"\0")
+    return WORKER.encode() in words and run.id.encode() in words
 
 
 def enqueue(project: "Project", run_id: str) -> None:
@@ -34,7 +36,6 @@ def enqueue(project: "Project", run_id: str) -> None:
 
 def start_next(project: "Project", ended: str = "") -> str | None:
     """Starts the oldest run that waits, unless one trains; its id. ended: a run whose process is about to go."""
-    from lect.engine.runs.runs import start_run
 
     def busy(run: "Run") -> bool:
         return run.id != ended and is_training(run)
@@ -42,6 +43,6 @@ def start_next(project: "Project", ended: str = "") -> str | None:
     return project.start_queued(busy, lambda run: start_run(project, run.id).pid)
 
 
-def _told_lately(run: "Run") -> bool:
-    events = run.folder / EVENTS
+def _has_recent_event(run: "Run") -> bool:
+    events = RunFiles(run.folder).events
     return events.exists() and time.time() - events.stat().st_mtime < SILENT_S

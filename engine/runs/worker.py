@@ -3,7 +3,6 @@
 Nothing else talks to it. When it ends, in whatever way, the project's next queued run starts.
 """
 
-import json
 import os
 import signal
 import sys
@@ -11,9 +10,12 @@ from pathlib import Path
 from types import FrameType
 
 from lect.engine.contract.errors import LectError, os_sentence
+from lect.engine.contract.events import Failed
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.store import Project
+from lect.engine.runs.execution import run_training
+from lect.engine.runs.process import stop_run
 from lect.engine.runs.queue import start_next
-from lect.engine.runs.runs import EVENTS, run_training, stop_run
 
 NICENESS = 10  # so that the page answers at once while a training keeps every core busy
 
@@ -30,22 +32,22 @@ def main(project_folder: str, run_id: str) -> int:
 
 
 def _train(project: Project, run_id: str) -> int:
-    folder = project.run(run_id).folder
+    files = RunFiles(project.run(run_id).folder)
 
     def stop(number: int, frame: FrameType | None) -> None:
         stop_run(project, run_id)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    with (folder / EVENTS).open("a", encoding="utf-8") as events:
+    with files.events.open("a", encoding="utf-8") as events:
         try:
             for event in run_training(project, run_id):
-                events.write(json.dumps(event, ensure_ascii=False) + "\n")
+                events.write(event.to_line())
                 events.flush()
         except (LectError, OSError) as error:
             message = os_sentence(error) if isinstance(error, OSError) else str(error)
             project.update_run(run_id, status="failed")
-            events.write(json.dumps({"event": "error", "message": message}, ensure_ascii=False) + "\n")
+            events.write(Failed(message).to_line())
             return 1
     return 0
 

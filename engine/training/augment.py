@@ -12,22 +12,10 @@ import soxr
 import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.train_settings import Augmentation
 from lect.engine.model.frontend import Frames
 
 Waveform = np.ndarray
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How often, and how far, recordings are changed."""
-
-    speed: float = 0.12  # playing speed up to this share faster or slower (changes pitch too)
-    speed_share: float = 0.7
-    noise_share: float = 0.5
-    snr_db: tuple[float, float] = (5.0, 30.0)
-    room_share: float = 0.3
-    band_share: float = 0.15  # telephone-like narrow band
-    clip_share: float = 0.05
 
 
 def augment(

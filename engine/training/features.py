@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,13 +19,14 @@ from torch import Tensor
 
 from lect.engine.audio.reading import load_audio
 from lect.engine.contract.files import atomic_path
+from lect.engine.contract.train_settings import Augmentation
 from lect.engine.model.device import Device
 from lect.engine.model.frontend import Frames
 from lect.engine.model.handles import NO_HANDLES
 from lect.engine.model.network import EncoderDecoder
-from lect.engine.training.augment import Augmentation, SpecAugment, augment
+from lect.engine.training.augment import SpecAugment, augment
 
-FEATURES_VERSION = 1  # part of every key: raise it when the same settings give other frames
+FEATURES_VERSION = 2  # part of every key: raise it when the same settings give other frames
 CLEAN = 0  # the copy that is the recording itself
 ALL_LAYERS = -1
 
@@ -91,8 +93,15 @@ class Example:
     tokens: tuple[int, ...]
 
 
+class Waveforms(NamedTuple):
+    """A padded batch of waveforms."""
+
+    samples: Tensor  # (batch, samples)
+    lengths: Tensor  # (batch,) int64
+
+
 class FeatureSource:
-    """Frames of examples before encoder layer `layer`; ALL_LAYERS: the encoder's output; None: (samples, 1), where
+    """Frames of examples before encoder layer `layer`; ALL_LAYERS: the encoder's output; None: their waveforms, where
     training changes even the frontend.
     """
 
@@ -114,17 +123,18 @@ class FeatureSource:
             return
         for done, example in enumerate(examples, start=1):
             for copy in copies:
-                self._frames(example, copy)
+                self._kept(example, copy)
             yield done, len(examples)
 
-    def batch(self, examples: Sequence[Example], copies: Sequence[int]) -> Frames:
-        """Padded frames (batch, frames, dim), or waveforms (batch, samples, 1) where nothing is constant."""
-        rows = [self._frames(example, copy) for example, copy in zip(examples, copies, strict=True)]
-        values = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        lengths = torch.tensor([len(row) for row in rows])
-        return Frames(values.to(self.device.torch_device), lengths.to(self.device.torch_device))
+    def batch(self, examples: Sequence[Example], copies: Sequence[int]) -> Frames | Waveforms:
+        """Padded frames, or waveforms where nothing is constant."""
+        rows = [self._kept(example, copy) for example, copy in zip(examples, copies, strict=True)]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device.torch_device)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device.torch_device)
+        return Waveforms(padded, lengths) if self.layer is None else Frames(padded, lengths)
 
-    def _frames(self, example: Example, copy: int) -> Tensor:
+    def _kept(self, example: Example, copy: int) -> Tensor:
+        """(frames, dim), or (samples,) where nothing is constant; from the cache where it is there."""
         key = self._key(example, copy)
         kept = None if self.cache is None else self.cache.get(key)
         if kept is not None:
@@ -132,16 +142,16 @@ class FeatureSource:
         if self.cache is None:
             return self._compute(example, copy)
         with torch.autocast(self.device.torch_device.type, enabled=False):  # the cache serves every precision
-            frames = self._compute(example, copy)
-        self.cache.put(key, frames.numpy())
-        return frames
+            computed = self._compute(example, copy)
+        self.cache.put(key, computed.numpy())
+        return computed
 
     @torch.no_grad()
     def _compute(self, example: Example, copy: int) -> Tensor:
-        """(frames, dim)."""
-        waveform = torch.from_numpy(self._waveform(example, copy))[None].to(self.device.torch_device)
+        samples = torch.from_numpy(self._waveform(example, copy))
         if self.layer is None:
-            return waveform[0, :, None].cpu()
+            return samples
+        waveform = samples[None].to(self.device.torch_device)
         lengths = torch.tensor([waveform.shape[1]], device=waveform.device)
         encoder = self.model.encoder
         with torch.random.fork_rng(devices=[]):

@@ -86,7 +86,7 @@ def attention_loss(
     inputs = torch.cat([first, labels.tokens], dim=1)
     targets = F.pad(labels.tokens, (0, 1), value=PAD)
     targets = targets.scatter(1, labels.lengths[:, None], EOS)
-    logits = model.teach(encoded, inputs, handles)[:, len(start) - 1 :].float()
+    logits = model.teacher_forcing(encoded, inputs, handles)[:, len(start) - 1 :].float()
     total = F.cross_entropy(
         logits.flatten(0, 1), targets.flatten(), ignore_index=PAD, label_smoothing=smoothing, reduction="sum"
     )

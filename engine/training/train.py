@@ -7,72 +7,37 @@ does not know projects, databases or pages: it is handed examples and a folder, 
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from lect.engine.contract.errors import TrainError
-from lect.engine.model.adaptations import Adaptation, AdaptationSpec, NewVocabulary, make_adaptation
+from lect.engine.contract.events import (
+    BaseScored,
+    Ended,
+    Evaluated,
+    Event,
+    FeaturesReady,
+    ShownText,
+    Started,
+    Stepped,
+)
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.backbone import Backbone
-from lect.engine.model.device import Device
 from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.network import ModelConfig
-from lect.engine.model.weights import load_model, load_shared_prompt, save_tensors
+from lect.engine.model.weights import save_tensors
+from lect.engine.scoring.edit_distance import character_error_rate
 from lect.engine.text.vocabulary import Vocabulary
-from lect.engine.training.augment import Augmentation
 from lect.engine.training.checkpoint import load_checkpoint, save_checkpoint
-from lect.engine.training.features import Example, FeatureCache, FeatureSource
-from lect.engine.training.learner import Learner, character_error_rate, constant_below, frozen_hash
+from lect.engine.training.features import Example
+from lect.engine.training.state import TrainState, frozen_hash
 
-BEST = "best.safetensors"
-CHECKPOINT = "checkpoint.safetensors"
 SORTED_BATCHES = 8  # batches cut by length from clips drawn together
 SHOWN_TEXTS = 4  # dev clips whose text each evaluation shows
-LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "lora": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
-
-Event = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """One training. Names follow Hugging Face's TrainingArguments and PEFT where they have one."""
-
-    spec: AdaptationSpec = field(default_factory=AdaptationSpec)
-    learning_rate: float = 0.0  # peak, of all but the vocabulary; 0: LEARNING_RATES of the method
-    vocabulary_learning_rate: float = 3e-3  # new embedding and CTC head
-    max_steps: int = 0  # 0: by the size of the set
-    per_device_train_batch_size: int = 8
-    warmup_ratio: float = 0.05
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    early_stopping_patience: int = 8  # evaluations without a better dev score
-    evaluations: int = 20  # over the whole run
-    # 0 for labels in another order than they are said, which CTC cannot learn. On a backbone without a CTC head there
-    # is no such loss, at any weight.
-    ctc_weight: float = 0.5
-    label_smoothing_factor: float = 0.1
-    copies: int = 6  # of each clip: the recording itself and random variants
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    seed: int = 0
-    cache: bool = True
-    gradient_checkpointing: bool = False  # from the first step on; else once memory does not suffice
-
-    @property
-    def peak(self) -> float:
-        """The learning rate at its highest, of all but the vocabulary."""
-        return self.learning_rate or LEARNING_RATES[self.spec.method]
-
-    def steps(self, clips: int) -> int:
-        """Optimiser steps for a set of this size."""
-        return self.max_steps or min(3000, max(300, 60 * self.batches(clips)))
-
-    def batches(self, clips: int) -> int:
-        """Batches an epoch."""
-        return math.ceil(clips / self.per_device_train_batch_size)
 
 
 @dataclass(frozen=True)
@@ -97,62 +62,62 @@ class Progress:
 
 
 def train(
+    state: TrainState,
     settings: TrainSettings,
-    backbone: Backbone,
     data: TrainData,
     folder: Path,
-    device: Device,
-    cache: FeatureCache | None = None,
     *,
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Event]:
-    """Trains into `folder` (best.safetensors, checkpoint.safetensors); yields events, the last one "end".
+) -> Generator[Event, None, Ended]:
+    """Trains a fresh `state` into a run's folder (`RunFiles.best`, `RunFiles.checkpoint`).
 
-    Raises TrainError when the loss is no number, memory does not hold one clip, a label is longer than the decoder can
-    read, or frozen weights changed.
+    Yields events; the last one, `Ended`, is returned as well. Raises TrainError when the loss is no number, memory does
+    not hold one clip, a label is longer than the decoder can read, or frozen weights changed.
     """
-    check_labels(backbone, data)
-    learner = make_learner(settings, backbone, data, device, cache if settings.cache else None)
-    frozen = frozen_hash(learner.model)
+    check_labels(state.backbone, data)
+    files, own = RunFiles(folder), state.backbone.vocabulary.starting_as(data.vocabulary)
+    frozen = frozen_hash(state.model)
     progress = Progress()
     total = settings.steps(len(data.train))
     evaluate_every = max(10, total // settings.evaluations)
     batch_size = settings.per_device_train_batch_size
 
-    yield _start_event(settings, data, learner, device, total)
-    if resume and (folder / CHECKPOINT).exists():
-        progress = Progress(**load_checkpoint(folder / CHECKPOINT, learner.adaptation, learner.optimizer))
+    yield _started(settings, data, state, total)
+    if resume and files.checkpoint.exists():
+        progress = Progress(**load_checkpoint(files.checkpoint, state.adaptation, state.optimizer))
     else:
-        texts = learner.recognize(data.dev, NO_HANDLES, backbone.vocabulary.starting_as(data.vocabulary), batch_size)
-        yield {"event": "base", "dev_cer": character_error_rate(texts, data.dev_texts)}
-    for done, clips in learner.features.prepare(data.train, range(settings.copies)):
-        yield {"event": "features", "done": done, "total": clips}
+        texts = state.decode(data.dev, NO_HANDLES, own, batch_size)
+        yield BaseScored(character_error_rate(texts, data.dev_texts))
+    for done, clips in state.features.prepare(data.train, range(settings.copies)):
+        yield FeaturesReady(done, clips)
 
     began, first_step, seconds_before = time.monotonic(), progress.step, progress.seconds
     while progress.step < total and progress.worse_evaluations < settings.early_stopping_patience and not stop():
         torch.manual_seed(settings.seed * 1_000_003 + progress.step)
         examples, copies = step_batch(settings, data.train, progress.step)
-        losses = learner.step(examples, copies, rate(settings, progress.step, total), settings.max_grad_norm)
+        losses = state.step(examples, copies, rate(settings, progress.step, total), settings.max_grad_norm)
         if not math.isfinite(losses["loss"]):
             raise TrainError("The loss is no longer a number: lower --learning-rate and train again.")
         progress.step += 1
         spent = time.monotonic() - began
         progress.seconds = seconds_before + spent
         left = spent / (progress.step - first_step) * (total - progress.step)
-        yield {"event": "step", "step": progress.step, **losses, "seconds": progress.seconds, "seconds_left": left}
+        yield Stepped(progress.step, **losses, seconds=progress.seconds, seconds_left=left)
         if progress.step % evaluate_every == 0 or progress.step == total:
-            yield _evaluate(learner, data, folder, progress, batch_size)
+            yield _evaluate(state, data, files, progress, batch_size)
     if progress.best_step < 0:  # stopped before the first evaluation
-        yield _evaluate(learner, data, folder, progress, batch_size)
-    if frozen_hash(learner.model) != frozen:
+        yield _evaluate(state, data, files, progress, batch_size)
+    if frozen_hash(state.model) != frozen:
         raise TrainError("Weights that must stay frozen have changed: this result is not to be used; please report it.")
-    yield {"event": "end", **asdict(progress), "frozen_sha256": frozen, "stopped": progress.step < total}
+    end = Ended(**asdict(progress), frozen_sha256=frozen, stopped=progress.step < total)
+    yield end
+    return end
 
 
 def check_labels(backbone: Backbone, data: TrainData) -> None:
     """Raises TrainError for a label that does not fit into the positions that the decoder has learnt."""
-    positions = ModelConfig.from_json(backbone.model).decoder_positions
+    positions = backbone.config.decoder_positions
     room = positions - len(data.vocabulary.start) if positions else math.inf
     longest = max(data.train, key=lambda example: len(example.tokens), default=None)
     if longest is not None and len(longest.tokens) > room:
@@ -160,49 +125,6 @@ def check_labels(backbone: Backbone, data: TrainData) -> None:
             f"The label of {longest.path.name} has {len(longest.tokens)} symbols, and backbone {backbone.name!r} can "
             f"read {room}: cut the clip in two."
         )
-
-
-def make_learner(
-    settings: TrainSettings, backbone: Backbone, data: TrainData, device: Device, cache: FeatureCache | None
-) -> Learner:
-    """The frozen backbone with a fresh adaptation, seeded."""
-    torch.manual_seed(settings.seed)
-    model = load_model(backbone)
-    if settings.gradient_checkpointing:
-        model.checkpoint_gradients()
-    adaptation = make_adaptation(
-        settings.spec, model, backbone.vocabulary, data.vocabulary, load_shared_prompt(backbone)
-    ).to(device.torch_device)
-    model.to(device.torch_device)
-    layer = constant_below(adaptation, model)
-    features = FeatureSource(model, backbone.sha256, layer, settings.augmentation, cache, device)
-    return Learner(
-        model,
-        adaptation,
-        features,
-        make_optimizer(adaptation, settings),
-        device,
-        settings.ctc_weight,
-        settings.label_smoothing_factor,
-        data.vocabulary.start,
-    )
-
-
-def make_optimizer(adaptation: Adaptation, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW.
-
-    The vocabulary has a rate of its own, and prompts no decay (it would pull them out of their layers' range).
-    """
-    parts = [part for part in adaptation.parts if isinstance(part, NewVocabulary)]
-    vocabulary = {id(parameter) for part in parts for parameter in part.parameters()}
-    learning = [parameter for parameter in adaptation.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in learning if id(p) in vocabulary], "peak": settings.vocabulary_learning_rate},
-        {"params": [p for p in learning if id(p) not in vocabulary], "peak": settings.peak},
-    ]
-    decay = 0.0 if adaptation.spec.method == "prompt" else settings.weight_decay
-    groups[1]["weight_decay"] = decay
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay)
 
 
 def rate(settings: TrainSettings, step: int, total: int) -> float:
@@ -234,34 +156,33 @@ def _batches_by_length(seconds: Sequence[float], size: int, rng: np.random.Gener
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
-def _start_event(settings: TrainSettings, data: TrainData, learner: Learner, device: Device, total: int) -> Event:
-    return {
-        "event": "start",
-        "settings": asdict(settings),
-        "device": device.name,
-        "precision": device.precision,
-        "steps": total,
-        "train_clips": len(data.train),
-        "train_seconds": sum(example.seconds for example in data.train),
-        "dev_clips": len(data.dev),
-        "trained_parameters": learner.adaptation.trained_parameters(),
-        "constant_below_layer": learner.features.layer,
-    }
+def _started(settings: TrainSettings, data: TrainData, state: TrainState, total: int) -> Started:
+    return Started(
+        settings=asdict(settings),
+        device=state.device.name,
+        precision=state.device.precision,
+        steps=total,
+        train_clips=len(data.train),
+        train_seconds=sum(example.seconds for example in data.train),
+        dev_clips=len(data.dev),
+        trained_parameters=state.adaptation.trained_parameters(),
+        constant_below_layer=state.features.layer,
+    )
 
 
-def _evaluate(learner: Learner, data: TrainData, folder: Path, progress: Progress, batch_size: int) -> Event:
+def _evaluate(state: TrainState, data: TrainData, files: RunFiles, progress: Progress, batch_size: int) -> Evaluated:
     """Scores dev, keeps the best, and writes the checkpoint.
 
     Best first, so that a checkpoint never names one not written.
     """
-    handles = learner.adaptation.handles(learner.model)
-    texts = learner.recognize(data.dev, handles, data.vocabulary, batch_size)
+    handles = state.adaptation.handles(state.model)
+    texts = state.decode(data.dev, handles, data.vocabulary, batch_size)
     cer = character_error_rate(texts, data.dev_texts)
     if cer < progress.best_cer:
-        save_tensors(folder / BEST, learner.result())
+        save_tensors(files.best, state.result())
         progress.best_cer, progress.best_step, progress.worse_evaluations = cer, progress.step, 0
     else:
         progress.worse_evaluations += 1
-    save_checkpoint(folder / CHECKPOINT, learner.adaptation, learner.optimizer, asdict(progress))
-    shown = [{"text": text, "label": label} for text, label in zip(texts, data.dev_texts, strict=True)]
-    return {"event": "evaluation", **asdict(progress), "dev_cer": cer, "texts": shown[:SHOWN_TEXTS]}
+    save_checkpoint(files.checkpoint, state.adaptation, state.optimizer, asdict(progress))
+    pairs = zip(texts[:SHOWN_TEXTS], data.dev_texts, strict=False)
+    return Evaluated(**asdict(progress), dev_cer=cer, texts=tuple(ShownText(text, label) for text, label in pairs))

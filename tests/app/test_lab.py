@@ -13,11 +13,12 @@ import pytest
 from lect.app.lab_tables import TABLES
 from lect.engine.audio.reading import write_wav
 from lect.engine.contract.files import read_json
+from lect.engine.contract.run_request import RunRequest
 from lect.engine.data.store import Project
-from lect.engine.lab.experiments import learning, sized_alike
+from lect.engine.lab.experiments import sized_alike, trainable_parameters
 from lect.engine.model.backbone import open_backbone
-from lect.engine.model.network import EncoderDecoder, ModelConfig
-from lect.engine.runs.runs import RunRequest, gather
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.runs.preparation import gather
 from tests.app.conftest import FAST, WORDS, Lect, speech
 from tests.app.test_train import events, press_ctrl_c, wait_for
 from tests.conftest import TINY
@@ -170,12 +171,12 @@ def test_the_tables_that_come_along_fit_the_starter() -> None:
     from lect.app.commands.lab import _request
 
     backbone = open_backbone("starter")
-    model = EncoderDecoder(ModelConfig.from_json(backbone.model))
+    model = EncoderDecoder(backbone.config)
     for name, table in TABLES.items():
         requests = [_request(table, system) for system in table.systems]
         if table.equal:
             sizes = [
-                learning(one.settings.spec, model, backbone)
+                trainable_parameters(one.settings.spec, model, backbone)
                 for one in sized_alike(requests)
                 if one.settings.spec.method in ("prompt", "adapter")
             ]

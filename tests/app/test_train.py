@@ -12,7 +12,9 @@ import pytest
 from lect.app.options import LATEST
 from lect.engine.contract.files import read_json, write_json
 from lect.engine.data.store import Project
-from lect.engine.runs.runs import LANGUAGE_MODEL_WEIGHTS, MOST_TEXT, decoding
+from lect.engine.runs.preparation import MOST_TEXT
+from lect.engine.runs.results import decoding
+from lect.engine.runs.shallow_fusion import WEIGHTS
 from lect.engine.scoring.scores import score
 from lect.exports.pack import read_pack
 from tests.app.conftest import FAST, TAUGHT, Lect
@@ -49,7 +51,7 @@ def test_a_language_model_of_labels_and_further_texts(lect: Lect, project: Path,
     (tmp_path / "book.txt").write_text("Ba da!\n\nGo mi, su la. \n", encoding="utf-8")
     given = ("--texts", tmp_path / "book.txt", "--language-model-weight", "0.3")
     done = lect("train", "--project", project, "--backbone", "tiny", *TAUGHT, *given)
-    assert done.code == 0 and "language model of the texts, with weight 0.3" in done.err
+    assert done.code == 0 and "n-gram language model of the texts, weight 0.3" in done.err
     run = project / "runs" / "001"
     assert (run / "texts.txt").read_text(encoding="utf-8").splitlines() == ["ba da", "go mi su la"]
     assert read_json(run / "scores-test.json")["decoding"]["language_model"] == 0.3
@@ -65,7 +67,7 @@ def test_the_weight_of_a_language_model_is_what_does_best_on_dev(lect: Lect, pro
     asked = ("train", "--project", project, "--backbone", "tiny", *TAUGHT)
     assert lect(*asked, "--language-model-weight", "0.4").code == 0
     rates = {}
-    for weight in LANGUAGE_MODEL_WEIGHTS:
+    for weight in WEIGHTS:
         options = ("--split", "dev", "--language-model-weight", str(weight), "--json")
         rates[weight] = lect("eval", "001", "--project", project, *options).json["cer_after"]
     assert lect(*asked).code == 0  # the same training, which chooses by itself

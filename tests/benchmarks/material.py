@@ -14,11 +14,13 @@ import numpy as np
 import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
-from lect.engine.model.adaptations import AdaptationSpec, make_adaptation
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.model.adaptations import make_adaptation
 from lect.engine.model.backbone import Backbone, open_backbone
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import SPECIALS, Vocabulary

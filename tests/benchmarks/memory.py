@@ -74,13 +74,14 @@ def in_fresh_process(folder: Path, shape: str, method: str, *flags: str) -> dict
 
 
 def adapt(folder: Path, shape: str, method: str, checkpointing: bool, steps: int) -> dict[str, Any]:
-    """Some steps; how many numbers learn, the peak in 10^9 bytes, and CPU seconds of the last step."""
-    from lect.engine.model.adaptations import AdaptationSpec
+    """Some steps; the trainable parameters, the peak in 10^9 bytes, and CPU seconds of the last step."""
+    from lect.engine.contract.adaptation_spec import AdaptationSpec
+    from lect.engine.contract.model_config import ModelConfig
+    from lect.engine.contract.train_settings import TrainSettings
     from lect.engine.model.backbone import open_backbone
     from lect.engine.model.device import choose_device
-    from lect.engine.model.network import ModelConfig
     from lect.engine.training.features import FeatureCache
-    from lect.engine.training.train import TrainSettings, make_learner
+    from lect.engine.training.state import make_state
     from tests.benchmarks.training import clips, take
 
     if not (folder / shape).exists():
@@ -94,16 +95,16 @@ def adapt(folder: Path, shape: str, method: str, checkpointing: bool, steps: int
         gradient_checkpointing=checkpointing,
     )
     cache = FeatureCache(folder / "cache") if method.endswith("cached") else None
-    learner = make_learner(settings, open_backbone(str(folder / shape)), data, choose_device("cpu"), cache)
+    state = make_state(settings, open_backbone(str(folder / shape)), data.vocabulary, choose_device("cpu"), cache)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
     spent = 0.0
     for step in range(steps):
         before = time.process_time()
-        take(learner, settings, data, step)
+        take(state, settings, data, step)
         spent = time.process_time() - before
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
-    return {"parameters": learner.adaptation.trained_parameters(), "peak": int(peak[1]) * 1024 / 1e9, "cpu": spent}
+    return {"parameters": state.adaptation.trained_parameters(), "peak": int(peak[1]) * 1024 / 1e9, "cpu": spent}
 
 
 def write_backbone(folder: Path, name: str, config: Any) -> None:

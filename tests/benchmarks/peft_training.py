@@ -21,14 +21,16 @@ import torch
 from torch import nn
 
 from lect.engine.audio.reading import load_audio, write_wav
+from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.files import sha256_file
-from lect.engine.model.adaptations import AdaptationSpec
+from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device, choose_device
 from lect.engine.model.foreign.whisper import read_whisper
 from lect.engine.model.weights import save_backbone
 from lect.engine.training.features import Example, FeatureCache
-from lect.engine.training.train import TrainData, TrainSettings, make_learner
+from lect.engine.training.state import make_state
+from lect.engine.training.train import TrainData
 from tests.benchmarks.material import CLIP_SECONDS, ten_seconds
 from tests.benchmarks.training import WARM_UP_STEPS, take
 from tests.benchmarks.whisper_shapes import END, SIZES, START, TOKENS, tokens, write_whisper
@@ -95,10 +97,10 @@ def _data(folder: Path, backbone: Backbone, count: int) -> TrainData:
 
 def _ours(spec: AdaptationSpec, backbone: Backbone, data: TrainData, device: Device, cache: Path) -> Step:
     settings = TrainSettings(spec, RATE, per_device_train_batch_size=len(data.train), copies=1, ctc_weight=0.0)
-    learner = make_learner(settings, backbone, data, device, FeatureCache(cache))
-    if learner.features.layer is not None:
-        list(learner.features.prepare(data.train, range(1)))
-    return lambda step: take(learner, replace(settings, max_steps=1000), data, step)
+    state = make_state(settings, backbone, data.vocabulary, device, FeatureCache(cache))
+    if state.features.layer is not None:
+        list(state.features.prepare(data.train, range(1)))
+    return lambda step: take(state, replace(settings, max_steps=1000), data, step)
 
 
 def _theirs(checkpoint: Path, data: TrainData, device: Device) -> dict[str, Step]:

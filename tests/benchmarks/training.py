@@ -1,7 +1,7 @@
 """CPU seconds of an optimiser step: prompts with the feature cache, the same without it, and full fine-tuning.
 
 `python -m tests.benchmarks.training FOLDER [--small]` prints JSON. Steps are real ones (engine/training's batches,
-learner and features, augmented copies among them), the three systems take turns, and CPU seconds count every thread, so
+state and features, augmented copies among them), the three systems take turns, and CPU seconds count every thread, so
 that a busy machine changes little.
 """
 
@@ -19,14 +19,15 @@ from typing import Any
 import torch
 
 from lect.engine.audio.reading import write_wav
+from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.files import sha256_file
-from lect.engine.model.adaptations import AdaptationSpec
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.device import choose_device
-from lect.engine.model.network import ModelConfig
 from lect.engine.text.vocabulary import build_vocabulary
 from lect.engine.training.features import Example, FeatureCache
-from lect.engine.training.learner import Learner
-from lect.engine.training.train import TrainData, TrainSettings, make_learner, rate, step_batch
+from lect.engine.training.state import TrainState, make_state
+from lect.engine.training.train import TrainData, rate, step_batch
 from tests.benchmarks.material import CLIP_SECONDS, PLACEMENT, STARTER_SHAPE, random_backbone, ten_seconds
 
 WARM_UP_STEPS = 2  # memory is allocated and kernels are compiled in them
@@ -67,22 +68,22 @@ def measure(folder: Path, name: str, shape: Shape) -> dict[str, Any]:
     """The three systems side by side on one backbone."""
     backbone = random_backbone(folder / name, name, shape.config)
     data, device = clips(folder / name / "clips", shape.batch), choose_device("cpu")
-    learners = {
-        system: make_learner(
+    states = {
+        system: make_state(
             replace(settings, per_device_train_batch_size=shape.batch),
             backbone,
-            data,
+            data.vocabulary,
             device,
             FeatureCache(folder / name / "cache") if settings.cache and not settings.spec.trains_backbone else None,
         )
         for system, settings in SYSTEMS.items()
     }
     copies = range(PROMPT.copies)
-    filling = cpu_seconds(lambda: list(learners[CACHED].features.prepare(data.train, copies))) / len(copies)
+    filling = cpu_seconds(lambda: list(states[CACHED].features.prepare(data.train, copies))) / len(copies)
     spent: dict[str, list[float]] = {system: [] for system in SYSTEMS}
     for step in range(WARM_UP_STEPS + shape.steps):
-        for system, learner in learners.items():
-            spent[system].append(cpu_seconds(partial(take, learner, SYSTEMS[system], data, step)))
+        for system, state in states.items():
+            spent[system].append(cpu_seconds(partial(take, state, SYSTEMS[system], data, step)))
         print(f"{name}: step {step + 1} of {WARM_UP_STEPS + shape.steps}", file=sys.stderr)
     medians = {system: median(seconds[WARM_UP_STEPS:]) for system, seconds in spent.items()}
     return {
@@ -90,7 +91,7 @@ def measure(folder: Path, name: str, shape: Shape) -> dict[str, Any]:
         "clip_seconds": CLIP_SECONDS,
         "device": device.name,
         "precision": device.precision,
-        "parameters": sum(parameter.numel() for parameter in learners[CACHED].model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in states[CACHED].model.parameters()),
         "steps": shape.steps,
         "cpu_seconds_per_step": medians,
         "cpu_seconds_filling_a_batch": filling,
@@ -102,11 +103,11 @@ def measure(folder: Path, name: str, shape: Shape) -> dict[str, Any]:
     }
 
 
-def take(learner: Learner, settings: TrainSettings, data: TrainData, step: int) -> None:
+def take(state: TrainState, settings: TrainSettings, data: TrainData, step: int) -> None:
     """One step as engine/training/train.py takes it."""
     torch.manual_seed(settings.seed * 1_000_003 + step)
     examples, copies = step_batch(settings, data.train, step)
-    learner.step(examples, copies, rate(settings, step, 1000), settings.max_grad_norm)
+    state.step(examples, copies, rate(settings, step, 1000), settings.max_grad_norm)
 
 
 def clips(folder: Path, count: int) -> TrainData:

@@ -174,7 +174,7 @@ def window(browser: Any, server: Server) -> Iterator[Window]:
 def project(home: Path, tmp_path: Path) -> Iterator[Project]:
     """A project of twelve clips, split, that the page opens next."""
     from lect.app.page.recent import new_folder, remember
-    from lect.engine.runs.runs import stop_run
+    from lect.engine.runs.process import stop_run
 
     made = Project.create(new_folder("clips"), f"Clips {tmp_path.name}", "x-test")
     import_into(made, write_set(tmp_path / "set"))

@@ -11,7 +11,7 @@ import pytest
 
 from lect.engine.contract.files import read_json
 from lect.engine.data.store import Project
-from lect.engine.runs.runs import RunData
+from lect.engine.runs.preparation import RunData
 from lect.exports.runtime import Runtime
 from tests.app.conftest import speech
 from tests.browser.conftest import Window, choose_tiny, fill, go, unfold

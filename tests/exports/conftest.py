@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.decoding.recogniser import Recogniser
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
 from lect.engine.model.handles import Handles
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import EOS, Vocabulary
@@ -130,4 +131,4 @@ def texts(
 ) -> list[str]:
     """What torch hears."""
     handles, cpu = Handles.from_tensors(in_torch(tensors)), Device(torch.device("cpu"), False, "CPU")
-    return Recognizer(model, vocabulary, handles, options or DecodeOptions(), cpu).texts(clips)
+    return Recogniser(model, vocabulary, handles, options or DecodeOptions(), cpu).texts(clips)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.backbone import Backbone, open_backbone
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
 from lect.engine.text.vocabulary import BOS, EOS, Vocabulary
 from lect.exports import sessions

@@ -144,7 +144,7 @@ def test_a_pack_that_could_not_be_read_again_is_not_written(backbone: Backbone, 
 def test_a_pack_for_another_backbone(pack: Path, backbone: Backbone) -> None:
     with pytest.raises(PackError, match=r"was made for the backbone 'tiny' \(.{12}\), not for 'big' .* or ask for a"):
         check_fits(read_pack(pack), replace(backbone, name="big", sha256="0" * 64))
-    deeper = replace(backbone, model=backbone.model | {"encoder_layers": 1})
+    deeper = replace(backbone, config=replace(backbone.config, encoder_layers=1))
     with pytest.raises(PackError, match=r"The tensor encoder\.1\..* does not fit its backbone"):
         check_fits(read_pack(pack), deeper)
 

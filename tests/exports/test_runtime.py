@@ -16,7 +16,7 @@ from lect.engine.audio.reading import write_wav
 from lect.engine.contract.errors import AudioError, BackboneError, LectError, PackError, UsageError
 from lect.engine.contract.files import write_bytes
 from lect.engine.decoding.language_model import LanguageModel
-from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.decoding.recogniser import Recogniser
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, verify_backbone
 from lect.engine.model.device import Device
@@ -109,7 +109,7 @@ def test_a_pack_trained_without_ctc_is_written_by_the_attention_alone(
     runtime, options = Runtime.open(tmp_path / "alone.lect", backbone.folder), DecodeOptions(ctc_weight=0.0)
     cpu, handles = Device(torch.device("cpu"), False, "CPU"), Handles.from_tensors(in_torch(adaptation(TINY)))
     heard = runtime.transcribe_batch(clips)
-    assert [each.text for each in heard] == Recognizer(model, LETTERS, handles, options, cpu).texts(clips)
+    assert [each.text for each in heard] == Recogniser(model, LETTERS, handles, options, cpu).texts(clips)
     assert {each.word_times for each in heard} == {"estimated"}
     runtime.swap(packs[0])
     heard = runtime.transcribe_batch(clips)

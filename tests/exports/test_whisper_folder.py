@@ -10,7 +10,7 @@ import torch
 
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import read_json
-from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.decoding.recogniser import Recogniser
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import open_backbone, verify_backbone
 from lect.engine.model.device import Device
@@ -71,7 +71,7 @@ def test_onnx_asr_writes_the_same_text(
     heard = onnx_asr.load_model("whisper", tmp_path / "village", providers=["CPUExecutionProvider"]).recognize(clips)
     options, handles = DecodeOptions(beam_size=1, max_repeats=0), Handles.from_tensors(in_torch(tensors))
     cpu = Device(torch.device("cpu"), False, "CPU")
-    hypotheses = Recognizer(model, vocabulary, handles, options, cpu).transcribe(clips)
+    hypotheses = Recogniser(model, vocabulary, handles, options, cpu).transcribe(clips)
     expected = [vocabulary.decode(each.tokens) for each in hypotheses]
     assert [" ".join(nfc(text).split()) for text in heard] == expected
     assert all(expected) and (len({*expected}) > 1 or not own)

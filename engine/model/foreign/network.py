@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lect.engine.contract.errors import BackboneError
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.vocabulary import Vocabulary
 
 _SHOWN = 3  # names in a sentence

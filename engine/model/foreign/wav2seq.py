@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lect.engine.contract.errors import BackboneError
 from lect.engine.contract.files import read_json
+from lect.engine.contract.model_config import WAV2VEC_CONVOLUTIONS, ModelConfig
 from lect.engine.model.foreign.checkpoint import plain, read_checkpoint
 from lect.engine.model.foreign.network import Foreign, filled, layer_names, renamed
-from lect.engine.model.network import WAV2VEC_CONVOLUTIONS, ModelConfig
 from lect.engine.text.vocabulary import SPECIALS, WORD_START, Vocabulary
 
 HEAD_DIM = 64  # of every published encoder and decoder

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from lect.engine.contract.errors import BackboneError
 from lect.engine.contract.files import read_json
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.foreign.network import Foreign, filled, layer_names, renamed
-from lect.engine.model.network import ModelConfig, sinusoids
+from lect.engine.model.network import sinusoids
 from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
 
 WINDOW_SECONDS = 30.0

@@ -11,17 +11,10 @@ import numpy as np
 import pytest
 
 from lect.engine.contract.errors import BackboneError, TextError, UsageError
-from lect.engine.decoding.search import (
-    CtcPrefixes,
-    DecodeOptions,
-    Hypothesis,
-    Word,
-    best_paths,
-    ctc_align,
-    search,
-    words,
-    write,
-)
+from lect.engine.decoding.alignment import ctc_align
+from lect.engine.decoding.ctc import CtcPrefixes, best_paths
+from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode, search
+from lect.engine.decoding.words import Word, words
 from lect.engine.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
 SYMBOLS = (4, 5, 6)
@@ -244,10 +237,10 @@ def test_what_a_vocabulary_starts_with_suppresses_and_has_room_for() -> None:
     vocabulary = Vocabulary("grapheme", ("a", "b", "c"), start=(BOS, 5), suppressed=(4,))
     babbler = Constant([np.log(np.array([0.01, 0.01, 0.01, 0.01, 0.6, 0.3, 0.06], np.float32))])  # rather 4, and no end
     options = DecodeOptions(beam_size=1, max_repeats=0, max_tokens=9)
-    [found] = write(babbler, None, lengths(50), vocabulary, options, positions=6)
+    [found] = decode(lambda: babbler, None, lengths(50), vocabulary, options, positions=6)
     assert found.tokens == (5,) * (6 - 2)
     assert len(babbler.rows_seen) == 6  # each token read, and none beyond
-    [found] = write(Constant(babbler.cycle), None, lengths(50), vocabulary, options)
+    [found] = decode(lambda: Constant(babbler.cycle), None, lengths(50), vocabulary, options)
     assert len(found.tokens) == 9
 
 

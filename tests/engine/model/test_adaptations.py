@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from lect.engine.contract.adaptation_spec import AdaptationSpec, parse_placement, parse_projections
 from lect.engine.contract.errors import UsageError
-from lect.engine.model.adaptations import (
-    AdaptationSpec,
-    attention_at,
-    make_adaptation,
-    merge_updates,
-    parse_placement,
-    parse_projections,
-)
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.model.adaptations import attention_at, make_adaptation, merge_updates
 from lect.engine.model.backbone import Backbone
 from lect.engine.model.handles import NO_HANDLES, Handles
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt
 from lect.engine.text.vocabulary import Vocabulary
 from tests.conftest import PHONES

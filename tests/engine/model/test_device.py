@@ -6,15 +6,19 @@ import pytest
 import torch
 
 from lect.engine.audio.reading import load_audio
-from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.contract.adaptation_spec import AdaptationSpec
+from lect.engine.contract.events import Ended, Started
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.decoding.recogniser import Recogniser
 from lect.engine.decoding.search import DecodeOptions
-from lect.engine.model.adaptations import AdaptationSpec
 from lect.engine.model.backbone import Backbone
 from lect.engine.model.device import Device, choose_device
 from lect.engine.model.handles import Bottleneck, Handles, KeyValue, LowRank, Vocabularies
 from lect.engine.model.weights import load_adaptation, load_model
 from lect.engine.training.features import FeatureCache
-from lect.engine.training.train import BEST, TrainData, TrainSettings, train
+from lect.engine.training.state import make_state
+from lect.engine.training.train import TrainData, train
 from tests.conftest import PHONES
 
 
@@ -27,7 +31,7 @@ def test_all_of_an_adaptation_goes_where_the_model_goes(tiny_backbone: Backbone)
         vocabulary=Vocabularies(ones, None, None),
     )
     elsewhere = Device(torch.device("meta"), False, "nowhere")
-    moved = Recognizer(load_model(tiny_backbone), PHONES, handles, DecodeOptions(), elsewhere).handles
+    moved = Recogniser(load_model(tiny_backbone), PHONES, handles, DecodeOptions(), elsewhere).handles
     assert moved.vocabulary is not None
     tensors = [*moved.encoder_prompts[1], *moved.decoder_adapters[0], *moved.cross_updates[0]["key"]]
     assert {tensor.device.type for tensor in [*tensors, moved.vocabulary.embedding]} == {"meta"}
@@ -41,12 +45,13 @@ def test_training_and_writing_on_cuda(
 ) -> None:
     cuda = choose_device("cuda")
     settings = TrainSettings(spec=AdaptationSpec(method=method), max_steps=30, evaluations=3, copies=3)  # type: ignore[arg-type]
-    events = list(train(settings, tiny_backbone, tone_data, tmp_path, cuda, FeatureCache(tmp_path / "cache")))
-    assert events[-1]["event"] == "end" and events[0]["device"] == cuda.name
-    handles = Handles.from_tensors(load_adaptation(tmp_path / BEST))
+    state = make_state(settings, tiny_backbone, tone_data.vocabulary, cuda, FeatureCache(tmp_path / "cache"))
+    events = list(train(state, settings, tone_data, tmp_path))
+    assert isinstance(events[0], Started) and events[0].device == cuda.name and isinstance(events[-1], Ended)
+    handles = Handles.from_tensors(load_adaptation(RunFiles(tmp_path).best))
     waveforms = [load_audio(example.path) for example in tone_data.dev]
     texts = [
-        Recognizer(load_model(tiny_backbone), tone_data.vocabulary, handles, DecodeOptions(), device).texts(waveforms)
+        Recogniser(load_model(tiny_backbone), tone_data.vocabulary, handles, DecodeOptions(), device).texts(waveforms)
         for device in (cuda, cpu)
     ]
     assert texts[0] == texts[1]

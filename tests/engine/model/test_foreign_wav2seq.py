@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lect.engine.contract.errors import BackboneError
+from lect.engine.contract.model_config import WAV2VEC_CONVOLUTIONS, ModelConfig
 from lect.engine.model.backbone import open_backbone, verify_backbone
 from lect.engine.model.foreign import add_backbone
 from lect.engine.model.foreign.network import filled
 from lect.engine.model.foreign.wav2seq import parse_convolutions, read_wav2seq, wav2seq_config, wav2seq_network
 from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.network import WAV2VEC_CONVOLUTIONS, ModelConfig
 from lect.engine.model.weights import load_model
 
 DIM, HEADS, FFN, VOCABULARY, CHANNELS = 128, 2, 96, 24, 16
@@ -181,7 +181,7 @@ def test_equals_hubert_and_a_fairseq_decoder(name: str, tmp_path: Path, transfor
     waveform[1, 6400:] = 0
     encoded = foreign.model.encoder(foreign.model.encoder.embed(waveform, lengths), NO_HANDLES)
     tokens = torch.tensor([[2, 5, 6, 7], [2, 8, 9, 4]])
-    logits = foreign.model.teach(encoded, tokens, NO_HANDLES)
+    logits = foreign.model.teacher_forcing(encoded, tokens, NO_HANDLES)
     for row, length in enumerate(lengths.tolist()):  # single clips: each of ours sits in a padded batch
         alone = waveform[row : row + 1, :length]
         expected = theirs(F.layer_norm(alone, alone.shape) if shape.large else alone).last_hidden_state

@@ -12,8 +12,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import BackboneError, UsageError
-from lect.engine.decoding.recognizer import TorchDecoder
-from lect.engine.decoding.search import DecodeOptions, write
+from lect.engine.decoding.recogniser import TorchDecoder
+from lect.engine.decoding.search import DecodeOptions, decode
 from lect.engine.model.foreign.network import Foreign
 from lect.engine.model.foreign.whisper import read_whisper, whisper_config, whisper_vocabulary
 from lect.engine.model.handles import NO_HANDLES
@@ -141,7 +141,7 @@ def test_equals_transformers(published: Published, transformers: ModuleType) -> 
 
     order = old_ids(foreign.vocabulary, published)
     tokens = torch.tensor([[*foreign.vocabulary.start, *range(4, 20)]])
-    logits = model.teach(encoded, tokens, NO_HANDLES)
+    logits = model.teacher_forcing(encoded, tokens, NO_HANDLES)
     wanted = theirs(input_features=audio, decoder_input_ids=order[tokens]).logits[..., order]
     torch.testing.assert_close(logits, wanted, atol=TOLERANCE, rtol=TOLERANCE)
 
@@ -149,7 +149,9 @@ def test_equals_transformers(published: Published, transformers: ModuleType) -> 
     generated = theirs.generate(audio, language="sw", task="transcribe", max_new_tokens=16, do_sample=False)
     options = DecodeOptions(beam_size=1, max_tokens=16, max_repeats=0)
     decoder = TorchDecoder(model, encoded, NO_HANDLES)
-    (found,) = write(decoder, None, encoded.lengths.numpy(), vocabulary, options, model.config.decoder_positions)
+    (found,) = decode(
+        lambda: decoder, None, encoded.lengths.numpy(), vocabulary, options, model.config.decoder_positions
+    )
     assert len(set(found.tokens)) > 3
     said = [token for token in generated[0].tolist() if token < published.id("<|endoftext|>")]
     assert order[list(found.tokens)].tolist() == said

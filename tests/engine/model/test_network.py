@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.frontend import Frames, LogMel
 from lect.engine.model.handles import NO_HANDLES, Bottleneck, Handles, KeyValue
-from lect.engine.model.network import EncoderDecoder, ModelConfig, sinusoids
+from lect.engine.model.network import EncoderDecoder, sinusoids
 from lect.engine.model.torchaudio_bridge import functional as audio_functional
 
 MEL = ModelConfig(30, dim=32, heads=2, ffn_dim=64, encoder_layers=2, decoder_layers=2, convolution_kernel=7)
@@ -76,7 +77,7 @@ def test_step_by_step_equals_teacher_forcing(name: str) -> None:
     waveform, lengths = speech(2, 8000), torch.tensor([8000, 8000])
     tokens = torch.tensor([[2, 5, 6, 7], [2, 8, 9, 4]])
     encoded = model.encoder(model.encoder.embed(waveform, lengths), HANDLES)
-    taught = model.teach(encoded, tokens, HANDLES)
+    taught = model.teacher_forcing(encoded, tokens, HANDLES)
     past, cross = model.decoder.past(2, HANDLES, encoded.values), model.decoder.cross(encoded, HANDLES)
     for position in range(tokens.shape[1]):
         logits, past = model.decoder(tokens[:, position : position + 1], position, past, cross, HANDLES)

@@ -14,6 +14,7 @@ import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.train_settings import Augmentation
 from lect.engine.model.backbone import open_backbone
 from lect.engine.model.device import Device
 from lect.engine.pretraining.corpus import SYNTHETIC, Corpus, CorpusWriter
@@ -27,7 +28,6 @@ from lect.engine.pretraining.pretrain import (
     pretrain,
 )
 from lect.engine.pretraining.sampling import PADDING_SECONDS, Batches, Sampling
-from lect.engine.training.augment import Augmentation
 from lect.engine.training.checkpoint import load_weights
 from lect.engine.training.processes import Processes
 from tests.conftest import PHONES, ROOT, TINY, WORDS, tones

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lect.engine.contract.errors import TrainError
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
 from lect.engine.runs import queue
@@ -62,5 +63,5 @@ def test_a_process_that_is_gone_trains_no_more(project: Project, monkeypatch: py
     # Where the system does not tell what runs, a run is known by its events.
     monkeypatch.setattr(queue, "PROCESSES", project.folder / "none")
     assert not queue.is_training(project.run("001"))
-    (project.run("001").folder / queue.EVENTS).touch()
+    RunFiles(project.run("001").folder).events.touch()
     assert queue.is_training(project.run("001"))

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.contract.train_settings import Augmentation
 from lect.engine.model.frontend import Frames
 from lect.engine.training.augment import (
-    Augmentation,
     SpecAugment,
     add_noise,
     add_room,

@@ -42,7 +42,7 @@ def test_attention_loss_covers_each_token_and_the_end_and_no_padding() -> None:
     total = 0.0
     for row, tokens in enumerate([[5, 6, 7], [8]]):
         one = Frames(frames.values[row : row + 1], frames.lengths[row : row + 1])
-        logits = network.teach(one, torch.tensor([[EOS, *tokens]]), NO_HANDLES)[0].log_softmax(-1)
+        logits = network.teacher_forcing(one, torch.tensor([[EOS, *tokens]]), NO_HANDLES)[0].log_softmax(-1)
         total -= sum(float(logits[place, token]) for place, token in enumerate([*tokens, EOS]))
     loss = attention_loss(network, frames, labels, NO_HANDLES, 0.0)
     torch.testing.assert_close(float(loss), total / 4, atol=1e-4, rtol=1e-5)

@@ -6,17 +6,23 @@ from pathlib import Path
 import pytest
 import torch
 
+from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import TrainError, UsageError
-from lect.engine.model.adaptations import AdaptationSpec, make_adaptation
+from lect.engine.contract.events import Started, Stepped
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.model.adaptations import make_adaptation
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
 from lect.engine.model.frontend import Frames
 from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.network import EncoderDecoder, ModelConfig
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_adaptation, save_backbone
 from lect.engine.text.vocabulary import BOS, EOS, Vocabulary
 from lect.engine.training.losses import Labels, attention_loss
-from lect.engine.training.train import BEST, Event, TrainData, TrainSettings, train
+from lect.engine.training.state import make_state
+from lect.engine.training.train import TrainData, train
 
 CONTROLS = ("<|en|>", "<|sw|>", "<|transcribe|>", "<|notimestamps|>")
 LETTERS = "abdegilmosuĠ"
@@ -50,27 +56,28 @@ def whisper(tmp_path: Path) -> Backbone:
     return backbone_of(tmp_path / "whisper", WHISPER, BYTES)
 
 
-def learnt(backbone: Backbone, data: TrainData, vocabulary: Vocabulary, folder: Path, device: Device) -> list[Event]:
-    """The events of a training in `vocabulary`, which must learn; no CTC loss, at whatever weight."""
+def learnt(backbone: Backbone, data: TrainData, vocabulary: Vocabulary, folder: Path, device: Device) -> int:
+    """The trainable parameters of a training in `vocabulary`, which must learn; no CTC loss, at whatever weight."""
     texts = [data.vocabulary.decode(example.tokens) for example in data.train]
     examples = [
         replace(example, tokens=tuple(vocabulary.encode(text))) for example, text in zip(data.train, texts, strict=True)
     ]
     data = replace(data, vocabulary=vocabulary, train=examples)
     folder.mkdir(exist_ok=True)
-    events = list(train(SETTINGS, backbone, data, folder, device))
-    losses = [event["attention_loss"] for event in events if event["event"] == "step"]
+    events = list(train(make_state(SETTINGS, backbone, vocabulary, device, None), SETTINGS, data, folder))
+    steps = [event for event in events if isinstance(event, Stepped)]
+    losses = [event.attention_loss for event in steps]
     assert sum(losses[-4:]) < sum(losses[:4])
-    assert all(event["ctc_loss"] == 0 for event in events if event["event"] == "step")
-    return events
+    assert all(event.ctc_loss == 0 for event in steps)
+    return next(event.trained_parameters for event in events if isinstance(event, Started))
 
 
 def test_whisper_in_its_own_vocabulary_learns_prompts_alone(
     whisper: Backbone, tone_data: TrainData, tmp_path: Path, cpu: Device
 ) -> None:
-    events = learnt(whisper, tone_data, BYTES.starting("sw"), tmp_path / "run", cpu)
-    assert events[0]["trained_parameters"] == PROMPTS
-    assert all(".prompt." in name for name in load_adaptation(tmp_path / "run" / BEST))
+    parameters = learnt(whisper, tone_data, BYTES.starting("sw"), tmp_path / "run", cpu)
+    assert parameters == PROMPTS
+    assert all(".prompt." in name for name in load_adaptation(RunFiles(tmp_path / "run").best))
 
 
 def test_whisper_in_a_new_vocabulary_starts_with_a_new_language(
@@ -80,9 +87,9 @@ def test_whisper_in_a_new_vocabulary_starts_with_a_new_language(
     assert [vocabulary.tokens[token] for token in vocabulary.start] == [
         "<s>", "<|x-mine|>", "<|transcribe|>", "<|notimestamps|>",
     ]  # fmt: skip
-    events = learnt(whisper, tone_data, vocabulary, tmp_path / "run", cpu)
-    assert events[0]["trained_parameters"] == PROMPTS + 32 * len(vocabulary)
-    assert len(load_adaptation(tmp_path / "run" / BEST)["vocabulary.embedding"]) == len(vocabulary)
+    parameters = learnt(whisper, tone_data, vocabulary, tmp_path / "run", cpu)
+    assert parameters == PROMPTS + 32 * len(vocabulary)
+    assert len(load_adaptation(RunFiles(tmp_path / "run").best)["vocabulary.embedding"]) == len(vocabulary)
 
 
 def test_wav2seq_learns(tone_data: TrainData, tmp_path: Path, cpu: Device) -> None:
@@ -96,7 +103,7 @@ def test_a_label_longer_than_the_decoder_reads_is_told_first(
     example = replace(tone_data.train[0], tokens=(4,) * (POSITIONS - 3))
     data = replace(tone_data, vocabulary=BYTES, train=[*tone_data.train, example])
     with pytest.raises(TrainError, match=r"0\.wav has 29 symbols, .* can read 28: cut"):
-        next(train(SETTINGS, whisper, data, tmp_path, cpu))
+        next(train(make_state(SETTINGS, whisper, BYTES, cpu, None), SETTINGS, data, tmp_path))
 
 
 def test_the_loss_begins_where_the_label_does() -> None:
@@ -107,7 +114,7 @@ def test_the_loss_begins_where_the_label_does() -> None:
     expected = torch.tensor(0.0)
     for row, label in enumerate(([4, 5, 6], [7])):
         one = Frames(encoded.values[row : row + 1], encoded.lengths[row : row + 1])
-        log_probs = model.teach(one, torch.tensor([[*BYTES.start, *label]]), NO_HANDLES)[0].log_softmax(-1)
+        log_probs = model.teacher_forcing(one, torch.tensor([[*BYTES.start, *label]]), NO_HANDLES)[0].log_softmax(-1)
         expected = expected - sum(log_probs[3 + place, token] for place, token in enumerate([*label, EOS]))
     torch.testing.assert_close(found, expected / 4)
 

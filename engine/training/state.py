@@ -1,6 +1,7 @@
-"""A frozen model with the adaptation that learns on it: one optimiser step, and one look at the dev set.
+"""What one training holds and changes: a frozen model, the adaptation that learns on it, and the optimiser.
 
-It does not know schedules, checkpoints or events: `train` writes the loop out.
+It takes one optimiser step, and decodes dev quickly. It does not know schedules, checkpoints or events: `train` writes
+the loop out.
 """
 
 import hashlib
@@ -8,31 +9,32 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 from lect.engine.contract.errors import TrainError
-from lect.engine.decoding.recognizer import Recognizer
+from lect.engine.contract.tensor_names import network_weight
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.decoding.recogniser import Recogniser
 from lect.engine.decoding.search import DecodeOptions
-from lect.engine.model.adaptations import Adaptation
+from lect.engine.model.adaptations import Adaptation, NewVocabulary, make_adaptation
+from lect.engine.model.backbone import Backbone
 from lect.engine.model.device import Device
 from lect.engine.model.frontend import Frames
 from lect.engine.model.handles import Handles
 from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import load_model, load_shared_prompt
 from lect.engine.text.vocabulary import EOS, Vocabulary
 from lect.engine.training.augment import SpecAugment
-from lect.engine.training.features import ALL_LAYERS, CLEAN, Example, FeatureSource
+from lect.engine.training.features import ALL_LAYERS, CLEAN, Example, FeatureCache, FeatureSource, Waveforms
 from lect.engine.training.losses import Labels, Losses, joint_loss
 
-OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
-NETWORK = "network."  # before the names of a network's own weights, where the method trains them
 
-
-class Learner:
+class TrainState:
     """Model, adaptation and optimiser of one run."""
 
     def __init__(
         self,
+        backbone: Backbone,
         model: EncoderDecoder,
         adaptation: Adaptation,
         features: FeatureSource,
@@ -42,7 +44,8 @@ class Learner:
         smoothing: float,
         start: Sequence[int] = (EOS,),
     ):
-        """start: what the decoder reads before each label."""
+        """model: the backbone's network; start: what the decoder reads before each label."""
+        self.backbone = backbone
         self.model, self.adaptation, self.features, self.optimizer = model, adaptation, features, optimizer
         self.device, self.ctc_weight, self.smoothing, self.start = device, ctc_weight, smoothing, start
         self.largest_part = 1 << 30  # clips that fit in memory at once
@@ -52,7 +55,7 @@ class Learner:
     ) -> dict[str, float]:
         """One optimiser step on clips; rate: share of each group's peak learning rate.
 
-        Returns the losses, nats a token.
+        Returns the losses, nats a token. Raises TrainError when memory does not hold a single clip.
         """
         self.model.train(self.adaptation.spec.trains_backbone)
         for group in self.optimizer.param_groups:
@@ -61,7 +64,9 @@ class Learner:
             try:
                 losses = self._backward(examples, copies)
                 break
-            except OUT_OF_MEMORY:
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 if not self.model.encoder.gradient_checkpointing:
                     self.model.checkpoint_gradients()
                 elif self.largest_part > 1:
@@ -95,45 +100,86 @@ class Learner:
     def _losses(self, encoded: Frames, labels: Labels, handles: Handles) -> Losses:
         return joint_loss(self.model, encoded, labels, handles, self.ctc_weight, self.smoothing, self.start)
 
-    def _encode(self, frames: Frames, handles: Handles) -> Frames:
-        """From the constant frames to the encoder's output."""
+    def _encode(self, batch: Frames | Waveforms, handles: Handles) -> Frames:
+        """From the constant frames, or from the waveforms where none are constant, to the encoder's output."""
         encoder, layer = self.model.encoder, self.features.layer
-        if layer is None:
+        if isinstance(batch, Waveforms):
             corrupt = SpecAugment() if self.model.training else None
-            frames = encoder.embed(frames.values[..., 0], frames.lengths, corrupt=corrupt)
+            batch = encoder.embed(batch.samples, batch.lengths, corrupt=corrupt)
         if layer == ALL_LAYERS:
-            return frames
-        encoded = encoder(frames, handles, layer or 0)
+            return batch
+        encoded = encoder(batch, handles, layer or 0)
         assert isinstance(encoded, Frames)
         return encoded
 
     @torch.no_grad()
-    def recognize(self, examples: Sequence[Example], handles: Handles, vocabulary: Vocabulary, batch: int) -> list[str]:
+    def decode(self, examples: Sequence[Example], handles: Handles, vocabulary: Vocabulary, batch: int) -> list[str]:
         """Quick texts for choosing the best step: CTC's best path, or greedy where no CTC head learns."""
         self.model.eval()
         options = DecodeOptions(beam_size=1, ctc_weight=1.0 if self.model.ctc is not None and self.ctc_weight else 0.0)
-        recognizer = Recognizer(self.model, vocabulary, handles, options, self.device)
+        recogniser = Recogniser(self.model, vocabulary, handles, options, self.device)
         texts = []
         for start in range(0, len(examples), batch):
             part = examples[start : start + batch]
             with self.device.autocast():
                 encoded = self._encode(self.features.batch(part, [CLEAN] * len(part)), handles)
-            texts += recognizer.texts_of(encoded)
+            texts += recogniser.texts_of(encoded)
         return texts
 
     def result(self) -> dict[str, Tensor]:
         """What the run leaves: the adaptation's folded tensors, and the network's own where it learned."""
         tensors = {name: tensor.detach() for name, tensor in self.adaptation.tensors(self.model).items()}
         if self.adaptation.spec.trains_backbone:
-            tensors |= {NETWORK + name: tensor for name, tensor in self.model.state_dict().items()}
+            tensors |= {network_weight(name): tensor for name, tensor in self.model.state_dict().items()}
         return tensors
 
 
-def character_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """Corpus-level, over code points; a fraction."""
-    pairs = zip(hypotheses, references, strict=True)
-    wrong = sum(Levenshtein.distance(hypothesis, reference) for hypothesis, reference in pairs)
-    return wrong / max(1, sum(map(len, references)))
+def make_state(
+    settings: TrainSettings, backbone: Backbone, vocabulary: Vocabulary, device: Device, cache: FeatureCache | None
+) -> TrainState:
+    """The frozen backbone with a fresh adaptation, seeded."""
+    torch.manual_seed(settings.seed)
+    model = load_model(backbone)
+    if settings.gradient_checkpointing:
+        model.checkpoint_gradients()
+    shared_prompt = load_shared_prompt(backbone)
+    adaptation = make_adaptation(settings.spec, model, backbone.vocabulary, vocabulary, shared_prompt)
+    adaptation.to(device.torch_device)
+    model.to(device.torch_device)
+    layer = constant_below(adaptation, model)
+    kept = cache if settings.cache else None
+    features = FeatureSource(model, backbone.sha256, layer, settings.augmentation, kept, device)
+    optimizer = make_optimizer(adaptation, settings)
+    smoothing = settings.label_smoothing_factor
+    return TrainState(
+        backbone, model, adaptation, features, optimizer, device, settings.ctc_weight, smoothing, vocabulary.start
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice: on the CPU, PyTorch says so by a plain RuntimeError."""
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "not enough memory" in str(error).lower()
+        or ("can't allocate memory" in str(error))
+    )
+
+
+def make_optimizer(adaptation: Adaptation, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW.
+
+    The vocabulary has a rate of its own, and prompts no decay (it would pull them out of their layers' range).
+    """
+    parts = [part for part in adaptation.parts if isinstance(part, NewVocabulary)]
+    vocabulary = {id(parameter) for part in parts for parameter in part.parameters()}
+    learning = [parameter for parameter in adaptation.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in learning if id(p) in vocabulary], "peak": settings.vocabulary_learning_rate},
+        {"params": [p for p in learning if id(p) not in vocabulary], "peak": settings.peak},
+    ]
+    decay = 0.0 if adaptation.spec.method == "prompt" else settings.weight_decay
+    groups[1]["weight_decay"] = decay
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=settings.weight_decay)
 
 
 def frozen_hash(model: nn.Module) -> str:

@@ -5,6 +5,7 @@ It does not know files, packs or scores.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from lect.engine.audio.batches import batches_by_length, padded
 from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.decoding.search import DecodeOptions, Hypothesis, Ints, LogProbs, write
+from lect.engine.decoding.ctc import Ints, LogProbs
+from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.model.device import Device
 from lect.engine.model.frontend import Frames
 from lect.engine.model.handles import Handles, KeyValue
@@ -22,7 +24,7 @@ from lect.engine.text.vocabulary import Vocabulary
 BATCH_SECONDS = 60.0
 
 
-class Recognizer:
+class Recogniser:
     """A model with the handles of an adaptation and its vocabulary. Always float32.
 
     Scores must not depend on hardware.
@@ -39,6 +41,10 @@ class Recognizer:
         self.model = model.eval().to(device.torch_device)
         self.handles = handles.to(device.torch_device)
         self.vocabulary, self.options, self.device = vocabulary, options, device
+
+    def with_options(self, options: DecodeOptions) -> "Recogniser":
+        """The same model, decoded otherwise."""
+        return Recogniser(self.model, self.vocabulary, self.handles, options, self.device)
 
     def texts(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """The text of each waveform (samples,), in their order."""
@@ -69,10 +75,9 @@ class Recognizer:
         """The best hypothesis of each sequence of encoder frames."""
         logits = self.model.ctc_logits(encoded, self.handles)
         ctc = None if logits is None else logits.float().log_softmax(-1).cpu().numpy()
-        ctc_alone = ctc is not None and self.options.ctc_weight == 1
-        decoder = None if ctc_alone else TorchDecoder(self.model, encoded, self.handles)
         lengths, positions = encoded.lengths.cpu().numpy(), self.model.config.decoder_positions
-        return write(decoder, ctc, lengths, self.vocabulary, self.options, positions)
+        make_decoder = partial(TorchDecoder, self.model, encoded, self.handles)
+        return decode(make_decoder, ctc, lengths, self.vocabulary, self.options, positions)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class TorchState:
     """Where a torch decoder stands, one row per hypothesis."""
 
     position: int
-    clips: Ints  # (rows,) which clip of the batch each row listens to
+    clips: Ints  # (rows,) which clip of the batch each row attends to
     past: list[KeyValue]  # (rows, heads, prompt + written, head_dim)
     cross: tuple[list[KeyValue], Tensor]
 
@@ -109,7 +114,7 @@ class TorchDecoder:
         return log_probs, replace(state, position=state.position + 1, past=past)
 
     def reorder(self, state: TorchState, rows: Ints) -> TorchState:
-        """Picks and repeats rows. What a row listens to is copied only where it changes, for it is the largest part."""
+        """Picks and repeats rows. What a row attends to is copied only where it changes, for it is the largest part."""
         clips, cross = state.clips[rows], state.cross
         if not np.array_equal(clips, state.clips):
             index = torch.from_numpy(clips).to(self.encoded.values.device)

@@ -1,0 +1,50 @@
+"""What a person asks of a training: the page and the command line fill in this one form."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from lect.engine.contract.adaptation_spec import AdaptationSpec
+from lect.engine.contract.train_settings import Augmentation, TrainSettings
+
+STARTER = "starter"
+VocabularyChoice = Literal["auto", "new", "words", "backbone"]
+VOCABULARY_CHOICES: tuple[VocabularyChoice, ...] = get_args(VocabularyChoice)
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person asks for."""
+
+    backbone: str = STARTER
+    device: str = "auto"
+    precision: str = "auto"
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    vocabulary: VocabularyChoice = "auto"  # see run_vocabulary
+    language: str = ""  # whose token the decoder is started with, where a backbone has such tokens; "": the project's
+    minutes: float = 0.0  # of the training clips, those used; 0: all
+    texts: str = ""  # file of more sentences of the lect, one a line, for the language model
+    language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `method` is what the store lists runs by."""
+        return {**asdict(self), "method": self.settings.spec.method}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "RunRequest":
+        """From `to_json`."""
+        settings = dict(value["settings"])
+        spec, augmentation = AdaptationSpec(**settings.pop("spec")), dict(settings.pop("augmentation"))
+        augmentation["snr_db"] = tuple(augmentation["snr_db"])
+        return cls(
+            value["backbone"],
+            value["device"],
+            value["precision"],
+            TrainSettings(spec=spec, augmentation=Augmentation(**augmentation), **settings),
+            value.get("vocabulary", "auto"),
+            value.get("language", ""),
+            value.get("minutes", 0.0),
+            value.get("texts", ""),
+            value.get("language_model_weight"),
+        )

@@ -1,0 +1,59 @@
+"""How one training goes. Names follow Hugging Face's TrainingArguments and PEFT where they have one."""
+
+import math
+from dataclasses import dataclass, field
+
+from lect.engine.contract.adaptation_spec import AdaptationSpec
+
+LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "lora": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How often, and how far, recordings are changed."""
+
+    speed: float = 0.12  # playing speed up to this share faster or slower (changes pitch too)
+    speed_share: float = 0.7
+    noise_share: float = 0.5
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    room_share: float = 0.3
+    band_share: float = 0.15  # telephone-like narrow band
+    clip_share: float = 0.05
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training. Names follow Hugging Face's TrainingArguments and PEFT where they have one."""
+
+    spec: AdaptationSpec = field(default_factory=AdaptationSpec)
+    learning_rate: float = 0.0  # peak, of all but the vocabulary; 0: LEARNING_RATES of the method
+    vocabulary_learning_rate: float = 3e-3  # new embedding and CTC head
+    max_steps: int = 0  # 0: by the size of the set
+    per_device_train_batch_size: int = 8
+    warmup_ratio: float = 0.05
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    early_stopping_patience: int = 8  # evaluations without a better dev score
+    evaluations: int = 20  # over the whole run
+    # 0 for labels in another order than they are said, which CTC cannot learn. On a backbone without a CTC head there
+    # is no such loss, at any weight.
+    ctc_weight: float = 0.5
+    label_smoothing_factor: float = 0.1
+    copies: int = 6  # of each clip: the recording itself and random variants
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    cache: bool = True
+    gradient_checkpointing: bool = False  # from the first step on; else once memory does not suffice
+
+    @property
+    def peak(self) -> float:
+        """The learning rate at its highest, of all but the vocabulary."""
+        return self.learning_rate or LEARNING_RATES[self.spec.method]
+
+    def steps(self, clips: int) -> int:
+        """Optimiser steps for a set of this size."""
+        return self.max_steps or min(3000, max(300, 60 * self.batches(clips)))
+
+    def batches(self, clips: int) -> int:
+        """Batches an epoch."""
+        return math.ceil(clips / self.per_device_train_batch_size)

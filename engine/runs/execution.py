@@ -1,0 +1,76 @@
+"""What the worker does with a run: trains it, chooses its language model, and scores dev and test.
+
+The backbone is loaded once; a method that changes the network's own weights needs a second copy for the comparison.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lect.engine.audio.reading import Samples
+from lect.engine.contract.events import Done, Event, LanguageModelChosen, Scored, Scoring
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.tensor_names import changes_weights
+from lect.engine.data.store import Project
+from lect.engine.decoding.recogniser import Recogniser
+from lect.engine.model.backbone import open_backbone
+from lect.engine.model.device import choose_device
+from lect.engine.model.weights import load_adaptation, load_model
+from lect.engine.runs.preparation import RunData
+from lect.engine.runs.results import applied, decoding
+from lect.engine.runs.scored import bare_recogniser, keep_scores, load_waveforms
+from lect.engine.runs.shallow_fusion import decode_dev
+from lect.engine.training.features import FeatureCache
+from lect.engine.training.state import TrainState, make_state
+from lect.engine.training.train import TrainData, train
+
+
+def run_training(project: Project, run_id: str) -> Iterator[Event]:
+    """Trains (from the checkpoint, if there is one), then scores dev and test, base and adapted."""
+    files = RunFiles(project.run(run_id).folder)
+    request = files.request()
+    device = choose_device(request.device, request.precision)
+    backbone, run = open_backbone(request.backbone), RunData.open(project, run_id)
+    data = TrainData(run.vocabulary, run.examples("train"), run.examples("dev"), run.texts("dev"))
+    cache = FeatureCache(project.folder / "cache")
+    project.update_run(run_id, status="training", device=device.name, pid=os.getpid())
+    state = make_state(request.settings, backbone, run.vocabulary, device, cache)
+    end = yield from train(state, request.settings, data, files.folder, resume=True, stop=files.stop.exists)
+    project.update_run(run_id, status="scoring", best_step=end.best_step, seconds=end.seconds, stopped=end.stopped)
+    yield from _score(run, run_id, state)
+    project.update_run(run_id, status="done")
+    yield Done(run_id)
+
+
+def _score(run: RunData, run_id: str, state: TrainState) -> Iterator[Event]:
+    files = RunFiles(run.project.run(run_id).folder)
+    bare, adapted = _recognisers(run, files, state)
+    waveforms: Sequence[Samples] = load_waveforms(run.clips["dev"])
+    texts = decode_dev(run, files, adapted, waveforms)
+    options = decoding(files.folder)
+    if options.language_model is not None:
+        yield LanguageModelChosen(options.language_model.weight)
+    adapted = adapted.with_options(options)
+    for split in ("dev", "test"):
+        if not run.clips[split]:
+            continue
+        yield Scoring(split)
+        if split != "dev":
+            waveforms = load_waveforms(run.clips[split])
+            texts = adapted.texts(waveforms)
+        scores = keep_scores(run, run_id, split, bare.texts(waveforms), texts, options)
+        yield Scored(scores.to_json(rows=False), scores.describe())
+
+
+def _recognisers(run: RunData, files: RunFiles, state: TrainState) -> tuple[Recogniser, Recogniser]:
+    """The bare backbone, and the best result, without a language model; state: at the training's end."""
+    tensors = load_adaptation(files.best)
+    bare = adapted = state.model
+    if any(map(changes_weights, tensors)):
+        copy = load_model(state.backbone)
+        bare, adapted = (copy, state.model) if state.adaptation.spec.trains_backbone else (state.model, copy)
+    handles, options = applied(adapted, tensors), replace(decoding(files.folder), language_model=None)
+    return (
+        bare_recogniser(bare, state.backbone, run.vocabulary, options, state.device),
+        Recogniser(adapted, run.vocabulary, handles, options, state.device),
+    )

@@ -1,0 +1,142 @@
+"""From a request to a run: its clips and its vocabulary, fixed in the run's folder so that later changes to the project
+leave it alone.
+
+It does not know how a training goes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+
+from lect.engine.contract.adaptation_spec import parse_placement, parse_projections
+from lect.engine.contract.errors import TrainError, UsageError
+from lect.engine.contract.files import read_json, write_bytes, write_json
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.run_request import RunRequest
+from lect.engine.data.clips import SPLITS, Clip
+from lect.engine.data.layouts.items import decode
+from lect.engine.data.store import Project
+from lect.engine.model.backbone import open_backbone
+from lect.engine.text.vocabulary import Vocabulary, build_vocabulary
+from lect.engine.training.features import Example
+
+MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
+LEAST_TRAIN_CLIPS = 4
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The clips of a run by split, and the vocabulary that it writes in."""
+
+    project: Project
+    clips: dict[str, list[Clip]]
+    vocabulary: Vocabulary
+
+    @classmethod
+    def open(cls, project: Project, run_id: str) -> "RunData":
+        """The clips that the run was made with and that are still there."""
+        files = RunFiles(project.run(run_id).folder)
+        by_hash = {clip.sha256: clip for clip in project.clips()}
+        clips = {
+            split: [by_hash[sha] for sha in hashes if sha in by_hash] for split, hashes in files.clip_hashes().items()
+        }
+        return cls(project, clips, Vocabulary.from_json(read_json(files.vocabulary)))
+
+    def texts(self, split: str) -> list[str]:
+        """Normalised labels."""
+        rules = self.project.rules
+        return [rules.apply(clip.text) for clip in self.clips[split]]
+
+    def examples(self, split: str) -> list[Example]:
+        """As training reads them."""
+        return [
+            Example(clip.sha256, clip.path, clip.seconds, tuple(self.vocabulary.encode(text)))
+            for clip, text in zip(self.clips[split], self.texts(split), strict=True)
+        ]
+
+
+def create_run(project: Project, request: RunRequest) -> str:
+    """Enters a run and fixes its data; returns its id.
+
+    Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
+    """
+    request = checked(request)
+    data = gather(project, request)
+    texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
+    run_id = project.add_run(request.to_json())
+    files = RunFiles(project.run(run_id).folder)
+    write_json(files.settings, request.to_json())
+    write_json(files.vocabulary, data.vocabulary.to_json())
+    write_json(files.clips, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
+    if texts:
+        write_bytes(files.texts, "\n".join(filter(None, texts)).encode())
+    return run_id
+
+
+def checked(request: RunRequest) -> RunRequest:
+    """The request as its backbone can have it: without a CTC loss where it has no head for one.
+
+    Raises UsageError for a placement, projections or a backbone that there are not.
+    """
+    config = open_backbone(request.backbone).config
+    parse_placement(request.settings.spec.placement, config)
+    parse_projections(request.settings.spec.on)
+    return request if config.ctc else replace(request, settings=replace(request.settings, ctc_weight=0.0))
+
+
+def gather(project: Project, request: RunRequest) -> RunData:
+    """Splits what has no split yet and builds the vocabulary. Raises TrainError when there is too little."""
+    if any(not clip.split for clip in project.clips(usable_only=True)):
+        project.assign_splits()
+    clips = {split: project.clips(split, usable_only=True) for split in SPLITS}
+    rules = project.rules
+    clips = {split: [clip for clip in each if rules.apply(clip.text)] for split, each in clips.items()}
+    clips["train"] = _first_minutes(clips["train"], request.minutes)
+    if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
+        raise TrainError(
+            f"There are {len(clips['train'])} usable clips to train on and {len(clips['dev'])} to check with: "
+            f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
+        )
+    vocabulary = run_vocabulary(project, request, [rules.apply(clip.text) for clip in clips["train"]])
+    return RunData(project, clips, vocabulary)
+
+
+def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) -> Vocabulary:
+    """What a run writes in: the backbone's own tokens ("backbone"), or symbols or whole "words" of its texts ("new").
+
+    "auto" keeps Whisper's own, which can write anything. A language that the backbone has no token for gets a new one
+    in a new vocabulary, and in the backbone's own the token that it starts with anyhow. Raises UsageError.
+    """
+    backbone = open_backbone(request.backbone)
+    own, language = backbone.vocabulary, request.language or project.language
+    known = own.languages()
+    if request.language and not known:
+        raise UsageError(f"The backbone {backbone.name!r} has no language tokens: leave --language out.")
+    if (code := language.lower().partition("-")[0]) in known:
+        language = code
+    if request.vocabulary == "words":
+        return build_vocabulary(texts, "word").led_by(own, language)
+    if request.vocabulary == "new" or (request.vocabulary == "auto" and own.kind != "bytes"):
+        return build_vocabulary(texts).led_by(own, language)
+    return own.starting(language) if request.language or language in known else own
+
+
+def _lines(path: Path) -> list[str]:
+    text = decode(path)
+    if len(text) > MOST_TEXT:
+        raise UsageError(
+            f"{path.name} has {len(text):,} characters, and the language model takes up to {MOST_TEXT:,}: give a part."
+        )
+    return text.splitlines()
+
+
+def _first_minutes(clips: Sequence[Clip], minutes: float) -> list[Clip]:
+    """So many minutes of the clips, or all (0), in the order of their hashes: fewer minutes are a part of more."""
+    if not minutes:
+        return list(clips)
+    if (there := sum(clip.seconds for clip in clips) / 60) < minutes:
+        raise TrainError(f"There are only {there:.1f} minutes to train on: ask for fewer --minutes, or leave it out.")
+    ordered = sorted(clips, key=lambda clip: clip.sha256)
+    ends = accumulate(clip.seconds for clip in ordered)
+    return [clip for clip, end in zip(ordered, ends, strict=True) if end <= 60 * minutes]

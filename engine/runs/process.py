@@ -1,0 +1,50 @@
+"""The process that trains a run, from outside: started, asked to end, and followed by its events."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lect.engine.contract.errors import TrainError
+from lect.engine.contract.events import Done, Event, Failed
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.subprocesses import module_command
+
+if TYPE_CHECKING:
+    from lect.engine.data.store import Project
+
+WORKER = "lect.engine.runs.worker"
+POLL_SECONDS = 0.2
+
+
+def start_run(project: "Project", run_id: str) -> subprocess.Popen[bytes]:
+    """Starts the training in a process of its own, which outlives this one."""
+    files = RunFiles(project.run(run_id).folder)
+    files.stop.unlink(missing_ok=True)
+    command = module_command(WORKER, str(project.folder), run_id)
+    with files.log.open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def stop_run(project: "Project", run_id: str) -> None:
+    """Asks a running training to end after its step and keep the best."""
+    RunFiles(project.run(run_id).folder).stop.touch()
+
+
+def follow(folder: Path, process: subprocess.Popen[bytes] | None = None, start: int = 0) -> Iterator[Event]:
+    """The events of a run from byte `start` of its events file, as they come, until its last one.
+
+    Raises TrainError when the training's process died without one.
+    """
+    files, position = RunFiles(folder), start
+    while True:
+        ended = process is not None and process.poll() is not None
+        for event, behind in files.read_events(position):
+            position = behind
+            yield event
+            if isinstance(event, Done | Failed):
+                return
+        if ended:
+            raise TrainError(f"The training stopped unexpectedly: see {files.log}, then `lect train --resume`.")
+        time.sleep(POLL_SECONDS)

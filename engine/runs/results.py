@@ -1,0 +1,60 @@
+"""What a run has learnt, loaded: its best adaptation on its backbone, and how the two are decoded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from lect.engine.contract.files import read_json
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.tensor_names import network_weights
+from lect.engine.data.store import Project
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.adaptations import merge_updates
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.handles import Handles
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import load_adaptation, load_model
+from lect.engine.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run's best result, ready to transcribe with; what changes the network's weights is in them."""
+
+    backbone: Backbone
+    model: EncoderDecoder
+    handles: Handles
+    vocabulary: Vocabulary
+
+
+def load_run(project: Project, run_id: str) -> RunResult:
+    """Raises UsageError when the run has no result yet."""
+    files = RunFiles(project.run(run_id).folder)
+    files.check_has_result()
+    backbone = open_backbone(files.request().backbone)
+    model = load_model(backbone)
+    handles = applied(model, load_adaptation(files.best))
+    return RunResult(backbone, model, handles, Vocabulary.from_json(read_json(files.vocabulary)))
+
+
+def applied(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> Handles:
+    """The handles among a result's tensors; what changes the network's own weights is put into `model`."""
+    if network := network_weights(tensors):
+        model.load_state_dict(network)
+    return Handles.from_tensors(merge_updates(model, tensors))
+
+
+def decoding(folder: Path) -> DecodeOptions:
+    """How the result of the run in `folder` is decoded.
+
+    Without the CTC head where the training let it be, and with the run's language model where it has one.
+    """
+    files = RunFiles(folder)
+    options = DecodeOptions() if files.request().settings.ctc_weight else DecodeOptions(ctc_weight=0.0)
+    if not files.language_model.exists():
+        return options
+    size = len(Vocabulary.from_json(read_json(files.vocabulary)))
+    return replace(options, language_model=LanguageModel.from_bytes(files.language_model.read_bytes(), size))

@@ -1,0 +1,83 @@
+"""The scores of a run on a split, base and adapted: decoded, written to its folder, and entered in the project."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lect.engine.audio.reading import Samples, load_audio
+from lect.engine.contract.files import write_json
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.data.clips import Clip
+from lect.engine.data.store import Project
+from lect.engine.decoding.recogniser import Recogniser
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone
+from lect.engine.model.device import Device
+from lect.engine.model.handles import NO_HANDLES
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import load_model
+from lect.engine.runs.preparation import RunData
+from lect.engine.runs.results import decoding, load_run
+from lect.engine.scoring.scores import Scores, score, write_predictions, write_trn
+from lect.engine.text.vocabulary import Vocabulary
+
+
+def score_run(
+    project: Project, run_id: str, split: str, device: Device, options: DecodeOptions | None = None
+) -> Scores:
+    """Decodes a split with a run's best result and with its bare backbone, and keeps the scores.
+
+    Raises UsageError when the run has no result yet, or the split no clips.
+    """
+    result, run = load_run(project, run_id), RunData.open(project, run_id)
+    options = options or decoding(project.run(run_id).folder)
+    waveforms = load_waveforms(run.clips[split])
+    bare = bare_recogniser(load_model(result.backbone), result.backbone, result.vocabulary, options, device)
+    adapted = Recogniser(result.model, result.vocabulary, result.handles, options, device)
+    return keep_scores(run, run_id, split, bare.texts(waveforms), adapted.texts(waveforms), options)
+
+
+def bare_recogniser(
+    model: EncoderDecoder, backbone: Backbone, vocabulary: Vocabulary, options: DecodeOptions, device: Device
+) -> Recogniser:
+    """The backbone as it would write without a training, in the language of `vocabulary`."""
+    own, plain = backbone.vocabulary.starting_as(vocabulary), replace(options, language_model=None)
+    return Recogniser(model, own, NO_HANDLES, plain, device)
+
+
+def load_waveforms(clips: Sequence[Clip]) -> list[Samples]:
+    """(samples,) float32 at 16 kHz of each clip."""
+    return [load_audio(clip.path) for clip in clips]
+
+
+def keep_scores(
+    run: RunData, run_id: str, split: str, bare: Sequence[str], adapted: Sequence[str], options: DecodeOptions
+) -> Scores:
+    """Scores the texts of a split's clips, writes the figures to the run's folder and enters them in the project.
+
+    options: how `adapted` was decoded. Raises UsageError when the split has no clips.
+    """
+    project, clips = run.project, run.clips[split]
+    files, decoded = RunFiles(project.run(run_id).folder), {"decoding": options.to_json()}
+    base = score_clips(project, clips, bare, split)
+    scores = score_clips(project, clips, adapted, split).with_baseline(base)
+    write_json(files.scores(split), {**scores.to_json(), **decoded})
+    write_json(files.base_scores(split), base.to_json())
+    write_predictions(scores, files.predictions(split))
+    write_trn(scores, files.trn(split))
+    project.add_score(run_id, split, {**scores.to_json(rows=False), **decoded})
+    return scores
+
+
+def score_clips(project: Project, clips: Sequence[Clip], texts: Sequence[str], split: str) -> Scores:
+    """Texts against the clips' labels, both under the project's rules."""
+    rules = project.rules
+    return score(
+        [clip.text for clip in clips],
+        texts,
+        [clip.sha256[:16] for clip in clips],
+        normalise=rules.apply,
+        normalisation=rules.name,
+        split=split,
+        seconds=sum(clip.seconds for clip in clips),
+        speakers=[clip.speaker for clip in clips],
+    )

@@ -1,0 +1,71 @@
+"""An n-gram language model of a run's texts, and the weight of its shallow fusion that does best on dev."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lect.engine.audio.batches import batches_by_length
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
+from lect.engine.contract.files import write_bytes
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.recogniser import BATCH_SECONDS, Recogniser
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.runs.preparation import RunData
+from lect.engine.scoring.edit_distance import character_error_rate
+
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
+WEIGHING_CLIPS = 100  # of dev, at most
+
+
+def language_model(run: RunData, files: RunFiles, weight: float) -> LanguageModel:
+    """Counted over the training labels and the texts that the run was given beside them."""
+    more = files.texts.read_text(encoding="utf-8").splitlines() if files.texts.exists() else []
+    tokens = [run.vocabulary.encode(text) for text in (*run.texts("train"), *more)]
+    return LanguageModel.of(tokens, len(run.vocabulary), weight)
+
+
+def decode_dev(run: RunData, files: RunFiles, recogniser: Recogniser, waveforms: Sequence[Samples]) -> list[str]:
+    """The texts of dev with the language model that does best on it, which is left in the run's folder.
+
+    None is kept where weight 0 does best, or was asked for; a Whisper's own vocabulary gets none, since its decoder has
+    read far more. recogniser: of the run's result, without a language model; waveforms: of the dev clips.
+    """
+    files.language_model.unlink(missing_ok=True)
+    asked = files.request().language_model_weight
+    weights = WEIGHTS if asked is None else (asked,)
+    if weights == (0.0,) or run.vocabulary.kind == "bytes":
+        return recogniser.texts(waveforms)
+    model = language_model(run, files, max(weights))
+    weighed = waveforms[: WEIGHING_CLIPS if len(weights) > 1 else 0]
+    weight, texts = _best(recogniser, weighed, run.texts("dev"), model, weights)
+    options = _fused(recogniser.options, model, weight)
+    if options.language_model is not None:
+        write_bytes(files.language_model, options.language_model.to_bytes())
+    return [*texts, *recogniser.with_options(options).texts(waveforms[len(weighed) :])]
+
+
+def _best(
+    recogniser: Recogniser,
+    waveforms: Sequence[Samples],
+    labels: Sequence[str],
+    model: LanguageModel,
+    weights: Sequence[float],
+) -> tuple[float, list[str]]:
+    """The lowest of the weights with the fewest wrong characters, and the texts that it gives."""
+    if not waveforms:
+        return weights[0], []
+    batches = list(batches_by_length([len(waveform) for waveform in waveforms], BATCH_SECONDS * SAMPLE_RATE))
+    encoded = [recogniser.encode([waveforms[index] for index in batch]) for batch in batches]
+    order = [index for batch in batches for index in batch]
+    found = {}
+    for weight in weights:
+        fused = recogniser.with_options(_fused(recogniser.options, model, weight))
+        texts = [text for frames in encoded for text in fused.texts_of(frames)]
+        found[weight] = [text for _, text in sorted(zip(order, texts, strict=True))]
+    wrong = {weight: character_error_rate(texts, labels[: len(waveforms)]) for weight, texts in found.items()}
+    best = min(weights, key=lambda weight: (wrong[weight], weight))
+    return best, found[best]
+
+
+def _fused(options: DecodeOptions, model: LanguageModel, weight: float) -> DecodeOptions:
+    return replace(options, language_model=model.weighted(weight) if weight else None)
