@@ -1,6 +1,7 @@
-"""What the documents name exists: commands and their options, make targets, files, imports. Every command has an example.
+"""What the documents name exists: commands and their options, make targets, files, imports.
 
-The README stays short: at most 750 words outside fenced code, tables included, and 100 characters a line.
+Every command has an example. The README stays short: at most 750 words outside fenced code, tables included, and 100
+characters a line.
 """
 
 import argparse
@@ -137,8 +138,8 @@ def test_the_readme_is_short() -> None:
 
 def test_the_architecture_shows_the_rooms_of_the_engine_in_their_order() -> None:
     shown = re.findall(r"^  engine/(\w+)/", read("ARCHITECTURE.md"), re.MULTILINE)
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(each["layers"] for each in contracts if each.get("containers") == ["lect.engine"])
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(each["layers"] for each in settings["contracts"] if each.get("containers") == ["lect.engine"])
     level = {room: number for number, layer in enumerate(layers) for room in layer.split(" | ")}
     assert sorted(shown) == sorted(level)
     assert [level[room] for room in shown] == sorted(level.values())
