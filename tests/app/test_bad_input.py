@@ -233,7 +233,7 @@ def small_disk(script: str, *arguments: object) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         disk = [f"{folder}/disk"]
         if shutil.which("unshare") is None or subprocess.run([*command, *disk, "true"], capture_output=True).returncode:
-            pytest.skip("this system lets nobody mount a small disk")
+            pytest.skip("needs a system where a process may mount a small disk of its own (Linux, unshare)")
         python = [sys.executable, "-c", script, *disk, *map(str, arguments)]
         done = subprocess.run([*command, *disk, *python], cwd=ROOT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
