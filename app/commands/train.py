@@ -13,8 +13,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import LATEST, add_device, add_project, find_run, fraction, minutes, open_project, positive, rate
+from lect.app.options import (
+    LATEST,
+    add_device,
+    add_project,
+    find_run,
+    fraction,
+    minutes,
+    open_project,
+    positive,
+    rate,
+    whole,
+)
 from lect.app.output import counted, duration, percent, print_beside, print_result, progress, remark
+from lect.app.train_command import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight
 from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import TrainError, UsageError
 from lect.engine.contract.events import (
@@ -39,12 +51,6 @@ if TYPE_CHECKING:
     from lect.engine.data.store import Project
 
 INTERRUPTED = 130
-# Options that set a field of the same name: of the adaptation, and of the training.
-SPEC_FIELDS = ("method", "placement", "num_virtual_tokens", "rank", "initialisation", "finetune_layers", "on")
-SETTING_FIELDS = (
-    "learning_rate", "vocabulary_learning_rate", "max_steps", "per_device_train_batch_size", "early_stopping_patience",
-    "ctc_weight", "copies", "seed",
-)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +110,7 @@ def add_training(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of the CTC loss")
     group.add_argument("--copies", type=positive, metavar="N", help="variants of each clip, itself among them")
-    group.add_argument("--seed", type=int, help="another seed, another order and start")
+    group.add_argument("--seed", type=whole, help="another seed, another order and start")
     group.add_argument(
         "--gradient-checkpointing", action="store_true", help="less memory, and about a third more time a step"
     )
@@ -154,12 +160,9 @@ def run(args: argparse.Namespace) -> int:
 
 def request_of(args: argparse.Namespace) -> RunRequest:
     """What the options ask for. Raises UsageError for a CTC loss that the backbone has no head for."""
-    from lect.engine.model.backbone import open_backbone
-
     spec = replace(AdaptationSpec(), **_given(args, SPEC_FIELDS))
     spec = replace(spec, reparameterise=args.reparameterise, shared_key_value=args.shared_key_value)
-    if args.ctc_weight and not open_backbone(args.backbone).config.ctc:
-        raise UsageError(f"The backbone {args.backbone!r} has no CTC head: leave --ctc-weight out.")
+    check_ctc_weight(args.backbone, args.ctc_weight)
     settings = replace(TrainSettings(), spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     settings = replace(settings, gradient_checkpointing=args.gradient_checkpointing)
     return RunRequest(

@@ -92,7 +92,7 @@ def server(home: Path) -> Iterator[Server]:
 
 
 def write_microphone(path: Path) -> Path:
-    """What the fake microphone hears, again and again: a sentence and a pause."""
+    """What the fake microphone records, again and again: a sentence and a pause."""
     wave = soxr.resample(
         np.concatenate([speech("ba da go"), np.zeros(SAMPLE_RATE // 2, np.float32)]), SAMPLE_RATE, MICROPHONE_RATE
     )

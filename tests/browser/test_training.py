@@ -151,7 +151,7 @@ def test_the_time_is_estimated_on_this_machine(window: Window, project: Project)
     go(page, "Train")
     choose_tiny(page, 40)
     page.locator("#estimate").click()
-    page.locator("#train-said", has_text="at most: 40 steps on").wait_for()
+    page.locator("#train-message", has_text="at most: 40 steps on").wait_for()
     assert not project.runs()
 
 
@@ -169,7 +169,7 @@ def test_whole_words_are_chosen_in_the_expert_drawer(window: Window, project: Pr
     page = window()
     go(page, "Train")
     choose_tiny(page, 10)
-    fill(page, "expert-vocabulary", "words")
+    choose(page, "vocabulary", "words")
     page.locator("#start").click()
     page.locator("#live", has_text="Done: best at step").wait_for()
     spoken = {word for clip in project.clips("train") for word in clip.text.split()}
