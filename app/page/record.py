@@ -46,27 +46,7 @@ def build(page: Page) -> None:
                     reason = gr.Textbox("", label=label("record_reason"), elem_id="reason", placeholder="…")
                     html_block(record_view.keys_help())
             with gr.Column(scale=2, min_width=280):
-                speaker = gr.Textbox(
-                    "", label=label("record_speaker"), info=label("record_speaker_info"), elem_id="speaker"
-                )
-                source = gr.Radio(
-                    _sources(), value="browser", label=label("source"), elem_id="source", visible=page.local
-                )
-                progress = html_block(elem_id="record-progress")
-                typed = gr.Textbox(
-                    "",
-                    label=label("sentences_type"),
-                    info=label("sentences_type_info"),
-                    lines=5,
-                    elem_id="typed",
-                    elem_classes="speech",
-                )
-                with gr.Row():
-                    add = gr.Button(label("sentences_add"), elem_id="add-sentences")
-                    files = gr.UploadButton(
-                        str(label("sentences_file")), file_types=[".txt", ".tsv", ".csv"], elem_id="sentence-file"
-                    )
-                added = html_block(elem_id="sentences-added")
+                speaker, source, progress, typed, add, files, added = _beside(page.local)
 
     view = [prompt, studio, progress, at]
     fresh = [*view, verdict, take, keep]
@@ -88,6 +68,28 @@ def build(page: Page) -> None:
     bind(files.upload, add_file, [page.project, speaker, files], [added, *view], **IN_TURN)
     bind_pick(prompt, pick, where, [page.header, *fresh], **IN_TURN)
     _moves(back, forward, gap, where, fresh)
+
+
+def _beside(local: bool) -> tuple[Any, ...]:
+    """(speaker, source, progress, typed, add, files, added): who speaks, into what, and what there is to read."""
+    speaker = gr.Textbox("", label=label("record_speaker"), info=label("record_speaker_info"), elem_id="speaker")
+    source = gr.Radio(_sources(), value="browser", label=label("source"), elem_id="source", visible=local)
+    progress = html_block(elem_id="record-progress")
+    typed = gr.Textbox(
+        "",
+        label=label("sentences_type"),
+        info=label("sentences_type_info"),
+        lines=5,
+        elem_id="typed",
+        elem_classes="speech",
+    )
+    with gr.Row():
+        add = gr.Button(label("sentences_add"), elem_id="add-sentences")
+        files = gr.UploadButton(
+            str(label("sentences_file")), file_types=[".txt", ".tsv", ".csv"], elem_id="sentence-file"
+        )
+    added = html_block(elem_id="sentences-added")
+    return speaker, source, progress, typed, add, files, added
 
 
 def _moves(back: gr.Button, forward: gr.Button, gap: gr.Button, where: list[Any], fresh: list[Any]) -> None:
