@@ -33,7 +33,7 @@ COMMANDS = {
     "export": "write the graphs of a backbone, or a run as a folder that needs nothing else",
     "pack": "write a run as a .lect file; verify or describe one",
     "transcribe": "recordings to text with a pack, offline",
-    "listen": "write what is said into the microphone, while it is said",
+    "listen": "write what is spoken into the microphone, while it is spoken",
     "bench": "how fast a pack is on this machine, and how much memory it takes",
     "elan": "make a pack a recogniser of ELAN's",
     "serve": "transcribe for other programs, over HTTP, as OpenAI's interface does",
@@ -41,7 +41,7 @@ COMMANDS = {
     "pretrain": "make a backbone of your own from speech in many languages",
     "cache": "how large the project's feature cache is, or empty it",
 }
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, INTERRUPTED = 1, 130
 TRAINING_LIBRARIES = ("jiwer", "onnx", "onnxscript", "rapidfuzz", "sqlite_utils", "tokenizers", "torch", "torchaudio")
 
 

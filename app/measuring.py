@@ -20,8 +20,7 @@ def measured(args: argparse.Namespace, files: list[Path], started: float) -> dic
     opened = time.time()
     runtime.transcribe_batch([next(iter(stream(files[0])))[: FIRST_S * SAMPLE_RATE]])
     first = time.time()
-    heard = [runtime.transcribe(file) for file in files]
-    seconds = sum(each.seconds for each in heard)
+    seconds = sum(runtime.transcribe(file).seconds for file in files)
     return {
         "device": runtime.device,
         "compute_type": runtime.compute_type,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import AudioError
 
-HELD_BLOCKS = 600  # a minute of sound that may wait to be heard; what comes after is lost, and told
+HELD_BLOCKS = 600  # a minute of sound that may wait to be read; what comes after is lost, and reported
 STALLED_S = 2.0  # without a block: the device is gone
 RETRY_S = 1.0
 SILENCE_S = 1.0  # ends the phrase that was being spoken when the device went

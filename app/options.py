@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_request import DEVICES
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -30,7 +31,7 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device for what runs on PyTorch."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lect.app.options import fraction, positive
 from lect.app.output import remark
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,12 +34,10 @@ def add_packs(parser: argparse.ArgumentParser) -> None:
 def add_runtime(parser: argparse.ArgumentParser) -> None:
     """How packs are run; names as Whisper's."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    parser.add_argument(
-        "--compute-type", choices=("float32", "int8"), default="float32", help="int8 is smaller and quicker"
-    )
+    parser.add_argument("--compute-type", choices=BUILDS, default=BUILDS[0], help="int8 is smaller and quicker")
     parser.add_argument("--threads", type=positive, metavar="N", help="processor threads")
     parser.add_argument("--beam-size", type=positive, metavar="N", help="1 is quickest")
-    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what it hears")
+    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what is spoken")
     parser.add_argument(
         "--task", choices=("transcribe", "translate"), default="transcribe", help="with --language: or into English"
     )

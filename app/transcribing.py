@@ -63,14 +63,14 @@ class Transcriber:
     def _one(self, name: str, path: Path, places: Places) -> dict[str, Any]:
         from lect.exports.formats.tables import document
 
-        told = {"file": path, **({"pack": name} if name else {})}
+        source = {"file": path, **({"pack": name} if name else {})}
         try:
             transcript = self._runtimes[name].transcribe(path, self._speech)
             _write(transcript, path, places)
         except (LectError, OSError) as error:
             sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
-            return {**told, "error": sentence if path.name in sentence else f"{path.name}: {sentence}"}
-        return {**told, **document(transcript)}
+            return {**source, "error": sentence if path.name in sentence else f"{path.name}: {sentence}"}
+        return {**source, **document(transcript)}
 
 
 def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
@@ -87,7 +87,7 @@ def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
     except BrokenProcessPool as error:
         raise LectError("A worker was ended by the system, perhaps for want of memory: use fewer --jobs.") from error
     finally:
-        # After an error or Ctrl-C nobody waits for what the others still hear.
+        # After an error or Ctrl-C nobody waits for what the others still transcribe.
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()

@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     shared = {name: value for name, value in runs[0].items() if name not in MEASURED}
     figures = {name: sorted(run[name] for run in runs) for name in MEASURED if runs[0][name] is not None}
     facts = {**shared, "threads": args.threads, "cores": os.cpu_count(), "runs": args.runs}
-    told = {**facts, **{name: median(values) for name, values in figures.items()}, "all": figures}
-    print_result(args, told, f"{_conditions(facts)}\n{_table(figures)}")
+    value = {**facts, **{name: median(values) for name, values in figures.items()}, "all": figures}
+    print_result(args, value, f"{_conditions(facts)}\n{_table(figures)}")
     return 0
 
 

@@ -1,8 +1,8 @@
 """Which of several runs is best on the clips that all were scored on, by how much, and whether that may be chance.
 
 The run with the lowest CER is compared with each of the others; a single run is compared with its bare backbone. Each
-95 % interval is of one difference, by a bootstrap over the same utterances. Methods as such compare only where about as
-many numbers learn.
+95 % interval is of one difference, by a bootstrap over the same utterances. Methods as such compare only where they
+have about as many trainable parameters.
 """
 
 import argparse
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lect.engine.data.clips import Run
     from lect.engine.scoring.scores import Comparison, Interval, Scores
 
-ALIKE = 1.05  # the most numbers that learn over the fewest, of runs that learn equally much
+ALIKE = 1.05  # the most trainable parameters over the fewest, of runs of one size
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class System:
     """What is compared."""
 
     name: str
-    learnt: str  # the method, and where it learns
-    trained: int  # numbers that learn
+    learnt: str  # the method, and where it is placed
+    trained: int  # trainable parameters
     scores: "Scores"
 
     @property
@@ -97,7 +97,7 @@ def _table(systems: list[System]) -> str:
         )
         for system in systems
     ]
-    headings = ["system", "learns", "numbers", "CER [95%]", "WER [95%]", *(["slot edit F1"] if slots else [])]
+    headings = ["system", "method", "parameters", "CER [95%]", "WER [95%]", *(["slot edit F1"] if slots else [])]
     return table(headings, rows, right=range(2, len(headings)))
 
 
@@ -133,6 +133,6 @@ def _fairness(learning: list[System]) -> list[str]:
     if len(learning) < 2 or max(numbers) <= ALIKE * min(numbers):
         return []
     return [
-        f"Mind: {min(numbers):,} to {max(numbers):,} numbers learn, so this compares these runs and not their methods: "
-        "choose --num-virtual-tokens or --rank so that as many learn."
+        f"Mind: {min(numbers):,} to {max(numbers):,} trainable parameters, so this compares these runs and not their "
+        "methods: choose --num-virtual-tokens or --rank so that they have equally many."
     ]

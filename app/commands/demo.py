@@ -1,6 +1,6 @@
 """The whole way on a small sample set: a project, its clips, a training, a pack, and texts without PyTorch.
 
-The sample is synthetic speech, made with espeak-ng in a language that the starter never heard.
+The sample is synthetic speech, made with espeak-ng in a language that the starter was never trained on.
 """
 
 import argparse
@@ -102,7 +102,7 @@ class Story:
         """A run with the default settings."""
         from dataclasses import replace
 
-        from lect.app.commands.train import Watch
+        from lect.app.training_watch import watch
         from lect.engine.contract.run_request import RunRequest
         from lect.engine.contract.train_settings import TrainSettings
         from lect.engine.runs.preparation import create_run
@@ -112,7 +112,7 @@ class Story:
         self.say(
             f"3. Training a {settings.spec.method} on the frozen backbone {self.args.backbone}; Ctrl-C ends it early."
         )
-        if Watch(self.args, project, run_id).follow():
+        if watch(self.args, project, run_id):
             self.say("   Ended early; the best so far is kept.")
         return run_id
 
@@ -133,12 +133,12 @@ class Story:
 
     def pack(self, project: "Project", run_id: str) -> Path:
         """The run as a verified file."""
-        from lect.app.commands.pack import contents, default_path, write
+        from lect.exports.pack_assembly import default_path, pack_contents, pack_run
 
         run = project.run(run_id)
         path = default_path(project, run)
-        report = write(project, run, path, contents(project, run))
-        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} numbers, verified.")
+        report = pack_run(project, run, path, pack_contents(project, run))
+        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} parameters, verified.")
         return path
 
     def offline(self, project: "Project", run_id: str, pack: Path) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Story:
 
 
 def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
-    """What PyTorch hears, as it comes from the decoder."""
+    """What PyTorch writes, as it comes from the decoder."""
     from lect.engine.audio.reading import load_audio
     from lect.engine.decoding.recogniser import Recogniser
     from lect.engine.model.device import choose_device

@@ -1,6 +1,6 @@
-"""What this machine can do: each part is really used, not only looked up, and what is amiss is said with its remedy.
+"""What this machine can do: each part is really used, not only looked up; what is amiss is reported with its remedy.
 
-Fails only when something that transcribing needs is broken; what only training or the page needs is said.
+Fails only when something that transcribing needs is broken; what only training or the page needs is reported.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def _description(name: str) -> str:
     basic = {"level": "basic", "optional": "false"}
     sound = {**basic, "type": "audio", "mimetypes": "audio/x-wav audio/*", "info": "The recording"}
     ET.SubElement(recogniser, "input", sound).text = SOURCE
-    tier = {**basic, "type": "tier", "mimetypes": "text/xml", "info": "What was heard"}
+    tier = {**basic, "type": "tier", "mimetypes": "text/xml", "info": "The transcript"}
     ET.SubElement(recogniser, "output", tier).text = RESULT
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from lect.app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
 from lect.app.output import print_result, remark
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_files import RunFiles
 
 if TYPE_CHECKING:
     from lect.engine.decoding.language_model import LanguageModel
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     score_run(project, found.id, args.split, device, options)
     base, adapted = stored(found.folder, found.id, args.split)
     comparison, sentence = judged(base, adapted)
-    predictions = found.folder / f"predictions-{args.split}.tsv"
+    predictions = RunFiles(found.folder).predictions(args.split)
     value = {"run": found.id, "split": args.split, **figures(base, adapted, comparison), "predictions": predictions}
     value |= {**options.to_json(), "device": device.name}
     text = [before_after({args.split: (base, adapted)}), adapted.describe(), sentence, *_worst(adapted)]

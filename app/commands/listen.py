@@ -1,4 +1,4 @@
-"""Writes what is said into the microphone, while it is said; offline, without PyTorch.
+"""Writes what is spoken into the microphone, while it is spoken; offline, without PyTorch.
 
 On a terminal the last line grows, its dimmed end still open; each phrase that ended is a line of stdout. With --json
 every event is a line: {"event": "partial", "settled": ..., "open": ...} and {"event": "final", "text": ...}. Ctrl-C
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--microphone", metavar="NAME", help="its number or a part of its name (the system's)")
     parser.add_argument("--list-microphones", action=_ListMicrophones, nargs=0, help="which there are")
     parser.add_argument(
-        "--input", type=Path, metavar="FILE", help="a recording instead, heard as fast as it was spoken"
+        "--input", type=Path, metavar="FILE", help="a recording instead, taken as fast as it was spoken"
     )
     add_runtime(parser)
 
@@ -123,8 +123,8 @@ class _Screen:
         if self._terminal:
             print(CLEAR, end="", file=sys.stderr, flush=True)
 
-    def _line(self, told: dict[str, object]) -> None:
-        print_json(told)
+    def _line(self, value: dict[str, object]) -> None:
+        print_json(value)
         sys.stdout.flush()
 
     def _grow(self, event: "Partial") -> None:

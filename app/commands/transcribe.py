@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     results, facts = list[dict[str, Any]](), {} if todo else Transcriber(args).facts
     with progress(args, len(todo), "transcribing", "file") as bar:
         for one in _workers(args)(args, todo):
-            facts = facts or _told(args, one.facts)
+            facts = facts or _shown_facts(args, one.facts)
             for result in one.results:
                 results.append(result)
                 _show(args, result, bar, alone=len(found) == 1)
@@ -81,7 +81,7 @@ def _is_done(job: Job) -> bool:
     return all(path.exists() for places in job.places.values() for path in places.values())
 
 
-def _told(args: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
+def _shown_facts(args: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
     if unknown := facts.get("unknown_hotwords"):
         remark(args, f"Letters that the pack does not know, so not preferred: {', '.join(unknown)}.")
     return facts
@@ -106,7 +106,7 @@ def stretches(result: dict[str, Any]) -> list[str]:
     """A line for each segment, and for each stretch in which nothing was written down."""
     lines = [(one["start"], one["end"], _segment(one)) for one in result["segments"]]
     lines += [(one["start"], one["end"], f"({one['reason']})") for one in result["skipped"]]
-    return [f"[{start:9.2f} {end:9.2f}] {told}" for start, end, told in sorted(lines)]
+    return [f"[{start:9.2f} {end:9.2f}] {text}" for start, end, text in sorted(lines)]
 
 
 def _segment(one: dict[str, Any]) -> str:
@@ -121,5 +121,5 @@ def summary(results: list[dict[str, Any]], skipped: int) -> str:
     seconds = sum(result.get("seconds", 0.0) for result in results)
     counts = {"transcribed": len(results) - failed - silent, "without speech": silent}
     counts |= {"skipped, their files are there": skipped, "failed": failed}
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{counted(len(results) + skipped, 'recording')}, {duration(seconds)} heard: {told}."
+    outcomes = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"{counted(len(results) + skipped, 'recording')}, {duration(seconds)} of sound: {outcomes}."

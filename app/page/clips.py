@@ -5,7 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.commands.check import report_on
 from lect.app.commands.split import describe
 from lect.app.page import clip_bulk, clip_detail, clip_list, report
 from lect.app.page.clip_list import PAGE
@@ -15,6 +14,7 @@ from lect.app.page.markup import card, empty, notice, text
 from lect.app.page.shared import Page, opened
 from lect.app.page.texts import Say, label, words_for
 from lect.engine.data.clips import Edit
+from lect.engine.data.review import review
 
 IN_TURN = in_turn("clips")
 
@@ -188,4 +188,4 @@ def after(
 
 def check_set(folder: str, request: gr.Request) -> str:
     """The report on the set."""
-    return report.shown(report_on(opened(folder)), words_for(request))
+    return report.shown(review(opened(folder)), words_for(request))

@@ -5,7 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.commands.check import ENOUGH_MINUTES
 from lect.app.output import duration
 from lect.app.page import pictures
 from lect.app.page.markup import empty, meter, notice, play, speech, text
@@ -15,6 +14,7 @@ from lect.app.page.texts import Say
 from lect.engine.audio.quality import Quality
 from lect.engine.audio.reading import Samples
 from lect.engine.data.clips import Clip
+from lect.engine.data.review import ENOUGH_MINUTES
 
 KIND = {"good": "good", "empty": "bad", "too short": "bad", "too long": "bad"}  # verdict -> the notice's colour; "warn"
 LONG_CHARACTERS = 90  # beyond, a sentence is set smaller

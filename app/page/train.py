@@ -16,7 +16,7 @@ from lect.app.page.header import show as header
 from lect.app.page.markup import empty, notice, text
 from lect.app.page.shared import Page, opened
 from lect.app.page.texts import label, words_for
-from lect.app.train_command import arguments
+from lect.app.train_options import arguments
 from lect.engine.contract.errors import TrainError
 from lect.engine.contract.subprocesses import module_command
 from lect.engine.runs import queue

@@ -9,7 +9,7 @@ import gradio as gr
 
 from lect.app.options import fraction, positive, rate, whole
 from lect.app.page.texts import label
-from lect.app.train_command import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
+from lect.app.train_options import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
 from lect.engine.contract import adaptation_spec
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import UsageError

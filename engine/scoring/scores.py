@@ -19,6 +19,7 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import atomic_path, write_bytes
 from lect.engine.scoring.slot_scores import RATES, slot_counts, slot_rates
 from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
+from lect.engine.text.columns import column_width
 from lect.engine.text.slots import slots_of
 
 # Part of every rate's name: a rate over other units is another rate.
@@ -300,9 +301,9 @@ def alignment(row: Row) -> str:
         columns += zip([*said, *[""] * (gaps - len(said))], [*heard, *[""] * (gaps - len(heard))], strict=True)
     lines = ["ref:", "hyp:"]
     for pair in columns:
-        width = max(map(_width, pair))
+        width = max(map(column_width, pair))
         cells = [word or "*" * width for word in pair]
-        lines = [f"{line} {cell}{' ' * (width - _width(cell))}" for line, cell in zip(lines, cells, strict=True)]
+        lines = [f"{line} {cell}{' ' * (width - column_width(cell))}" for line, cell in zip(lines, cells, strict=True)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -427,12 +428,6 @@ def _change(name: str, before: float, after: float, interval: Interval | None) -
     if interval is None:
         return f"{shown} (too little for an interval)"
     return f"{shown} (95% interval {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"
-
-
-def _width(text: str) -> int:
-    # Columns on a screen: marks and joiners take none, wide East Asian letters two.
-    seen = [letter for letter in text if unicodedata.category(letter) not in ("Mn", "Me", "Cf")]
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in seen)
 
 
 def _trn_id(row: Row) -> str:

@@ -3,9 +3,8 @@
 import pytest
 
 from lect.app.cli import parser_for
-from lect.app.commands.train import request_of
 from lect.app.page.train_form import EFFORTS, FIELDS, METHODS, request
-from lect.app.train_command import arguments, option
+from lect.app.train_options import arguments, option, request_of
 from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.contract.run_request import RunRequest
 

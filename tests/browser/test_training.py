@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lect.app.train_command import arguments
+from lect.app.train_options import arguments
 from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.store import Project

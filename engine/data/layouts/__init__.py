@@ -1,6 +1,6 @@
 """How labelled sets lie on a disk: one function a layout, in `LAYOUTS`, that lists the recordings of a folder.
 
-A layout reads tables and names files; what is wrong with one recording is said beside it. Writes nothing, and does
+A layout reads tables and names files; what is wrong with one recording is noted beside it. Writes nothing, and does
 not know how sound is decoded (`audio`) or what becomes of a set (`importers`).
 """
 

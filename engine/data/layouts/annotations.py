@@ -1,4 +1,4 @@
-"""Long recordings with a file that says what is said when: which recording a file is about, and which tiers count."""
+"""Long recordings with a file that says what is spoken when: which recording a file is about, and which tiers count."""
 
 import math
 from collections import Counter, defaultdict

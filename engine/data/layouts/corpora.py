@@ -25,7 +25,7 @@ MLS_LANGUAGES = {
 }
 LIMITED = "limited_supervision"
 SNIPS_TABLE = "all.iob.snips.txt"
-SNIPS_SPEAKERS = {  # SUPERB's choice: a voice is heard in one split only
+SNIPS_SPEAKERS = {  # SUPERB's choice: a voice is in one split only
     "train": frozenset("Ivy Joanna Joey Justin Kendra Kimberly Matthew Salli".split()),
     "dev": frozenset("Aditi Amy Geraint Nicole".split()),
     "test": frozenset("Brian Emma Raveena Russell".split()),

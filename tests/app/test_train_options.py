@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lect.app.cli import parser_for, plain_options
-from lect.app.commands.train import request_of
-from lect.app.train_command import arguments, check_ctc_weight
+from lect.app.train_options import arguments, check_ctc_weight, request_of
 from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, PRECISIONS, VOCABULARY_CHOICES, RunRequest
