@@ -51,10 +51,10 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     )
     page.locator("#import-files", has_text="set.zip").wait_for()
     page.locator("#import-look").click()
-    page.locator("#import-told", has_text="Ready to import 12 clips").wait_for()
+    page.locator("#import-outcome", has_text="Ready to import 12 clips").wait_for()
     assert not project.clips(), "a preview wrote something"
     page.locator("#import-take").click()
-    page.locator("#import-told", has_text="Imported").wait_for()
+    page.locator("#import-outcome", has_text="Imported").wait_for()
     assert {clip.text for clip in project.clips()} == set(WORDS)
 
     go(page, "Record")
