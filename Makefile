@@ -1,52 +1,61 @@
-# Every target makes .venv itself when it is missing, and does nothing twice.
+# Every target makes .venv itself when it is missing, installs what it needs and no more, and does nothing twice.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# Extras of pyproject.toml: which of them each one brings, and how large .venv grows on Linux with PyTorch for CPUs.
+BRINGS_train := train
+BRINGS_app := app train
+BRINGS_dev := dev app train
+SIZE_train := 1.7 GB
+SIZE_app := 2.0 GB
+SIZE_dev := 2.8 GB
 
 .PHONY: help demo app test test-slow check bench bench-peers clean
 
 help:
 	@echo "make demo       adapt the starter to the sample set, score it, export a pack, transcribe offline"
+	@echo "make app        open the page"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take minutes"
 	@echo "make check      format, lint, types and layers"
 	@echo "make bench      measure, and print the ratios"
 	@echo "make bench-peers  the same beside other programs: half an hour"
-	@echo "make app        open the page"
+	@echo "make clean      remove .venv and everything built"
 
-$(READY): pyproject.toml
-	@echo "Setting up $(VENV): a few minutes the first time."
+$(VENV)/.ready-%: pyproject.toml
+	@echo "Setting up $(VENV) with lect[$*]: minutes, and about $(SIZE_$*); with PyTorch for CUDA, which pip takes on most Linux, several GB more."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	@touch $@
+	@$(PIP) install --editable ".[$*]"
+	@touch $(BRINGS_$*:%=$(VENV)/.ready-%)
 
-demo: $(READY)
+demo: $(VENV)/.ready-train
 	@$(BIN)/lect demo
 
-app: $(READY)
+app: $(VENV)/.ready-app
 	@$(BIN)/lect ui
 
-test: $(READY)
-	@$(BIN)/python -m pytest -rs
+test: $(VENV)/.ready-dev
+	@$(BIN)/python -m pytest
 
-test-slow: $(READY)
-	@$(BIN)/python -m pytest -rs -m slow
+test-slow: $(VENV)/.ready-dev
+	@$(BIN)/python -m pytest -m slow
 
-check: $(READY)
+check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY)
+bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.benchmarks
 
-bench-peers: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps faster-whisper
+bench-peers: $(VENV)/.ready-dev
+	@$(PIP) install --quiet --editable ".[dev,bench]"
+	@$(PIP) install --quiet --no-deps faster-whisper
 	@$(BIN)/python -m tests.benchmarks.peers build/peers
 	@$(BIN)/python -m tests.benchmarks.peft_training build/peft
 
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -9,7 +9,8 @@ from lect.app.output import percent, remark, table
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
-from lect.engine.scoring.scores import Comparison, Scores, compare
+from lect.engine.scoring.comparison import Comparison, compare
+from lect.engine.scoring.scores import Scores
 
 if TYPE_CHECKING:
     from lect.engine.data.store import Project

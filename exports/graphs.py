@@ -37,7 +37,8 @@ from lect.engine.contract.tensor_names import (
     present,
 )
 from lect.engine.model.handles import Handles, KeyValue
-from lect.engine.model.network import DecoderLayer, EncoderDecoder
+from lect.engine.model.layers import DecoderLayer
+from lect.engine.model.network import EncoderDecoder
 
 # Every operator set from 18 on runs these graphs, and every execution provider has their operators.
 OPSET = 18

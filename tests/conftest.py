@@ -1,6 +1,8 @@
 """What many tests need: a tiny random backbone on disk, and short clips that sound like something."""
 
 import os
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,20 @@ from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
-from lect.engine.text.vocabulary import Vocabulary, build_vocabulary
+from lect.engine.text.vocabulary import Vocabulary
+from lect.engine.text.vocabulary_building import build_vocabulary
 from lect.engine.training.features import Example
 from lect.engine.training.train import TrainData
 
 ROOT = Path(__file__).resolve().parents[1]  # of the repository
+COMMANDS_OF_MARKERS = {"slow": "make test-slow", "bench": ".venv/bin/python -m pytest -m bench"}
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
 
+needs_espeak = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None, reason="needs espeak-ng (apt-get install espeak-ng)"
+)
 PHONES = Vocabulary("phone", tuple(" abdefghijklmnoprstuvw"))
 TINY = ModelConfig(len(PHONES), dim=32, heads=2, ffn_dim=64, encoder_layers=2, decoder_layers=2, convolution_kernel=7)
 WORDS = ("ba da", "go mi", "ba mi", "su la go", "da su", "la ba", "mi da ba", "go go", "su mi la", "da la")
@@ -72,3 +79,14 @@ def tone_data(tmp_path_factory: pytest.TempPathFactory) -> TrainData:
         examples.append(Example(f"{number:064x}", path, 0.6 + 0.05 * number, tuple(vocabulary.encode(text))))
     texts = [WORDS[number % len(WORDS)] for number in range(10, 14)]
     return TrainData(vocabulary, examples[:10], examples[10:], texts)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What did not run, and how to run it: a line for each reason."""
+    skipped = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, count in skipped.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+    for marker, command in COMMANDS_OF_MARKERS.items():
+        left = sum(marker in item.keywords for item in terminalreporter.stats.get("deselected", []))
+        if left:
+            terminalreporter.write_line(f"{left} left out, marked {marker}: {command} runs them")

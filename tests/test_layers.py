@@ -95,6 +95,12 @@ def test_no_commands_help_loads_anything_heavy() -> None:
     assert loaded_by(code).isdisjoint(HEAVY)
 
 
+def test_the_contract_loads_nothing_heavy() -> None:
+    modules = [f"lect.engine.contract.{path.stem}" for path in (ROOT / "engine" / "contract").glob("*.py")]
+    assert "lect.engine.contract.run_files" in modules
+    assert loaded_by(f"import {', '.join(name.removesuffix('.__init__') for name in modules)}").isdisjoint(HEAVY)
+
+
 def test_the_runtime_path_loads_nothing_that_the_base_install_lacks() -> None:
     found = third_party(loaded_by("import lect.app.commands.transcribe, lect.exports.runtime, lect.exports.pack"))
     assert found - RUNTIME_LIBRARIES - WITH_ONNXRUNTIME == set()

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ MODULES = (
     "module-remap-source master=cable.monitor source_name=microphone",
 )
 STARTING_S = 60
+PACKAGES = "pulseaudio pulseaudio-utils libasound2-plugins libportaudio2"
 
 needs_sound_server = pytest.mark.skipif(
-    not all(map(shutil.which, TOOLS)), reason="no PulseAudio: apt-get install pulseaudio-utils"
+    not all(map(shutil.which, TOOLS)) or find_library("portaudio") is None,
+    reason=f"needs PulseAudio and PortAudio (apt-get install {PACKAGES})",
 )
 
 

@@ -16,7 +16,9 @@ from lect.engine.contract.run_files import RunFiles
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
-    from lect.engine.scoring.scores import Comparison, Interval, Scores
+    from lect.engine.scoring.bootstrap import Interval
+    from lect.engine.scoring.comparison import Comparison
+    from lect.engine.scoring.scores import Scores
 
 ALIKE = 1.05  # the most trainable parameters over the fewest, of runs of one size
 
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Reads stored scores; nothing is decoded anew."""
     from lect.app.scores import stored
-    from lect.engine.scoring.scores import compare
+    from lect.engine.scoring.comparison import compare
 
     project = open_project(args)
     runs = [find_run(project, name) for name in args.run_ids]
@@ -113,7 +115,7 @@ def _headline(best: System, found: "list[tuple[System, Comparison]]") -> str:
 
 
 def _against(best: System, other: System, comparison: "Comparison") -> str:
-    from lect.engine.scoring.scores import OUTCOMES
+    from lect.engine.scoring.comparison import OUTCOMES
 
     changes = (
         _change("CER", comparison.cer_difference, comparison.cer_interval),

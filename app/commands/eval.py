@@ -64,7 +64,7 @@ def _weighted(language_model: "LanguageModel | None", weight: float, run_id: str
 
 
 def _worst(scores: "Scores") -> list[str]:
-    from lect.engine.scoring.scores import alignment
+    from lect.engine.scoring.score_files import alignment
 
     wrong = sorted((row for row in scores.rows if row.cer > 0), key=lambda row: -row.cer)[:SHOWN]
     return ["The worst:", *(alignment(row) for row in wrong)] if wrong else ["Every text is right."]

@@ -1,4 +1,4 @@
-"""What a training tells on its way, in this order: a small frozen record of each kind, and its line of JSON.
+"""What a training reports on its way, in this order: a small frozen record of each kind, and its line of JSON.
 
 Started, (BaseScored | resumed), FeaturesReady …, Stepped …, Evaluated …, Ended, LanguageModelChosen, Scoring, Scored …,
 Done; or Failed at any point.

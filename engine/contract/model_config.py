@@ -22,7 +22,7 @@ class ModelConfig:
     mels: int = 80  # mel frontend: bands
     mel_strides: tuple[int, ...] = (2, 2)  # mel frontend: a frame every 10 ms x their product
     mel_normalisation: Literal["bands", "range"] = "bands"  # see LogMel; "range" is Whisper's
-    mel_window_seconds: float = 0.0  # mel frontend: shorter clips are heard with silence behind, up to here
+    mel_window_seconds: float = 0.0  # mel frontend: shorter clips are padded with silence up to here
     waveform_convolutions: tuple[tuple[int, int, int], ...] = WAV2VEC_CONVOLUTIONS  # (channels, kernel, stride)
     waveform_layer_norm: bool = False  # wav2vec 2.0 "layer_norm" extractor (large) or "default" (base)
     waveform_normalise: bool = False  # each clip to zero mean and unit variance first (large)

@@ -58,7 +58,7 @@ class RunFiles:
 
     @property
     def events(self) -> Path:
-        """What the training tells, a JSON object a line."""
+        """The training's events, a JSON object a line."""
         return self.folder / "events.jsonl"
 
     @property

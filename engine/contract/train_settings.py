@@ -35,7 +35,7 @@ class TrainSettings:
     max_grad_norm: float = 1.0
     early_stopping_patience: int = 8  # evaluations without a better dev score
     evaluations: int = 20  # over the whole run
-    # 0 for labels in another order than they are said, which CTC cannot learn. On a backbone without a CTC head there
+    # 0 for labels in another order than they are spoken, which CTC cannot learn. On a backbone without a CTC head there
     # is no such loss, at any weight.
     ctc_weight: float = 0.5
     label_smoothing_factor: float = 0.1

@@ -13,7 +13,7 @@ from lect.engine.data.clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
 from lect.engine.data.splits import assign
 from lect.engine.data.store import Project
 from lect.engine.text.rules import SymbolCount, TextRules, inventory
-from lect.engine.text.vocabulary import build_vocabulary
+from lect.engine.text.vocabulary_building import build_vocabulary
 
 ENOUGH_MINUTES = 10  # of usable sound make a good start
 MANY = 0.1  # a verdict on a larger share of the clips is worth a word

@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 @dataclass
 class _Node:
     children: dict[int, int] = field(default_factory=dict)  # token -> node
-    pending: float = 0.0  # what was added and is taken back unless the word is said to its end
+    pending: float = 0.0  # what was added and is taken back unless the word is completed
     whole: bool = False  # whether a word may end here
 
 

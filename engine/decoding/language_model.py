@@ -1,4 +1,4 @@
-"""A language model of a lect's texts: how likely each token is behind the last few, for the search to lean on.
+"""A language model of a lect's texts: how likely each token is after the last few, for shallow fusion in the search.
 
 n-grams over the tokens of one vocabulary with interpolated Witten-Bell smoothing (Witten and Bell 1991, as in Chen and
 Goodman 1998), added to the search's score with a weight (shallow fusion, Gulcehre et al. 2015). It needs texts alone,

@@ -30,7 +30,8 @@ from lect.engine.model.adaptations import NewVocabulary, make_adaptation
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.runs.preparation import checked, create_run
-from lect.engine.scoring.scores import Comparison, Scores, compare, pooled
+from lect.engine.scoring.comparison import Comparison, compare
+from lect.engine.scoring.scores import Scores, pooled
 
 NAME_DIGITS = 12
 CELL = "cell"  # the fact of a run that holds its cell's name

@@ -9,13 +9,14 @@ from html import escape
 from typing import Any
 
 from lect.engine.lab.experiments import Row
-from lect.engine.scoring.scores import Interval, Scores
+from lect.engine.scoring.bootstrap import Interval
+from lect.engine.scoring.scores import Scores
 from lect.engine.scoring.slot_scores import RATES as SLOT_RATES
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666", "#000000")  # Okabe and Ito
 HEADINGS = (
-    "set", "minutes", "system", "numbers that learn", "of them vocabulary", "seeds", "dev CER", "test CER", "test WER",
-    "against the first system", "training",
+    "set", "minutes", "system", "trainable parameters", "of them vocabulary", "seeds", "dev CER", "test CER",
+    "test WER", "against the first system", "training",
 )  # fmt: skip
 SLOTS = "slot type F1, edit F1, value CER"
 WIDTH, HEIGHT, MARGIN, LEGEND_LINE = 360, 260, 48, 18  # of a panel, in pixels
@@ -108,7 +109,7 @@ def _spread(name: str) -> tuple[str, str, str]:
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """An SVG: a panel a set, test CER with its interval over minutes of speech, or over the numbers that learn."""
+    """An SVG: a panel a set, test CER with its interval over minutes of speech, or over the trainable parameters."""
     sets = list(dict.fromkeys(row.data for row in rows))
     by_minutes = len({row.asked_minutes for row in rows}) > 1
     systems = list(dict.fromkeys(_line(row, by_minutes) for row in rows))
@@ -137,7 +138,7 @@ def _panel(rows: Sequence[Row], place: int, by_minutes: bool, colors: dict[str, 
     highs = [row.test.cer_interval[1] if row.test.cer_interval else row.test.cer for row in rows]
     x = _scale([across(row) for row in rows], place * WIDTH + MARGIN, (place + 1) * WIDTH - 16)
     y = _scale([0.0, max(highs) or 1.0], HEIGHT - MARGIN, 24)
-    what = "minutes of speech" if by_minutes else "numbers that learn"
+    what = "minutes of speech" if by_minutes else "trainable parameters"
     parts = [_text(place * WIDTH + WIDTH / 2, 14, f"{rows[0].data}: test CER over {what}", "middle")]
     parts += [_grid(place, y, share * max(highs)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     shown = {(row.minutes if by_minutes else row.trained): x(across(row)) for row in rows}
@@ -152,8 +153,8 @@ def _panel(rows: Sequence[Row], place: int, by_minutes: bool, colors: dict[str, 
 
 
 def _point(row: Row, at: float, y: Callable[[float], float], color: str) -> str:
-    told = f"<title>{escape(row.system)}, {row.minutes:.1f} min: {row.test.cer:.1%}</title>"
-    mark = f'<circle cx="{at:.1f}" cy="{y(row.test.cer):.1f}" r="4" fill="{color}">{told}</circle>'
+    title = f"<title>{escape(row.system)}, {row.minutes:.1f} min: {row.test.cer:.1%}</title>"
+    mark = f'<circle cx="{at:.1f}" cy="{y(row.test.cer):.1f}" r="4" fill="{color}">{title}</circle>'
     if row.test.cer_interval is None:
         return mark
     low, high = (y(rate) for rate in row.test.cer_interval)

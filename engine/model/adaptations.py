@@ -27,7 +27,8 @@ from lect.engine.contract.tensor_names import (
     pairs,
 )
 from lect.engine.model.handles import Handles, KeyValue, Updates
-from lect.engine.model.network import Attention, DecoderLayer, EncoderDecoder, EncoderLayer
+from lect.engine.model.layers import Attention, DecoderLayer, EncoderLayer
+from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.vocabulary import Vocabulary
 
 

@@ -117,8 +117,8 @@ def _above_silence(frames: Frames) -> Tensor:
 class MelFrontend(nn.Module):
     """Log-mel frames, then strided convolutions, as in Whisper: one frame every 10 ms x the strides.
 
-    A clip shorter than the window is heard with silence behind it, whose frames count as the clip's. Whisper has only
-    ever heard windows of 30 s. A shorter one costs less in proportion, and is another input than it was trained on:
+    A clip shorter than the window is padded with silence, whose frames count as the clip's. Whisper was only ever
+    trained on windows of 30 s. A shorter one costs less in proportion, and is another input than it was trained on:
     without an adaptation it may repeat itself, or fail to stop.
     """
 

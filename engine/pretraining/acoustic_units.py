@@ -25,7 +25,7 @@ from lect.engine.model.handles import NO_HANDLES
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.pretraining.corpus import INDEX, Corpus, Utterance, write_index
 
-UNITS = "units"  # their language and source: what tells this task's prompts from those of spelling
+UNITS = "units"  # their language and source, so that this task has other prompts than spelling has
 FRAMES_PER_PIECE = 4  # log-mel frames averaged, 40 ms, the rate of the starter's encoder
 MOST_FRAMES = 400_000  # that clustering looks at, whatever the corpus: 130 MB of log-mel
 MOST_TEXTS = 20_000  # that the pieces are learnt from

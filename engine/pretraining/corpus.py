@@ -24,12 +24,12 @@ SHARD_SAMPLES = 16_000_000  # 32 MB a shard: pieces that travel easily
 
 @dataclass(frozen=True)
 class Utterance:
-    """Where one clip lies and what it says."""
+    """Where one clip lies, and its label."""
 
     shard: str  # its file, relative to the corpus
     offset: int  # samples from the shard's start
     samples: int
-    label: str  # what it says, in symbols to learn; "" where nobody knows
+    label: str  # in symbols to learn; "" where it is untranscribed
     language: str
     speaker: str
     source: str  # the set it comes from

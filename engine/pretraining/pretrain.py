@@ -25,6 +25,7 @@ from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.tensor_names import PROMPT, Stack, TensorName
+from lect.engine.decoding.ctc import best_paths
 from lect.engine.model.adaptations import project
 from lect.engine.model.backbone import Backbone
 from lect.engine.model.device import Device
@@ -33,7 +34,7 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
 from lect.engine.pretraining.corpus import Corpus, Utterance
 from lect.engine.pretraining.sampling import SHARED, Batch, Batches, Sampling, collate
-from lect.engine.text.vocabulary import PAD, Vocabulary
+from lect.engine.text.vocabulary import Vocabulary
 from lect.engine.training.augment import SpecAugment
 from lect.engine.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from lect.engine.training.losses import Losses, joint_loss
@@ -253,20 +254,14 @@ def evaluate(
             encoded = task.model.encoder(frames, handles)
             logits = task.model.ctc_logits(encoded, handles)
         assert logits is not None
-        for row, clip in enumerate(clips):
-            guess = best_path(logits[row, : int(encoded.lengths[row])])
+        guesses = best_paths(logits.float().cpu().numpy(), encoded.lengths.cpu().numpy(), forbidden=())
+        for row, (clip, guess) in enumerate(zip(clips, guesses, strict=True)):
             label = batch.labels.tokens[row, : int(batch.labels.lengths[row])].tolist()
             for key in (clip.source, f"{clip.source}/{clip.language}"):
                 total = errors.setdefault(key, [0, 0])
-                total[0] += Levenshtein.distance(guess, label)
+                total[0] += Levenshtein.distance(guess.tolist(), label)
                 total[1] += len(label)
     return {"symbol_error_rate": {key: round(wrong / count, 4) for key, (wrong, count) in sorted(errors.items())}}
-
-
-def best_path(logits: Tensor) -> list[int]:
-    """(frames, vocab) -> the tokens of the best CTC path."""
-    path = torch.unique_consecutive(logits.argmax(-1)).tolist()
-    return [token for token in path if token != PAD]
 
 
 def finish(

@@ -18,7 +18,8 @@ from lect.engine.data.clips import SPLITS, Clip
 from lect.engine.data.layouts.items import decode
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import open_backbone
-from lect.engine.text.vocabulary import Vocabulary, build_vocabulary
+from lect.engine.text.vocabulary import Vocabulary
+from lect.engine.text.vocabulary_building import build_vocabulary
 from lect.engine.training.features import Example
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB

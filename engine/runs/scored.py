@@ -17,7 +17,8 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model
 from lect.engine.runs.preparation import RunData
 from lect.engine.runs.results import decoding, load_run
-from lect.engine.scoring.scores import Scores, score, write_predictions, write_trn
+from lect.engine.scoring.score_files import write_predictions, write_trn
+from lect.engine.scoring.scores import Scores, score
 from lect.engine.text.vocabulary import Vocabulary
 
 

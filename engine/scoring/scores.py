@@ -4,41 +4,22 @@ It scores texts, and knows neither models nor audio nor the rules of a language:
 always brought to NFC and single spaces, so that spelling the same letter in two ways is no error; marks are kept.
 """
 
-import csv
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import jiwer
 import numpy as np
-import numpy.typing as npt
 
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import atomic_path, write_bytes
+from lect.engine.scoring.bootstrap import Floats, Interval, draws, interval, rates
 from lect.engine.scoring.slot_scores import RATES, slot_counts, slot_rates
-from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
-from lect.engine.text.columns import column_width
 from lect.engine.text.slots import slots_of
 
 # Part of every rate's name: a rate over other units is another rate.
 WER_UNIT = "words between spaces, after NFC"
 CER_UNIT = "code points after NFC, spaces included"
-
-DRAWS = 1000
-INTERVAL = (0.025, 0.975)  # quantiles of the draws: 95 %
-# With fewer speakers, drawing speakers says more about luck than about the system; utterances are drawn instead.
-MIN_SPEAKERS = 5
-OUTCOMES = {
-    "better": "Better by more than chance",
-    "worse": "Worse by more than chance",
-    "mixed": "Mixed, characters and words disagree by more than chance",
-    "unclear": "No clear difference, it may be chance",
-}
-
-Interval = tuple[float, float]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class Counts:
     @property
     def rate(self) -> float:
         """Errors per reference unit, above 1 when much is inserted; where the reference is empty, 0 or 1."""
-        return float(_rates(np.array(self.errors), np.array(self.length)))
+        return float(rates(np.array(self.errors), np.array(self.length)))
 
 
 @dataclass(frozen=True)
@@ -141,7 +122,7 @@ class Scores:
 
     def with_baseline(self, base: "Scores") -> "Scores":
         """These scores beside those of the unadapted system. Errors: as `compare`."""
-        _paired(base, self)
+        paired(base, self)
         return replace(self, baseline=(base.wer, base.cer))
 
     def describe(self) -> str:
@@ -179,22 +160,6 @@ class Scores:
         )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two systems on the same utterances. Differences are after minus before: below 0 is better."""
-
-    utterances: int
-    wer: tuple[float, float]  # before, after
-    cer: tuple[float, float]
-    wer_difference: float
-    cer_difference: float
-    wer_interval: Interval | None  # of the difference: 95 %, paired bootstrap
-    cer_interval: Interval | None
-    resampled: str  # "utterances" or "speakers"
-    outcome: str  # "better", "worse", "mixed" or "unclear"; by CER, "mixed" where WER clearly disagrees
-    verdict: str  # the same in a sentence
-
-
 def score(
     references: Sequence[str],
     hypotheses: Sequence[str],
@@ -211,7 +176,7 @@ def score(
 
     The intervals are percentiles of 1000 seeded bootstrap draws (Bisani and Ney 2004), of speakers where at least
     `MIN_SPEAKERS` are named and every utterance has one, else of utterances. Of very few they are too narrow.
-    An empty reference is legitimate (silence): whatever is said there is inserted.
+    An empty reference is legitimate (silence): whatever is written there is inserted.
     Errors: UsageError when there is nothing to score or an id comes twice.
     """
     if not references:
@@ -219,7 +184,7 @@ def score(
     if len(set(ids)) < len(ids):
         raise UsageError("An utterance comes twice among those to score: give each its own id.")
     speakers = speakers if speakers is not None else [""] * len(ids)
-    before, after = ([_tidy(text, normalise) for text in texts] for texts in (references, hypotheses))
+    before, after = ([tidy(text, normalise) for text in texts] for texts in (references, hypotheses))
     words = [_counts(chunks) for chunks in jiwer.process_words(before, after).alignments]
     characters = [_counts(chunks) for chunks in jiwer.process_characters(before, after).alignments]
     rows = tuple(Row(*parts) for parts in zip(ids, speakers, before, after, words, characters, strict=True))
@@ -231,113 +196,63 @@ def pooled(several: Sequence[Scores], seed: int = 0) -> Scores:
     """Trainings that differ in their seed alone as one system, whose rates are the means of theirs.
 
     Counts are added up utterance by utterance, so that the intervals tell of the utterances, not of the seeds. The rows
-    of several hold no texts that were heard, and their slot scores no intervals. Errors: as `compare`.
+    of several hold no hypotheses, and their slot scores no intervals. Errors: as `compare`.
     """
     if len(several) == 1:
         return several[0]
-    pairs = [_paired(several[0], each)[1] for each in several]
+    pairs = [paired(several[0], each)[1] for each in several]
     rows = tuple(
         replace(one[0], hypothesis="", words=_sum([r.words for r in one]), characters=_sum([r.characters for r in one]))
         for one in zip(*pairs, strict=True)
     )
     slots = [each.slots for each in several if each.slots]
-    rates = {rate: float(np.mean([getattr(each, rate) for each in slots])) for rate in RATES if slots}
+    means = {rate: float(np.mean([getattr(each, rate) for each in slots])) for rate in RATES if slots}
     found = _scores(rows, several[0].normalisation, several[0].conditions, seed)
-    return replace(found, slots=SlotScores(**rates, intervals={}) if slots else None)
+    return replace(found, slots=SlotScores(**means, intervals={}) if slots else None)
 
 
 def _scores(rows: tuple[Row, ...], normalisation: str, conditions: Conditions, seed: int) -> Scores:
-    resampled, draws = _draws(rows, _totals(rows), seed)
+    resampled, drawn = draws(speakers(rows), totals(rows), seed)
     return Scores(
         rows=rows,
         words=_sum([row.words for row in rows]),
         characters=_sum([row.characters for row in rows]),
-        wer_interval=None if draws is None else _interval(_rates(draws[:, 0], draws[:, 1])),
-        cer_interval=None if draws is None else _interval(_rates(draws[:, 2], draws[:, 3])),
+        wer_interval=None if drawn is None else interval(rates(drawn[:, 0], drawn[:, 1])),
+        cer_interval=None if drawn is None else interval(rates(drawn[:, 2], drawn[:, 3])),
         resampled=resampled,
         normalisation=normalisation,
         conditions=conditions,
     )
 
 
-def compare(before: Scores, after: Scores, seed: int = 0) -> Comparison:
-    """Whether `after` differs from `before` by more than chance: bootstrap of the difference, utterances paired.
-
-    Errors: UsageError unless both scored the same utterances, with the same references, under the same normalisation.
-    """
-    rows, others = _paired(before, after)
-    resampled, draws = _draws(rows, np.hstack([_totals(rows), _totals(others)]), seed)
-    wer_interval = cer_interval = None
-    if draws is not None:
-        rates = [_rates(draws[:, column], draws[:, column + 1]) for column in (0, 2, 4, 6)]
-        wer_interval, cer_interval = _interval(rates[2] - rates[0]), _interval(rates[3] - rates[1])
-    outcome = _outcome(_direction(cer_interval), _direction(wer_interval))
-    clauses = (
-        _change("CER", before.cer, after.cer, cer_interval),
-        _change("WER", before.wer, after.wer, wer_interval),
-    )
-    return Comparison(
-        utterances=len(rows),
-        wer=(before.wer, after.wer),
-        cer=(before.cer, after.cer),
-        wer_difference=after.wer - before.wer,
-        cer_difference=after.cer - before.cer,
-        wer_interval=wer_interval,
-        cer_interval=cer_interval,
-        resampled=resampled,
-        outcome=outcome,
-        verdict=f"{OUTCOMES[outcome]}: {'; '.join(clauses)}; {len(rows)} utterances.",
-    )
+def totals(rows: Sequence[Row]) -> Floats:
+    """(utterances, 4): errors and lengths, in words and in characters."""
+    counts = [(r.words.errors, r.words.length, r.characters.errors, r.characters.length) for r in rows]
+    return np.array(counts, np.float64)
 
 
-def alignment(row: Row) -> str:
-    """Reference above hypothesis, word under word; stars stand where one of them has no word."""
-    output = jiwer.process_words(row.reference, row.hypothesis)
-    columns: list[tuple[str, str]] = []
-    for chunk in output.alignments[0]:
-        said = output.references[0][chunk.ref_start_idx : chunk.ref_end_idx]
-        heard = output.hypotheses[0][chunk.hyp_start_idx : chunk.hyp_end_idx]
-        gaps = max(len(said), len(heard))
-        columns += zip([*said, *[""] * (gaps - len(said))], [*heard, *[""] * (gaps - len(heard))], strict=True)
-    lines = ["ref:", "hyp:"]
-    for pair in columns:
-        width = max(map(column_width, pair))
-        cells = [word or "*" * width for word in pair]
-        lines = [f"{line} {cell}{' ' * (width - column_width(cell))}" for line, cell in zip(lines, cells, strict=True)]
-    return "\n".join(line.rstrip() for line in lines)
+def speakers(rows: Sequence[Row]) -> list[str]:
+    """Of each utterance."""
+    return [row.speaker for row in rows]
 
 
-def write_predictions(scores: Scores, path: Path) -> None:
-    """Writes id, reference, hypothesis, wer and cer of every utterance, one per line, as UTF-8 tab-separated values.
-
-    Fields hold no tab and no line break; one with a quotation mark is quoted, as `csv` and spreadsheets read it.
-    """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(["id", "reference", "hypothesis", "wer", "cer"])
-        for row in scores.rows:
-            table.writerow([_tidy(row.id), row.reference, row.hypothesis, f"{row.wer:.4f}", f"{row.cer:.4f}"])
-
-
-def write_trn(scores: Scores, folder: Path) -> None:
-    """Writes `ref.trn` and `hyp.trn` for NIST's sclite: `sclite -r ref.trn trn -h hyp.trn trn -i rm -e utf-8 -s`.
-
-    Characters that mean something to sclite are percent-encoded, so that nothing is lost and nothing changes meaning.
-    """
-    for name, texts in (
-        ("ref.trn", [row.reference for row in scores.rows]),
-        ("hyp.trn", [row.hypothesis for row in scores.rows]),
-    ):
-        lines = [f"{trn_escaped(text)} ({_trn_id(row)})\n" for text, row in zip(texts, scores.rows, strict=True)]
-        write_bytes(folder / name, "".join(lines).encode())
+def paired(before: Scores, after: Scores) -> tuple[Sequence[Row], Sequence[Row]]:
+    """The utterances of two systems, in one order. Errors: UsageError unless both scored the same ones alike."""
+    others = {row.id: row for row in after.rows}
+    if before.normalisation != after.normalisation or {row.id for row in before.rows} != others.keys():
+        raise UsageError("These scores cannot be compared: score both systems on the same clips with the same rules.")
+    pairs = [(row, others[row.id]) for row in before.rows]
+    if any(row.reference != other.reference for row, other in pairs):
+        raise UsageError("These scores cannot be compared: a label changed in between, so score both systems again.")
+    return [row for row, _ in pairs], [other for _, other in pairs]
 
 
 def _filled(rows: Sequence[Row], seed: int) -> SlotScores | None:
     if not any(slots_of(row.reference) for row in rows):
         return None
     counts = slot_counts([row.reference for row in rows], [row.hypothesis for row in rows])
-    _, draws = _draws(rows, counts, seed)
-    intervals = {} if draws is None else dict(zip(RATES, map(_interval, slot_rates(draws).T), strict=True))
+    _, drawn = draws(speakers(rows), counts, seed)
+    intervals = {} if drawn is None else dict(zip(RATES, map(interval, slot_rates(drawn).T), strict=True))
     return SlotScores(**dict(zip(RATES, map(float, slot_rates(counts.sum(0))), strict=True)), intervals=intervals)
 
 
@@ -351,7 +266,8 @@ def _shown(rate: float, interval: Interval | None) -> str:
     return f"{rate:.1%}" + (f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else "")
 
 
-def _tidy(text: str, normalise: Callable[[str], str] | None = None) -> str:
+def tidy(text: str, normalise: Callable[[str], str] | None = None) -> str:
+    """A text as it is scored: under `normalise`, in NFC, with single spaces."""
     return unicodedata.normalize("NFC", " ".join((normalise(text) if normalise else text).split()))
 
 
@@ -370,67 +286,3 @@ def _sum(counts: Sequence[Counts]) -> Counts:
 
 def _row(value: Mapping[str, Any]) -> Row:
     return Row(**{**value, "words": Counts(**value["words"]), "characters": Counts(**value["characters"])})
-
-
-def _rates(errors: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Floats:
-    # Nothing was said: right when nothing was heard, else all wrong. (jiwer would answer with a count.)
-    rates: Floats = np.where(lengths > 0, errors / np.maximum(lengths, 1), np.minimum(errors, 1.0))
-    return rates
-
-
-def _totals(rows: Sequence[Row]) -> Floats:
-    # (utterances, 4)
-    counts = [(r.words.errors, r.words.length, r.characters.errors, r.characters.length) for r in rows]
-    return np.array(counts, np.float64)
-
-
-def _draws(rows: Sequence[Row], totals: Floats, seed: int) -> tuple[str, Floats | None]:
-    # What was drawn, and (DRAWS, columns): the sums of each draw; none where all draws are the same.
-    names, speakers = np.unique([row.speaker for row in rows], return_inverse=True)
-    resampled = "utterances"
-    if len(names) >= MIN_SPEAKERS and "" not in names:
-        resampled, by_speaker = "speakers", np.zeros((len(names), totals.shape[1]))
-        np.add.at(by_speaker, speakers, totals)
-        totals = by_speaker
-    if len(totals) < 2:
-        return resampled, None
-    random, units = np.random.default_rng(seed), len(totals)
-    # By parts: all draws of a large set at once would take gigabytes.
-    parts = [totals[random.integers(units, size=(DRAWS // 20, units))].sum(axis=1) for _ in range(20)]
-    return resampled, np.concatenate(parts)
-
-
-def _interval(values: Floats) -> Interval:
-    low, high = np.quantile(values, INTERVAL)
-    return float(low), float(high)
-
-
-def _paired(before: Scores, after: Scores) -> tuple[Sequence[Row], Sequence[Row]]:
-    others = {row.id: row for row in after.rows}
-    if before.normalisation != after.normalisation or {row.id for row in before.rows} != others.keys():
-        raise UsageError("These scores cannot be compared: score both systems on the same clips with the same rules.")
-    pairs = [(row, others[row.id]) for row in before.rows]
-    if any(row.reference != other.reference for row, other in pairs):
-        raise UsageError("These scores cannot be compared: a label changed in between, so score both systems again.")
-    return [row for row, _ in pairs], [other for _, other in pairs]
-
-
-def _direction(interval: Interval | None) -> int:
-    return 0 if interval is None else int(interval[0] > 0) - int(interval[1] < 0)
-
-
-def _outcome(cer: int, wer: int) -> str:
-    return "mixed" if cer * wer < 0 else {-1: "better", 0: "unclear", 1: "worse"}[cer]
-
-
-def _change(name: str, before: float, after: float, interval: Interval | None) -> str:
-    shown = f"{name} {before:.1%} before, {after:.1%} after, {100 * (after - before):+.1f} points"
-    if interval is None:
-        return f"{shown} (too little for an interval)"
-    return f"{shown} (95% interval {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"
-
-
-def _trn_id(row: Row) -> str:
-    # sclite reads the speaker up to the first hyphen.
-    speaker = trn_escaped(_tidy(row.speaker) or "unknown", TRN_SPECIAL + " -")
-    return f"{speaker}-{trn_escaped(_tidy(row.id), TRN_SPECIAL + ' ')}"

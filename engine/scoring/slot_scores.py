@@ -45,20 +45,20 @@ def _values(text: str) -> dict[str, list[str]]:
     return values
 
 
-def _counts(reference: Values, heard: Values) -> tuple[float, ...]:
+def _counts(reference: Values, hypothesis: Values) -> tuple[float, ...]:
     wanted = [(name, value) for name, values in reference.items() for value in values]
-    errors = sum(_least_errors(value, heard.get(name, [""])) for name, value in wanted)
-    right = sum(value in heard.get(name, ()) for name, value in wanted)
-    wrong = sum(name in heard and value not in heard[name] for name, value in wanted)
-    invented = sum(len(values) for name, values in heard.items() if name not in reference)
+    errors = sum(_least_errors(value, hypothesis.get(name, [""])) for name, value in wanted)
+    right = sum(value in hypothesis.get(name, ()) for name, value in wanted)
+    wrong = sum(name in hypothesis and value not in hypothesis[name] for name, value in wanted)
+    invented = sum(len(values) for name, values in hypothesis.items() if name not in reference)
     length = sum(len(value) for _, value in wanted)
-    return _type_f1(reference, heard), 1, errors, length, right, len(wanted) - right, wrong, invented
+    return _type_f1(reference, hypothesis), 1, errors, length, right, len(wanted) - right, wrong, invented
 
 
-def _type_f1(reference: Values, heard: Values) -> float:
-    names = len(reference) + len(heard)
-    return 2 * len(reference.keys() & heard.keys()) / names if names else 1.0
+def _type_f1(reference: Values, hypothesis: Values) -> float:
+    names = len(reference) + len(hypothesis)
+    return 2 * len(reference.keys() & hypothesis.keys()) / names if names else 1.0
 
 
-def _least_errors(value: str, heard: Sequence[str]) -> int:
-    return min(Levenshtein.distance(value, each) for each in heard)
+def _least_errors(value: str, hypothesis: Sequence[str]) -> int:
+    return min(Levenshtein.distance(value, each) for each in hypothesis)

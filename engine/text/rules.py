@@ -4,7 +4,7 @@ Text is compared in NFC, so composed and decomposed spellings are the same; mark
 stay. The rules know no language, from which two things follow. Lowering is Unicode's: Turkish and Azerbaijani need
 `replace=(("I", "ı"), ("İ", "i"))`. And at a word's edge an apostrophe cannot be told from a quotation mark: an
 orthography that begins or ends words with one writes ʼ (U+02BC, a letter), or says `replace=(("'", "ʼ"),)`.
-Marked slots (`slots`) stay marked: the rules act on what is said, not on the marks and names.
+Marked slots (`slots`) stay marked: the rules act on what is spoken, not on the marks and names.
 """
 
 import hashlib

@@ -58,7 +58,7 @@ def slots_of(text: str) -> list[Slot]:
 
 
 def plain(text: str) -> str:
-    """What is said: the text without the marks and names of its slots."""
+    """What is spoken: the text without the marks and names of its slots."""
     return " ".join(" ".join(part if isinstance(part, str) else part.value for part in parts(text)).split())
 
 
@@ -102,13 +102,13 @@ def _joined(words: Sequence[str], tags: Sequence[str]) -> list[Part]:
     found: list[Part] = []
     before = "O"
     for word, tag in zip(words, tags, strict=True):
-        said = "" if word in _SNIPS_SILENT else _SNIPS_SPELLED.get(word, word)
+        word = "" if word in _SNIPS_SILENT else _SNIPS_SPELLED.get(word, word)
         begins, name = tag.startswith("B-"), re.sub("^[BI]-", "", tag)
         if name == "O":
-            found.append(said)
+            found.append(word)
         elif name == before and not begins and isinstance(last := found[-1], Slot):
-            found[-1] = Slot(name, f"{last.value} {said}".strip())
+            found[-1] = Slot(name, f"{last.value} {word}".strip())
         else:
-            found.append(Slot(name, said))
+            found.append(Slot(name, word))
         before = name
     return found

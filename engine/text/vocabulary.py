@@ -1,16 +1,13 @@
 """Vocabularies: text to token ids and back. Grapheme clusters, unigram subwords, phones, or Whisper's byte pairs.
 
 The marks of slots (`slots`) are symbols of their own among graphemes and subwords, and stand for word boundaries
-too. The runtime needs nothing but this file, `rules`, `slots` and `byte_pairs` of this room to use any of them;
-the `tokenizers` library is only for learning subwords. It does not know the text rules (texts come normalised) nor the
-model's matrices.
+too. The runtime needs nothing but this file, `rules`, `slots` and `byte_pairs` of this room to use any of them. It does
+not know the text rules (texts come normalised), how a vocabulary is built, nor the model's matrices.
 """
 
-import json
 import math
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -19,8 +16,8 @@ import regex
 
 from lect.engine.contract.errors import TextError, UsageError
 from lect.engine.text import byte_pairs
-from lect.engine.text.rules import RARE_CLIPS, graphemes, nfc
-from lect.engine.text.slots import CLOSING, Slot, is_mark, opening, parts, plain, slots_of
+from lect.engine.text.rules import graphemes, nfc
+from lect.engine.text.slots import CLOSING, Slot, is_mark, opening, parts
 
 Kind = Literal["grapheme", "unigram", "phone", "bytes"]
 
@@ -33,12 +30,6 @@ _LANGUAGE = regex.compile(r"<\|[a-z]{2,3}\|>")
 WORD_START = "▁"  # U+2581, in front of a subword that begins a word
 UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the rarest piece: the last resort
 
-# Subwords pay when each is heard often enough: 200 characters a piece is about 50 occurrences of each in speech.
-UNIGRAM_PIECES = 1_000
-CHARACTERS_PER_PIECE = 200
-UNIGRAM_CHARACTERS = UNIGRAM_PIECES * CHARACTERS_PER_PIECE  # of text, about four hours of speech; below, graphemes
-UNIGRAM_GRAPHEMES = 200  # a script with more (Chinese, Hangul, much of India) stays with graphemes,
-UNIGRAM_WORD_LENGTH = 20  # and so does one whose words, at more characters on average, are not kept apart by spaces
 PHONE_LETTERS = 3  # a token with more base letters (tʃ has two) is a word, not a phone
 
 
@@ -112,7 +103,7 @@ class Vocabulary:
         if token in SPECIALS:
             return [SPECIALS.index(token)]
         if is_mark(token) and token not in self._ids:
-            return []  # it is not said, least of all like the letters of its name
+            return []  # it is not spoken, least of all like the letters of its name
         if self._normal(token) in self._ids and (self.kind != "bytes" or CONTROL.fullmatch(token)):
             return [self._ids[self._normal(token)]]
         if CONTROL.fullmatch(token):
@@ -153,7 +144,7 @@ class Vocabulary:
         return tuple(sorted(codes)) if any(self._symbol(token)[2:-2] in codes for token in self.start) else ()
 
     def starting(self, language: str, task: str = "transcribe") -> "Vocabulary":
-        """The same, but the decoder is told to write another language, or to translate into English.
+        """The same, but the decoder starts with the token of another language, or of translation into English.
 
         Raises UsageError when it has no token for them.
         """
@@ -268,99 +259,9 @@ class Vocabulary:
         return dict(zip(self._ids, self.scores, strict=True))
 
 
-def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto", "word"] = "auto") -> Vocabulary:
-    """The vocabulary of normalised `texts`, a label each. Raises TextError when they hold nothing.
-
-    "word" takes each word of the texts whole, as a subword: for commands and digits, where no other is ever said.
-
-    "auto" is "unigram" from UNIGRAM_CHARACTERS of text on, in a script with spaces and few letters, and otherwise
-    "grapheme". "phone" takes IPA: phones kept apart by spaces, each of which becomes a symbol (`tʃ aː b`); or, where
-    tokens are longer than phones are, running words, whose characters and marks become the symbols, with the space.
-    Marks of slots, in all but phones, follow the symbols of what is said.
-    """
-    marked = list(texts)
-    said = _built([plain(text) for text in marked], kind)
-    names = sorted({slot.name for text in marked for slot in slots_of(text)})
-    if kind == "phone" or not names:
-        return said
-    marks = (*map(opening, names), CLOSING)
-    scores = said.scores and (*said.scores, *(min(said.scores),) * len(marks))
-    return Vocabulary(said.kind, said.symbols + marks, scores)
-
-
-def _built(labels: Sequence[str], kind: Kind | Literal["auto", "word"]) -> Vocabulary:
-    if not any(labels):
-        raise TextError("There is no text to build a vocabulary from: label some clips first.")
-    if kind == "phone":
-        return Vocabulary("phone", tuple(_phone_symbols(labels)))
-    if kind == "word":
-        return _whole_words(labels)
-    clips = Counter(cluster for label in labels for cluster in set(graphemes(nfc(label))))
-    if kind == "unigram" or (kind == "auto" and _subwords_pay(labels, len(clips))):
-        return _learn_unigrams(labels)
-    return Vocabulary("grapheme", tuple(_grapheme_symbols(clips)))
-
-
-def _subwords_pay(labels: Sequence[str], symbols: int) -> bool:
-    characters = sum(map(len, labels))
-    words = sum(label.count(" ") + 1 for label in labels)
-    return (
-        characters >= UNIGRAM_CHARACTERS and symbols <= UNIGRAM_GRAPHEMES and characters <= words * UNIGRAM_WORD_LENGTH
-    )
-
-
-def _grapheme_symbols(clips: Mapping[str, int]) -> list[str]:
-    """Clusters; but a rare one is spelled with its letter and its marks, which are heard more often than it is."""
-    # Else 60 % of Hindi's symbols would be seen once or twice in 100 sentences, and many more never.
-    return sorted({s for cluster, count in clips.items() for s in _symbols_of(cluster, rare=count < RARE_CLIPS)})
-
-
-def _symbols_of(cluster: str, rare: bool) -> Iterable[str]:
-    return unicodedata.normalize("NFD", cluster) if rare else (cluster,)
-
-
-def _phone_symbols(labels: Sequence[str]) -> list[str]:
-    """Phones kept apart by spaces; or the characters, marks and space of running words."""
-    decomposed = [unicodedata.normalize("NFD", label) for label in labels]
-    tokens = sorted({token for label in decomposed for token in label.split()})
-    if all(sum(unicodedata.category(char) in ("Ll", "Lo") for char in token) <= PHONE_LETTERS for token in tokens):
-        return [nfc(token) for token in tokens]
-    return sorted(set("".join(decomposed)))
-
-
 def _is_mark(character: str) -> bool:
     return unicodedata.category(character or " ").startswith("M")
 
 
 def _mark_piece(mark: str, shown: bool) -> str:
     return (f" {mark} " if mark != CLOSING else "] ") if shown else " "
-
-
-def _whole_words(labels: Sequence[str]) -> Vocabulary:
-    words = Counter(word for label in labels for word in nfc(label).split())
-    scores = tuple(math.log(count / words.total()) for _, count in sorted(words.items()))
-    return Vocabulary("unigram", tuple(WORD_START + word for word in sorted(words)), scores)
-
-
-def _learn_unigrams(labels: Sequence[str]) -> Vocabulary:
-    try:
-        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    except ImportError as error:
-        raise UsageError(
-            "Subwords need the training extra: run pip install 'lect[train]', or use graphemes."
-        ) from error
-    alphabet = len(set("".join(labels)))
-    size = max(2 * alphabet, min(UNIGRAM_PIECES, sum(map(len, labels)) // CHARACTERS_PER_PIECE))
-    if size > UNIGRAM_PIECES:
-        raise TextError(f"The text has {alphabet} different characters, too many for subwords: use graphemes.")
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always")
-    trainer = trainers.UnigramTrainer(vocab_size=size, show_progress=False, special_tokens=[], unk_token=None)
-    tokenizer.train_from_iterator(map(nfc, labels), trainer)
-    # The library adds in no fixed order: scores, and with them the order of pieces, would change from run to run.
-    learnt = dict(sorted(json.loads(tokenizer.to_str())["model"]["vocab"]))
-    draft = Vocabulary("unigram", tuple(learnt), tuple(learnt.values()))
-    counts = Counter(token for label in labels for token in draft.encode(label))
-    total = counts.total() + len(learnt)
-    scores = (math.log((counts[token] + 1) / total) for token in range(len(SPECIALS), len(draft)))
-    return Vocabulary("unigram", draft.symbols, tuple(round(score, 6) for score in scores))

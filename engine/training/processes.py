@@ -30,7 +30,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether it is the one that writes and tells."""
+        """Whether it is the one that writes and reports."""
         return self.rank == 0
 
     def share(self, batches: int) -> range:

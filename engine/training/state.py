@@ -157,7 +157,7 @@ def make_state(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory did not suffice: on the CPU, PyTorch says so by a plain RuntimeError."""
+    """Whether memory did not suffice: on the CPU, PyTorch raises a plain RuntimeError."""
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)
         or "not enough memory" in str(error).lower()

@@ -16,7 +16,7 @@ from lect.engine.audio.reading import SAMPLE_RATE, write_wav
 from tests.app.conftest import Lect
 from tests.app.test_transcribe import SPEECH
 
-ray = pytest.importorskip("ray", reason="Ray has no wheel for this Python")
+ray = pytest.importorskip("ray", reason="needs Ray, which has no wheel for this Python")
 
 
 @pytest.fixture(scope="module")

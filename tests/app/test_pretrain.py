@@ -2,15 +2,14 @@
 
 import itertools
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from lect.engine.model.backbone import open_backbone, verify_backbone
 from tests.app.conftest import Lect, write_set
+from tests.conftest import needs_espeak
 
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng makes its speech and its phones")
 WORDS = ("maji", "mtoto", "nyumba", "chakula", "asubuhi", "kitabu")
 MODEL = {"dim": 32, "heads": 2, "ffn_dim": 64, "encoder_layers": 1, "decoder_layers": 2}
 SETTINGS = {

@@ -24,7 +24,7 @@ from lect.engine.contract.files import sha256_file
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.device import choose_device
-from lect.engine.text.vocabulary import build_vocabulary
+from lect.engine.text.vocabulary_building import build_vocabulary
 from lect.engine.training.features import Example, FeatureCache
 from lect.engine.training.state import TrainState, make_state
 from lect.engine.training.train import TrainData, rate, step_batch

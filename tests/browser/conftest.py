@@ -103,7 +103,7 @@ def browser(microphone: Path) -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'lect[dev]' gives playwright")
     found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if found is None:
-        pytest.skip("no Chromium on this machine: apt-get install -y --no-install-recommends chromium")
+        pytest.skip("needs Chromium or Chrome (apt-get install chromium)")
     with playwright.sync_playwright() as driver:
         arguments = [*ARGUMENTS, FAKE_DEVICE, YES_TO_ALL, f"--use-file-for-fake-audio-capture={microphone}"]
         launched = driver.chromium.launch(executable_path=found, headless=True, args=arguments)

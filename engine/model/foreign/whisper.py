@@ -37,7 +37,7 @@ _POSITION_TOLERANCE = 1e-3  # of float16 sinusoids
 def read_whisper(folder: Path, window_seconds: float = WINDOW_SECONDS) -> Foreign:
     """The backbone in a folder. Raises BackboneError when it is incomplete, damaged or something else.
 
-    window_seconds: shorter clips are heard with silence up to here; see `MelFrontend` for what a short one changes.
+    window_seconds: shorter clips are padded with silence up to here; see `MelFrontend` for what a short one changes.
     """
     try:
         config = read_json(folder / "config.json")

@@ -38,7 +38,7 @@ def test_all_of_an_adaptation_goes_where_the_model_goes(tiny_backbone: Backbone)
     assert moved.vocabulary.ctc_weight is None and moved.decoder_prompts == {}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("method", ["prompt", "adapter", "lora"])
 def test_training_and_writing_on_cuda(
     method: str, tiny_backbone: Backbone, tone_data: TrainData, cpu: Device, tmp_path: Path

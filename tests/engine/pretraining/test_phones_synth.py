@@ -1,7 +1,6 @@
 """espeak-ng as a source of phones and of speech. Skipped, with the reason, where it is not installed."""
 
 import csv
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,7 @@ from lect.engine.audio.reading import SAMPLE_RATE, load_audio
 from lect.engine.contract.errors import UsageError
 from lect.engine.pretraining.synth import phrases, speak, speak_all, write_audiofolder
 from lect.engine.text.phones import available_voices, clean_ipa, phones, voice_for
-
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+from tests.conftest import needs_espeak
 
 
 def test_ipa_becomes_plain_symbols() -> None:

@@ -10,18 +10,10 @@ import numpy as np
 import pytest
 
 from lect.engine.contract.errors import UsageError
-from lect.engine.scoring.scores import (
-    MIN_SPEAKERS,
-    Counts,
-    Scores,
-    _rates,
-    alignment,
-    compare,
-    pooled,
-    score,
-    write_predictions,
-    write_trn,
-)
+from lect.engine.scoring.bootstrap import MIN_SPEAKERS, rates
+from lect.engine.scoring.comparison import compare
+from lect.engine.scoring.score_files import alignment, write_predictions, write_trn
+from lect.engine.scoring.scores import Counts, Scores, pooled, score
 
 
 def scored(pairs: list[tuple[str, str]], **options: object) -> Scores:
@@ -240,7 +232,7 @@ def test_alignment_puts_words_under_each_other() -> None:
 
 
 def test_rates_of_arrays_follow_the_same_rule_as_counts() -> None:
-    assert _rates(np.array([0, 3, 3]), np.array([0, 0, 6])).tolist() == [0.0, 1.0, 0.5]
+    assert rates(np.array([0, 3, 3]), np.array([0, 0, 6])).tolist() == [0.0, 1.0, 0.5]
 
 
 def test_seeds_are_pooled_to_their_mean_and_do_not_narrow_the_interval() -> None:

@@ -22,7 +22,8 @@ from lect.engine.text.slots import (
     slots_of,
     written,
 )
-from lect.engine.text.vocabulary import UNK, Vocabulary, build_vocabulary
+from lect.engine.text.vocabulary import UNK, Vocabulary
+from lect.engine.text.vocabulary_building import build_vocabulary
 
 ORDER = "a [size: large] latte with [milk: oat milk]"
 ORDERS = [ORDER, "one [shots: double shot] mocha", "a [size: small] tea [milk: soy milk] please", "no slots here"]

@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 
 from lect.engine.contract.errors import TextError, UsageError
 from lect.engine.text.rules import RARE_CLIPS, TextRules, nfc
-from lect.engine.text.vocabulary import (
-    BOS,
-    EOS,
-    PAD,
-    UNIGRAM_CHARACTERS,
-    UNIGRAM_PIECES,
-    UNK,
-    Vocabulary,
-    build_vocabulary,
-)
+from lect.engine.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from lect.engine.text.vocabulary_building import UNIGRAM_CHARACTERS, UNIGRAM_PIECES, build_vocabulary
 
 SENTENCES = [
     "the quick brown fox jumps over the lazy dog",
