@@ -27,9 +27,18 @@ NO_PORTAUDIO = (
 Block = NDArray[np.float32]  # (frames,) at the device's rate
 
 
+def portaudio() -> Any:
+    """The library `sounddevice`. Raises AudioError without PortAudio."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise AudioError(NO_PORTAUDIO) from error
+    return sounddevice
+
+
 def devices() -> list[tuple[int, str]]:
     """(number, name) of every input. Raises AudioError without PortAudio."""
-    library = _portaudio()
+    library = portaudio()
     return [
         (int(device["index"]), f"{device['name']} ({library.query_hostapis(device['hostapi'])['name']})")
         for device in library.query_devices()
@@ -59,7 +68,7 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
     """Until the device goes."""
     import soxr
 
-    library, held = _portaudio(), queue.Queue[Block](HELD_BLOCKS)
+    library, held = portaudio(), queue.Queue[Block](HELD_BLOCKS)
     lost = 0
 
     def take(block: Block, frames: int, at: Any, status: Any) -> None:
@@ -95,14 +104,6 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
 
 def _look_again() -> None:
     """PortAudio lists devices once: what was plugged in since is only seen after a new start."""
-    library = _portaudio()
+    library = portaudio()
     library._terminate()
     library._initialize()
-
-
-def _portaudio() -> Any:
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:
-        raise AudioError(NO_PORTAUDIO) from error
-    return sounddevice

@@ -64,6 +64,14 @@ def positive(text: str) -> int:
     return number
 
 
+def whole(text: str) -> int:
+    """An argument that is any whole number."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
+
+
 def fraction(text: str) -> float:
     """An argument between 0 and 1."""
     number = _number(text)

@@ -1,4 +1,5 @@
-"""The options that ask for a training, for `lect train` and `lect lab`; and the request that they make.
+"""The options that ask for a training, for `lect train` and `lect lab`; the request that they make; and the way back,
+for the page, which makes a request by itself and shows the command that asks for the same.
 
 It does not know whether the backbone can have what is asked for (`preparation.checked`).
 """
@@ -6,7 +7,7 @@ It does not know whether the backbone can have what is asked for (`preparation.c
 import argparse
 from typing import Any
 
-from lect.app.options import add_device, fraction, minutes, positive, rate
+from lect.app.options import add_device, fraction, minutes, positive, rate, whole
 from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest
@@ -42,22 +43,52 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 def request_of(args: argparse.Namespace) -> RunRequest:
     """What the options ask for. Raises UsageError for a CTC loss that the backbone has no head for."""
-    _check_ctc(args)
+    check_ctc_weight(args.backbone, args.ctc_weight)
     spec = AdaptationSpec(**_given(args, SPEC_FIELDS))
     settings = TrainSettings(spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     return RunRequest(settings=settings, **_given(args, REQUEST_FIELDS))
+
+
+def option(field: str) -> str:
+    """The option that sets a field."""
+    return "--" + field.replace("_", "-")
+
+
+def arguments(request: RunRequest) -> list[str]:
+    """What follows `lect train` to ask for this: an option for each field that is not as it is without one."""
+    settings = request.settings
+    chosen = [
+        *_differing(request, RunRequest(), REQUEST_FIELDS),
+        *_differing(settings.spec, AdaptationSpec(), SPEC_FIELDS),
+        *_differing(settings, TrainSettings(), SETTING_FIELDS),
+    ]
+    return [word for name, value in chosen for word in _words(name, value)] + ["--no-cache"] * (not settings.cache)
+
+
+def check_ctc_weight(backbone: str, weight: float | None) -> None:
+    """Raises UsageError for a weight of a CTC loss that the backbone has no head for; None: nobody asked for one.
+
+    The weight that nobody asked for is dropped without a word where there is no head.
+    """
+    from lect.engine.model.backbone import open_backbone
+
+    if weight and not open_backbone(backbone).config.ctc:
+        raise UsageError(f"The backbone {backbone!r} has no CTC head: leave --ctc-weight out.")
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
-def _check_ctc(args: argparse.Namespace) -> None:
-    from lect.engine.model.backbone import open_backbone
+def _differing(asked: Any, usual: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
+    return [(name, value) for name in names if (value := getattr(asked, name)) != getattr(usual, name)]
 
-    # The weight that nobody asked for is dropped without a word where there is no head; one that is given is not.
-    if args.ctc_weight and not open_backbone(args.backbone).config.ctc:
-        raise UsageError(f"The backbone {args.backbone!r} has no CTC head: leave --ctc-weight out.")
+
+def _words(name: str, value: Any) -> tuple[str, ...]:
+    if value is True:
+        return (option(name),)
+    # A value that begins like an option would be taken for one.
+    return (f"{option(name)}={value}",) if str(value).startswith("-") else (option(name), str(value))
 
 
 def _add_adaptation(group: argparse._ArgumentGroup) -> None:
@@ -104,7 +135,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of the CTC loss")
     group.add_argument("--copies", type=positive, metavar="N", help="variants of each clip, itself among them")
-    group.add_argument("--seed", type=int, help="another seed, another order and start")
+    group.add_argument("--seed", type=whole, help="another seed, another order and start")
     group.add_argument(
         "--gradient-checkpointing", action="store_true", help="less memory, and about a third more time a step"
     )

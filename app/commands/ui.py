@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("The page needs its extra: run pip install 'lect[app]'.") from error
-    from lect.app.page.server import ServerOptions, make_server
+    from lect.app.page.access import ServerOptions
+    from lect.app.page.server import make_server
 
     password = _password(args)
     if password is None and not is_loopback(args.host):

@@ -28,18 +28,18 @@ def show(folder: str, request: gr.Request) -> str:
     if not folder:
         return _line(f'<span class="muted">{text(say("header_none"))}</span>')
     try:
-        return _told(Project.open(Path(folder)), say)
+        return _facts(Project.open(Path(folder)), say)
     except LectError as error:
         return _line(f'<span class="bad">{text(str(error))}</span>')
 
 
-def _told(project: Project, say: Say) -> str:
+def _facts(project: Project, say: Say) -> str:
     clips = project.clips()
     step, words = next_step(project, len(clips), say)
     count = say("count_clips", count=len(clips))
     facts = say("header_facts", clips=count, length=duration(sum(clip.seconds for clip in clips)))
-    told = text(f"{languages.shown(project.language)} · {facts}")
-    return _line(f'<b>{text(project.name)}</b><span class="muted">{told}</span>' + onward(words, step, "act"))
+    described = text(f"{languages.shown(project.language)} · {facts}")
+    return _line(f'<b>{text(project.name)}</b><span class="muted">{described}</span>' + onward(words, step, "act"))
 
 
 def _line(inside: str) -> str:

@@ -66,8 +66,8 @@ def table(
     kinds = [' class="number"' if column in numbers else "" for column in range(len(headings))]
     head = "".join(f'<th scope="col"{kind}>{text(heading)}</th>' for heading, kind in zip(headings, kinds, strict=True))
     body = "".join(f"<tr>{_cells(row, numbers)}</tr>" for row in rows)
-    said = f"<caption>{text(caption)}</caption>" if caption else ""
-    inside = f"{said}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    title = f"<caption>{text(caption)}</caption>" if caption else ""
+    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
 
 

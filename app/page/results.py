@@ -62,8 +62,8 @@ def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tu
     runs = [run.id for run in scored(opened(folder))] if folder else []
     if not runs:
         lacks = ("results_none", "train") if folder else ("no_project", "project")
-        told = empty(say(lacks[0]), say(f"tab_{lacks[1]}"), lacks[1])
-        return gr.Dropdown([]), gr.Dropdown([]), told, "", gr.Column(visible=False)
+        nothing = empty(say(lacks[0]), say(f"tab_{lacks[1]}"), lacks[1])
+        return gr.Dropdown([]), gr.Dropdown([]), nothing, "", gr.Column(visible=False)
     chosen = run_id if run_id in runs else runs[-1]
     others = [
         (say("results_before"), BEFORE),
@@ -92,7 +92,6 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
         names = (say("results_title", number=against), say("results_title", number=run_id))
     comparison, _ = judged(base, adapted)
     on = adapted.conditions
-    told = say("outcome_" + comparison.outcome)
     conditions = say(
         "results_conditions",
         clips=say("count_clips", count=on.clips),
@@ -103,7 +102,7 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
     )
     bars = "".join(_rate(kind, names, base, adapted, say) for kind in ("cer", "wer"))
     summary = (
-        notice(told, KIND[comparison.outcome])
+        notice(say("outcome_" + comparison.outcome), KIND[comparison.outcome])
         + f'<div class="rates">{bars}</div><p class="muted">{text(conditions)}</p>'
     )
     pairs = [(row.reference, row.hypothesis) for row in adapted.rows]
@@ -176,9 +175,9 @@ def _confusions(pairs: list[tuple[str, str]], say: Say) -> str:
         return notice(say("results_all_right"), "good")
     most = found[0][2]
     bars = "".join(
-        f'<li><span class="pair" dir="ltr">{_letter(said)} → {_letter(heard)}</span>'
+        f'<li><span class="pair" dir="ltr">{_letter(wanted)} → {_letter(recognised)}</span>'
         f'<i style="width:{100 * count / most:.0f}%"></i><b>{count}</b></li>'
-        for said, heard, count in found
+        for wanted, recognised, count in found
     )
     return card(say("results_confusions"), f'<ul class="confusions">{bars}</ul>')
 

@@ -39,7 +39,7 @@ def build(page: Page) -> None:
                     look = gr.Button(label("import_look"), variant="primary", elem_id="import-look")
                     take = gr.Button(label("import_take"), interactive=False, elem_id="import-take")
             with gr.Column(scale=3, min_width=320):
-                outcome = html_block(elem_id="import-told")
+                outcome = html_block(elem_id="import-outcome")
 
     def source(files_given: list[str] | None, path_given: str) -> Path:
         if path_given.strip() and not page.local:
