@@ -42,7 +42,10 @@ COMMANDS = {
     "cache": "how large the project's feature cache is, or empty it",
 }
 FAILED, INTERRUPTED = 1, 130
-TRAINING_LIBRARIES = ("jiwer", "onnx", "onnxscript", "rapidfuzz", "sqlite_utils", "tokenizers", "torch", "torchaudio")
+# What the base install lacks, and the extra that brings it.
+EXTRAS = {"sklearn": "pretrain"} | dict.fromkeys(
+    ("jiwer", "onnx", "onnxscript", "rapidfuzz", "sqlite_utils", "tokenizers", "torch", "torchaudio"), "train"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,9 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LectError as error:
         return _failed(str(error), error.exit_code, arguments)
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in TRAINING_LIBRARIES:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _failed(f"This needs {error.name}: run pip install 'lect[train]'.", FAILED, arguments)
+        return _failed(f"This needs {error.name}: run pip install 'lect[{extra}]'.", FAILED, arguments)
     except MemoryError:
         return _failed("Memory is full: close other programs, or give less at once.", FAILED, arguments)
     except OSError as error:
