@@ -51,12 +51,7 @@ EXTRAS = {"sklearn": "pretrain"} | dict.fromkeys(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `lect` with the arguments after its name; returns the exit code."""
     if argv is None:
-        for stream in (sys.stdout, sys.stderr):
-            # Transcripts and file names are of any script, also where a pipe's encoding is not.
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-        # PyTorch's idle threads otherwise spin: 47 times slower, measured, beside one busy program on two cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _prepare_process()
     arguments = plain_options(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(arguments)
@@ -79,6 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed("Memory is full: close other programs, or give less at once.", FAILED, arguments)
     except OSError as error:
         return _failed(os_sentence(error), FAILED, arguments)
+
+
+def _prepare_process() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # Transcripts and file names are of any script, also where a pipe's encoding is not.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # PyTorch's idle threads otherwise spin: 47 times slower, measured, beside one busy program on two cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def plain_options(arguments: Sequence[str]) -> list[str]:

@@ -68,8 +68,7 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
     """Until the device goes."""
     import soxr
 
-    library, held = portaudio(), queue.Queue[Block](HELD_BLOCKS)
-    lost = 0
+    held, lost = queue.Queue[Block](HELD_BLOCKS), 0
 
     def take(block: Block, frames: int, at: Any, status: Any) -> None:
         nonlocal lost
@@ -78,14 +77,7 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
         except queue.Full:
             lost += frames
 
-    try:
-        rate = int(library.query_devices(device, "input")["default_samplerate"])
-        stream = library.InputStream(
-            samplerate=rate, blocksize=rate // 10, device=device, channels=1, dtype="float32", callback=take
-        )
-        stream.start()
-    except (library.PortAudioError, ValueError) as error:
-        raise AudioError(f"The microphone cannot be used ({error}): see --list-microphones.") from error
+    stream, rate = _started(device, take)
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     try:
         tell(sentence)
@@ -100,6 +92,20 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
     finally:
         stream.abort(ignore_errors=True)
         stream.close(ignore_errors=True)
+
+
+def _started(device: int | str | None, take: Callable[[Block, int, Any, Any], None]) -> tuple[Any, int]:
+    """The device's stream, which calls `take` with every block, and its rate. Raises AudioError."""
+    library = portaudio()
+    try:
+        rate = int(library.query_devices(device, "input")["default_samplerate"])
+        stream = library.InputStream(
+            samplerate=rate, blocksize=rate // 10, device=device, channels=1, dtype="float32", callback=take
+        )
+        stream.start()
+    except (library.PortAudioError, ValueError) as error:
+        raise AudioError(f"The microphone cannot be used ({error}): see --list-microphones.") from error
+    return stream, rate
 
 
 def _look_again() -> None:

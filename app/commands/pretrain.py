@@ -9,7 +9,7 @@ lect pretrain finish FOLDER BACKBONE the checkpoint as a backbone that projects 
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from lect.engine.pretraining.prepare import Prepared
     from lect.engine.text.vocabulary import Vocabulary
 
-RARE_PHONE = 30  # times that a symbol must occur to be learnt
 STARTER_SIZE = {"convolution_kernel": 15}  # 11.4 M parameters with ModelConfig's defaults
-SYMBOLS, CONFIG, EVENTS = "symbols.json", "config.json", "events.jsonl"  # of the training's folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -143,18 +141,7 @@ def _run(args: argparse.Namespace) -> int:
     start = open_backbone(args.start) if args.start else None
     config, vocabulary = _network(args, corpus, start)
     events = pretrain(config, corpus, vocabulary, settings, _noises(args.noise), args.folder, device, start)
-    last: dict[str, Any] = {}
-    with (
-        progress(args, args.steps, "pretraining", "step") as bar,
-        (args.folder / EVENTS).open("a", encoding="utf-8") as log,
-    ):
-        for event in events:
-            log.write(json.dumps(event) + "\n")
-            log.flush()
-            bar.update(event["step"] - bar.n)
-            if event["event"] == "evaluation":
-                last = event
-                remark(args, f"step {event['step']}: {_errors(event)}")
+    last = _follow(args, events)
     if not Processes.join().first:
         return 0
     following = f"lect pretrain finish {args.folder} BACKBONE --name NAME --licence LICENCE"
@@ -163,53 +150,44 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None") -> "tuple[ModelConfig, Vocabulary]":
-    """The network and the symbols of FOLDER, which its first start fixes. Raises UsageError for other ones later."""
-    from lect.engine.contract.files import write_json
-    from lect.engine.contract.model_config import ModelConfig
+def _follow(args: argparse.Namespace, events: "Iterable[dict[str, Any]]") -> dict[str, Any]:
+    """Writes and shows a pretraining's events; the last evaluation."""
+    from lect.engine.pretraining.training_folder import TrainingFolder
 
-    if not (args.folder / SYMBOLS).exists():
-        write_json(args.folder / SYMBOLS, start.vocabulary.symbols if start else [" ", *_symbols(args, corpus)])
-    size = len(_vocabulary(args.folder))
+    last: dict[str, Any] = {}
+    with (
+        progress(args, args.steps, "pretraining", "step") as bar,
+        TrainingFolder(args.folder).events.open("a", encoding="utf-8") as log,
+    ):
+        for event in events:
+            log.write(json.dumps(event) + "\n")
+            log.flush()
+            bar.update(event["step"] - bar.n)
+            if event["event"] == "evaluation":
+                last = event
+                remark(args, f"step {event['step']}: {_errors(event)}")
+    return last
+
+
+def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None") -> "tuple[ModelConfig, Vocabulary]":
+    """The network and the symbols of FOLDER. Raises UsageError for other ones than its first start fixed."""
+    from lect.engine.contract.model_config import ModelConfig
+    from lect.engine.pretraining.training_folder import TrainingFolder
+
+    folder = TrainingFolder(args.folder)
+    vocabulary = folder.fix_symbols(corpus, start.vocabulary if start else None)
     if start and args.model is None:
-        wanted = replace(start.config, vocab_size=size)
+        wanted = replace(start.config, vocab_size=len(vocabulary))
     else:
         given = {**(STARTER_SIZE if args.model is None else args.model)}
         given.pop("vocab_size", None)  # the symbols' number decides
-        wanted = from_fields("--model", ModelConfig, given, vocab_size=size)
-    if not (args.folder / CONFIG).exists():
-        write_json(args.folder / CONFIG, wanted.to_json())
-    config = _config(args.folder)
+        wanted = from_fields("--model", ModelConfig, given, vocab_size=len(vocabulary))
+    config = folder.fix_config(wanted)
     if (args.model is not None or start) and config != wanted:
         raise UsageError(
             f"{args.folder} trains another network: leave --model and --start out, or name another folder."
         )
-    return config, _vocabulary(args.folder)
-
-
-def _symbols(args: argparse.Namespace, corpus: "Corpus") -> "Sequence[str]":
-    from lect.engine.pretraining.prepare import symbols
-
-    found = symbols((utterance.label for utterance in corpus.utterances), RARE_PHONE)
-    if not found:
-        raise UsageError(
-            f"No symbol occurs {RARE_PHONE} times in {args.corpus}: add more, or label it with `lect pretrain units`."
-        )
-    return found
-
-
-def _config(folder: Path) -> "ModelConfig":
-    from lect.engine.contract.files import read_json
-    from lect.engine.contract.model_config import ModelConfig
-
-    return ModelConfig.from_json(read_json(folder / CONFIG))
-
-
-def _vocabulary(folder: Path) -> "Vocabulary":
-    from lect.engine.contract.files import read_json
-    from lect.engine.text.vocabulary import Vocabulary
-
-    return Vocabulary("phone", tuple(read_json(folder / SYMBOLS)))
+    return config, vocabulary
 
 
 def _noises(folder: Path | None) -> "list[np.ndarray]":
@@ -231,14 +209,14 @@ def _errors(event: dict[str, Any]) -> str:
 
 def _finish(args: argparse.Namespace) -> int:
     from lect.engine.pretraining.pretrain import finish
+    from lect.engine.pretraining.training_folder import TrainingFolder
 
-    if not (args.folder / CONFIG).exists():
-        raise UsageError(f"{args.folder} holds no pretraining: start one with `lect pretrain run CORPUS FOLDER`.")
+    folder = TrainingFolder(args.folder)
     finish(
         args.folder,
         args.backbone,
-        _config(args.folder),
-        _vocabulary(args.folder),
+        folder.config(),
+        folder.vocabulary(),
         name=args.name,
         languages=_names(args.languages),
         licence=args.licence,

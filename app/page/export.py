@@ -27,16 +27,7 @@ def build(page: Page) -> None:
     with gr.Tab(label("tab_export"), id="export") as tab:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
-                run = gr.Dropdown([], label=label("column_run"), elem_id="export-run")
-                form = gr.Radio(
-                    [(label(f"form_{name}"), name) for name in FORMS],
-                    value="pack",
-                    label=label("export_form"),
-                    elem_id="export-form",
-                )
-                numbers = gr.Radio(
-                    BUILDS, value="float32", label=label("transcribe_compute"), elem_id="export-build", visible=False
-                )
+                run, form, numbers = _choices()
                 with gr.Column() as words:
                     name, licence, notes = _card_fields()
                 make = gr.Button(label("export_make"), variant="primary", elem_id="export-make")
@@ -54,6 +45,17 @@ def build(page: Page) -> None:
     bind(form.input, choose_form, [form], [words, numbers])
     bind(make.click, export, [page.project, run, form, numbers, name, licence, notes], outputs)
     bind(stranger.upload, verify, [stranger], [verdict])
+
+
+def _choices() -> tuple[gr.Dropdown, gr.Radio, gr.Radio]:
+    """(run, form, numbers)."""
+    forms = [(label(f"form_{name}"), name) for name in FORMS]
+    run = gr.Dropdown([], label=label("column_run"), elem_id="export-run")
+    form = gr.Radio(forms, value=FORMS[0], label=label("export_form"), elem_id="export-form")
+    numbers = gr.Radio(
+        BUILDS, value=BUILDS[0], label=label("transcribe_compute"), elem_id="export-build", visible=False
+    )
+    return run, form, numbers
 
 
 def _card_fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,49 +28,58 @@ def build(page: Page) -> None:
         folder_of_set = gr.State("")
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
-                files = gr.File(label=label("import_files"), file_count="multiple", elem_id="import-files", height=180)
-                path = gr.Textbox(
-                    "", label=label("import_folder"), placeholder="/home/…", elem_id="import-folder", visible=page.local
-                )
-                speaker = gr.Textbox("", label=label("import_speaker"), info=label("import_speaker_info"))
-                tiers = gr.Textbox(
-                    "", label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers"
-                )
+                files, path, speaker, tiers = _fields(page)
                 with gr.Row():
                     look = gr.Button(label("import_look"), variant="primary", elem_id="import-look")
                     take = gr.Button(label("import_take"), interactive=False, elem_id="import-take")
             with gr.Column(scale=3, min_width=320):
                 outcome = html_block(elem_id="import-outcome")
 
-    def source(files_given: list[str] | None, path_given: str) -> Path:
-        if path_given.strip() and not page.local:
-            raise UsageError("Folders of the server cannot be named from elsewhere: choose files.")
-        return gathered(files_given or [], path_given)
-
     def look_through(
         folder: str, files_given: list[str] | None, path_given: str, name: str, layers: str, request: gr.Request
-    ) -> Any:
-        say, project = words_for(request), opened(folder)
-        found = source(files_given, path_given)
-        yield notice(say("import_looking")), "", gr.Button(interactive=False)
-        expected = preview(project, asked(found, name, layers))
-        yield _described(expected, say, done=False), str(found), gr.Button(interactive=bool(expected.clips))
-
-    def take_in(folder: str, set_folder: str, name: str, layers: str, request: gr.Request) -> Any:
-        say, project, wanted = words_for(request), opened(folder), asked(Path(set_folder), name, layers)
-        for at, done in progressing(lambda report: import_set(project, wanted, report)):
-            if at is not None:
-                total = say("count_recordings", count=at.total)
-                yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
-            if done is not None:
-                _forget(set_folder)
-                yield _described(done, say, done=True), "", gr.Button(interactive=False), None, ""
+    ) -> Iterator[tuple[Any, ...]]:
+        if path_given.strip() and not page.local:
+            raise UsageError("Folders of the server cannot be named from elsewhere: choose files.")
+        yield from previewed(folder, files_given or [], path_given, name, layers, request)
 
     bind(look.click, look_through, [page.project, files, path, speaker, tiers], [outcome, folder_of_set, take])
-    bind(
-        take.click, take_in, [page.project, folder_of_set, speaker, tiers], [outcome, folder_of_set, take, files, path]
-    )
+    taken = [outcome, folder_of_set, take, files, path]
+    bind(take.click, take_in, [page.project, folder_of_set, speaker, tiers], taken)
     page.fills(tab, show, [outcome])
+
+
+def _fields(page: Page) -> tuple[gr.File, gr.Textbox, gr.Textbox, gr.Textbox]:
+    """(files, path, speaker, tiers)."""
+    files = gr.File(label=label("import_files"), file_count="multiple", elem_id="import-files", height=180)
+    path = gr.Textbox(
+        "", label=label("import_folder"), placeholder="/home/…", elem_id="import-folder", visible=page.local
+    )
+    speaker = gr.Textbox("", label=label("import_speaker"), info=label("import_speaker_info"))
+    tiers = gr.Textbox("", label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers")
+    return files, path, speaker, tiers
+
+
+def previewed(
+    folder: str, files: list[str], path: str, speaker: str, tiers: str, request: gr.Request
+) -> Iterator[tuple[Any, ...]]:
+    """(outcome, folder of the set, take): what an import would do."""
+    say, project = words_for(request), opened(folder)
+    source = gathered(files, path)
+    yield notice(say("import_looking")), "", gr.Button(interactive=False)
+    expected = preview(project, asked(source, speaker, tiers))
+    yield _described(expected, say, done=False), str(source), gr.Button(interactive=bool(expected.clips))
+
+
+def take_in(folder: str, source: str, speaker: str, tiers: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """(outcome, folder of the set, take, files, path): the import, which goes on when the window is closed."""
+    say, project, wanted = words_for(request), opened(folder), asked(Path(source), speaker, tiers)
+    for at, done in progressing(lambda report: import_set(project, wanted, report)):
+        if at is not None:
+            total = say("count_recordings", count=at.total)
+            yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
+        if done is not None:
+            _forget(source)
+            yield _described(done, say, done=True), "", gr.Button(interactive=False), None, ""
 
 
 def show(folder: str, request: gr.Request) -> str:
