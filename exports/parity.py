@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.tensor_names import CTC_BIAS, CTC_WEIGHT, EMBEDDING
 from lect.engine.decoding.ctc import Ints
@@ -24,7 +24,7 @@ from lect.engine.model.handles import NO_HANDLES, Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.scoring.scores import score
 from lect.engine.text.vocabulary import EOS, Vocabulary
-from lect.exports.sessions import Adapted, Network, OnnxDecoder, Samples, recognize
+from lect.exports.sessions import Adapted, Network, OnnxDecoder, recognize
 from lect.exports.tensors import Tensor
 
 TOLERANCE = 1e-3  # largest absolute difference; 1e-5 is usual, and a wrong graph differs by 0.1 and more

@@ -11,14 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import TextError
 from lect.engine.decoding.alignment import ctc_align
 from lect.engine.decoding.ctc import LogProbs, best_paths
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.sessions import BATCH_SECONDS, Adapted, Encoded, Network, OnnxDecoder, Samples
+from lect.exports.sessions import BATCH_SECONDS, Adapted, Encoded, Network, OnnxDecoder
 from lect.exports.transcript import TimedWord, WordTimes
 
 HOP_UNIT_SAMPLES = 80  # 5 ms: every frontend's frames are whole multiples apart

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from lect.engine.audio.reading import SAMPLE_RATE, load_audio, probe
+from lect.engine.audio.reading import SAMPLE_RATE, Samples, checked, load_audio, probe, stream
 from lect.engine.contract.errors import AudioError, BackboneError, PackError, TextError, UsageError
 from lect.engine.contract.files import read_json
 from lect.engine.contract.tensor_names import OWN_VOCABULARY
@@ -30,9 +30,8 @@ from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import Vocabulary
 from lect.exports.pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
 from lect.exports.recognition import Heard, hear
-from lect.exports.recording import stream
 from lect.exports.segments import MAX_SECONDS, CutOptions, Gap, Piece, cut
-from lect.exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network, Samples
+from lect.exports.sessions import BACKBONE_SHA256, BATCH_SECONDS, BUILD, ENCODER, Adapted, Network
 from lect.exports.tensors import Tensor
 from lect.exports.transcript import Segment, Skipped, TimedWord, Transcript
 from lect.exports.vad import Detector, Method, detector
@@ -291,11 +290,7 @@ def _samples(source: Source) -> Samples:
         raise AudioError(
             f"{name} is {seconds:.0f} s long; up to {MAX_SECONDS:.0f} s fit into a batch: transcribe it by itself."
         )
-    if not isinstance(source, np.ndarray):
-        return load_audio(Path(source))
-    if source.ndim != 1 or not len(source) or not np.isfinite(source).all():
-        raise AudioError("The recording is empty, not mono, or holds samples that are not numbers: record it again.")
-    return source.astype(np.float32, copy=False)
+    return checked(source) if isinstance(source, np.ndarray) else load_audio(Path(source))
 
 
 def _backbone_of(pack: Pack, given: Path | str | None) -> Backbone:

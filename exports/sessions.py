@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from lect.engine.audio.batches import batches_by_length, padded
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import BackboneError, PackError, UsageError
 from lect.engine.contract.tensor_names import (
     EMBEDDING,
@@ -48,7 +48,6 @@ BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once
 WINDOWS_AT_ONCE = 8  # likewise, where each clip fills a window; only the decoder has them all
 
 Array = npt.NDArray[Any]
-Samples = npt.NDArray[np.float32]  # (samples,) at 16 kHz
 Tensors = Mapping[str, Array]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lect.engine.audio.batches import padded
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import UsageError
 from lect.engine.model.frontend import Frames, MelFrontend
 from lect.engine.model.handles import Handles
@@ -25,7 +25,7 @@ from lect.exports.folders import whole_folder
 from lect.exports.graphs import Constants
 from lect.exports.pack import CARD, MANIFEST, PackContents, describe, dumped
 from lect.exports.parity import TOLERANCE, ParityError, own_vocabulary
-from lect.exports.sessions import DECODER, ENCODER, Samples, open_session
+from lect.exports.sessions import DECODER, ENCODER, open_session
 from lect.exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
 
 WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lect.app.commands.import_ import LAYOUTS
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.data import layouts
 from lect.engine.data.store import Project
 from tests.app.conftest import Lect

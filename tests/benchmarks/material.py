@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError
 from lect.engine.decoding.search import Hypothesis
 from lect.engine.model.backbone import Backbone

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError, BackboneError, LectError, PackError, UsageError
 from lect.engine.contract.files import write_bytes
 from lect.engine.decoding.language_model import LanguageModel

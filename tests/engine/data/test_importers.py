@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import StoreError, TextError, UsageError
 from lect.engine.data import importers
 from lect.engine.data.clips import Speaker
