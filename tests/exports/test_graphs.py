@@ -13,7 +13,7 @@ from lect.engine.model.backbone import Backbone, open_backbone, verify_backbone
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
 from lect.exports.build import build_backbone, has_graphs, quantized
-from lect.exports.graphs import OPSET
+from lect.exports.onnx_export import OPSET
 from lect.exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
 from lect.exports.sessions import Network, OnnxDecoder
 from tests.conftest import PHONES, TINY
