@@ -67,7 +67,7 @@ class _First(_Decoder):
     def forward(self, input_ids: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, ...]:
         """(batch, length), (batch, frames, dim) -> logits, then each layer's self and cross keys and values."""
         encoded = Frames(encoder_hidden_states, _full(encoder_hidden_states))
-        past = self.decoder.past(len(input_ids), self.handles, encoder_hidden_states)
+        past = self.decoder.past(input_ids.shape[0], self.handles, encoder_hidden_states)
         cross = self.decoder.cross(encoded, self.handles)
         logits, grown = self.decoder(input_ids, 0, past, cross, self.handles)
         pairs = zip(without_prompts(grown, self.handles), cross[0], strict=True)
