@@ -11,13 +11,15 @@ from pathlib import Path
 
 import torch
 
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.files import write_bytes
 from lect.engine.model.network import EncoderDecoder
-from lect.exports.build import BUILDS, export_graphs, own_facts, quantized, save_graph
-from lect.exports.card import PORTABLE
-from lect.exports.folders import whole_folder
+from lect.exports.backbone_graphs import export_graphs, own_facts, save_graph
+from lect.exports.export_folders import whole_folder
 from lect.exports.graph_weights import halve
 from lect.exports.graphs import Constants
+from lect.exports.model_card import PORTABLE
+from lect.exports.onnx_network import BUILD, DECODER, ENCODER
 from lect.exports.pack import (
     CARD,
     MANIFEST,
@@ -32,7 +34,7 @@ from lect.exports.pack import (
     language_model_file,
 )
 from lect.exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
-from lect.exports.sessions import BUILD, DECODER, ENCODER
+from lect.exports.quantisation import quantized
 
 
 def write_portable(

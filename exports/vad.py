@@ -20,8 +20,8 @@ from lect.engine.audio.quality import (
 from lect.engine.audio.reading import Samples
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
+from lect.exports.onnx_sessions import open_session
 from lect.exports.segments import FRAME_S, FRAME_SAMPLES, Likely, levels
-from lect.exports.sessions import open_session
 
 Method = Literal["silero", "energy", "off"]
 METHODS: tuple[Method, ...] = ("silero", "energy", "off")

@@ -19,13 +19,14 @@ from lect.engine.model.handles import Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.byte_pairs import lettered
 from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START, Vocabulary
-from lect.exports.build import save_graph
-from lect.exports.card import WHISPER, model_card
-from lect.exports.folders import whole_folder
+from lect.exports.backbone_graphs import save_graph
+from lect.exports.export_folders import whole_folder
 from lect.exports.graphs import Constants
+from lect.exports.model_card import WHISPER, model_card
+from lect.exports.onnx_network import DECODER, ENCODER
+from lect.exports.onnx_sessions import open_session
 from lect.exports.pack import CARD, MANIFEST, PackContents, describe, dumped
 from lect.exports.parity import TOLERANCE, ParityError, own_vocabulary
-from lect.exports.sessions import DECODER, ENCODER, open_session
 from lect.exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
 
 WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100

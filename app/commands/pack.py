@@ -138,7 +138,7 @@ def facts(report: "VerifyReport") -> dict[str, Any]:
 
 def _data(project: "Project", found: "Run") -> dict[str, Any]:
     from lect.engine.contract.files import read_json
-    from lect.exports.card import SplitFacts
+    from lect.exports.model_card import SplitFacts
 
     clips = {clip.sha256: clip for clip in project.clips()}
     data = {}

@@ -25,7 +25,7 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import SPECIALS, Vocabulary
-from lect.exports.build import build_backbone
+from lect.exports.backbone_graphs import build_backbone
 from lect.exports.pack import PackContents, write_pack
 
 CLIP_SECONDS = 10.0

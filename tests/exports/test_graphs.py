@@ -12,10 +12,12 @@ from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone, verify_backbone
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
-from lect.exports.build import build_backbone, has_graphs, quantized
+from lect.exports.backbone_graphs import build_backbone, has_graphs
+from lect.exports.onnx_decoder import OnnxDecoder
 from lect.exports.onnx_export import OPSET
+from lect.exports.onnx_network import Network
 from lect.exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
-from lect.exports.sessions import Network, OnnxDecoder
+from lect.exports.quantisation import quantized
 from tests.conftest import PHONES, TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, sharpened, texts
 

@@ -17,9 +17,10 @@ from lect.engine.decoding.search import Hypothesis
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.vocabulary import PAD
 from lect.exports.pack import write_pack
-from lect.exports.recognition import REACH_S, _heard
-from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.recognition import REACH_S, with_times
+from lect.exports.runtime import Runtime
 from lect.exports.segments import CutOptions
+from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Skipped, Transcript
 from tests.conftest import ROOT, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents
@@ -114,7 +115,7 @@ def test_words_are_where_the_ctc_head_hears_them() -> None:
     for token, frame in zip(tokens, (10, 14, 20, 30, 33), strict=True):
         frames[frame] = -9.0
         frames[frame, token] = -0.01
-    heard = _heard(LETTERS, Hypothesis(tuple(tokens), -1.0, (0.9, 0.8, 1.0, 0.7, 0.6)), frames, 0.04, 2.0)
+    heard = with_times(LETTERS, Hypothesis(tuple(tokens), -1.0, (0.9, 0.8, 1.0, 0.7, 0.6)), frames, 0.04, 2.0)
     first, second = heard.words
     assert (first.text, second.text) == ("ba", "da")
     assert (first.start, first.end) == pytest.approx((0.4 - REACH_S, 0.6 + REACH_S))
@@ -124,7 +125,7 @@ def test_words_are_where_the_ctc_head_hears_them() -> None:
 
 
 def test_words_without_a_ctc_head_are_spread() -> None:
-    heard = _heard(LETTERS, Hypothesis(tuple(LETTERS.encode("ba da")), -1.0, (1.0,) * 5), None, 0.04, 5.0)
+    heard = with_times(LETTERS, Hypothesis(tuple(LETTERS.encode("ba da")), -1.0, (1.0,) * 5), None, 0.04, 5.0)
     assert [(round(word.start, 1), round(word.end, 1)) for word in heard.words] == [(0.0, 2.0), (3.0, 5.0)]
     assert heard.word_times == "estimated"
 

@@ -24,10 +24,12 @@ from lect.engine.model.handles import Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
 from lect.exports.bundle import write_bundle
+from lect.exports.onnx_network import DECODER, ENCODER
+from lect.exports.opening import BUNDLED_BACKBONE, BUNDLED_PACK
 from lect.exports.pack import write_pack
 from lect.exports.parity import Clips, ParityError
-from lect.exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK, Runtime, SpeechOptions
-from lect.exports.sessions import DECODER, ENCODER
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 from tests.conftest import PHONES, ROOT, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents, in_torch, sharpened, texts
 
@@ -82,7 +84,8 @@ def printed(code: str, *arguments: Path) -> dict[str, Any]:
 
 
 TRANSCRIBE = """
-from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 runtime = Runtime.open(*sys.argv[2:])
 heard = runtime.transcribe(sys.argv[1], SpeechOptions(vad="off"))
 loaded = sorted({"torch", "gradio", "onnx"} & {name for name, module in sys.modules.items() if module})
