@@ -4,7 +4,7 @@ import ctypes
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy.typing as npt
 import onnxruntime
@@ -15,7 +15,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _FATAL = 4
 
 Array = npt.NDArray[Any]
-Session = onnxruntime.InferenceSession
+Session: TypeAlias = onnxruntime.InferenceSession
 
 
 def cuda_is_there() -> bool:

@@ -48,7 +48,7 @@ def write_portable(
     assert build in BUILDS
     system = System(model, own_vocabulary(model) | dict(contents.tensors), contents.vocabulary)
     with whole_folder(folder, MANIFEST) as made, tempfile.TemporaryDirectory(dir=made) as trials:
-        builds = {name: Path(trials) / name for name in {"float32", build}}
+        builds: dict[str, Path] = {name: Path(trials) / name for name in ("float32", build)}
         _save_graphs(system, builds)
         report = check_parity(system, builds["float32"], clips, int8=builds.get("int8"))
         for name in (ENCODER, DECODER):
