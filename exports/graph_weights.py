@@ -51,7 +51,7 @@ def point_into(graph: onnx.ModelProto, weights: Path) -> None:
 
 
 def halve(graph: onnx.ModelProto) -> None:
-    """Stores every weight whose numbers all are float16 ones at half the size; the graph computes the same."""
+    """Stores every weight whose values all are float16 ones at half the size; the graph computes the same."""
 
     def find(array: Array) -> tuple[TensorProto, bool] | None:
         with np.errstate(over="ignore"):

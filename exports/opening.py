@@ -32,7 +32,7 @@ class Opened:
 
     recogniser: OnnxRecogniser
     backbone: Backbone | None  # None: the network has its adaptation inside, and takes no packs
-    language: str = ""  # as the pack says
+    language: str = ""  # as the pack states
     rules: TextRules = field(default_factory=lambda: TextRules("keep", "keep"))
 
 
@@ -159,7 +159,7 @@ def _portable_manifest(folder: Path) -> dict[str, Any]:
     try:
         return dict(read_json(folder / MANIFEST))
     except (OSError, ValueError, TypeError):
-        return {}  # a folder that says nothing about itself still transcribes
+        return {}  # a folder without a manifest still transcribes
 
 
 def _with_method(adapted: Adapted, method: Any) -> Adapted:

@@ -66,7 +66,7 @@ class PackContents:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack says of itself."""
+    """A pack's own description."""
 
     format_version: int
     name: str
@@ -98,7 +98,7 @@ class VerifyReport:
     manifest: Manifest
     bytes: int  # of the file
     files: int  # inside, each with the right checksum
-    parameters: int  # numbers in all tensors
+    parameters: int  # in all tensors
     fits: bool  # whether it was also checked against a backbone
     language_model_weight: float  # 0: it has none
 

@@ -11,8 +11,8 @@ from lect.exports.transcript import Segment, Skipped, WordTimes
 class PackSelector(Transcriber):
     """Over transcribers by the names of their packs. The recording is cut once, and every one of them writes all of it.
 
-    A model that was taught the language is surer of its tokens than one that was not; a confidence is what is compared,
-    so packs should be of one kind of vocabulary.
+    A model that was trained on the language is surer of its tokens than one that was not; a confidence is what is
+    compared, so packs should be of one kind of vocabulary.
     """
 
     def __init__(self, transcribers: Mapping[str, Transcriber]) -> None:

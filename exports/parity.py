@@ -1,7 +1,7 @@
 """The gate behind every export: graphs in ONNX Runtime against torch, on real clips; and int8 scored beside float32.
 
-float32 must give torch's numbers within `TOLERANCE`, and the very same tokens, or `ParityError` is raised. int8 gives
-other numbers by its nature: it is scored, and the report says how often it agrees.
+float32 must give torch's values within `TOLERANCE`, and the very same tokens, or `ParityError` is raised. int8 gives
+other values by its nature: it is scored, and the report says how often it agrees.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,12 +103,12 @@ def check_parity(
 ) -> ParityReport:
     """Compares the graphs in the folders `float32` and `int8` with the model. Raises ParityError.
 
-    Numbers are compared on a short, a middling and a long clip, alone and as one batch, with and without what was
-    learnt; tokens on all clips. tolerance: the largest difference of numbers that passes.
+    Values are compared on a short, a middling and a long clip, alone and as one batch, with and without what was
+    learnt; tokens on all clips. tolerance: the largest difference of values that passes.
     """
     options = options or DecodeOptions()
     network = Network.open(float32, "cpu")
-    encoder, decoder = _checked_numbers(system, network, clips.waveforms, tolerance)
+    encoder, decoder = _checked_values(system, network, clips.waveforms, tolerance)
     tokens = _checked_tokens(system, network, clips, options)
     texts = [system.vocabulary.decode(found) for found in tokens]
     quantised = None if int8 is None else _int8_texts(system, int8, clips, options)
@@ -124,10 +124,10 @@ def check_parity(
     )
 
 
-def _checked_numbers(
+def _checked_values(
     system: System, network: Network, waveforms: Sequence[Samples], tolerance: float
 ) -> tuple[float, float]:
-    encoder, decoder = _numbers(system, network, waveforms)
+    encoder, decoder = _values(system, network, waveforms)
     if max(encoder, decoder) > tolerance:
         raise ParityError(
             f"The exported graphs differ from the model by {max(encoder, decoder):.1g} (allowed: {tolerance:.0e}): "
@@ -149,7 +149,7 @@ def _checked_tokens(system: System, network: Network, clips: Clips, options: Dec
     return tokens
 
 
-def _numbers(system: System, network: Network, waveforms: Sequence[Samples]) -> tuple[float, float]:
+def _values(system: System, network: Network, waveforms: Sequence[Samples]) -> tuple[float, float]:
     """The largest differences of the encoder and of the decoder over all cases."""
     cases = [(_handles(system), _adapted(system, network))]
     if network.takes_tensors and system.tensors:

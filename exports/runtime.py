@@ -51,7 +51,7 @@ class Runtime(Transcriber):
     ) -> "Runtime":
         """Opens a pack, a bundle, a portable export, or a bare backbone (a folder, or the name of an installed one).
 
-        A pack finds its backbone among the installed ones by its hash, unless `backbone` says where it is.
+        A pack finds its backbone among the installed ones by its hash, unless `backbone` names its place.
         device: auto, cpu or cuda; compute_type: float32 or int8 (a portable export has only its own, which the
         property tells).
         Raises UsageError, PackError or BackboneError.
@@ -77,7 +77,7 @@ class Runtime(Transcriber):
 
     @property
     def compute_type(self) -> str:
-        """float32 or int8, as the graphs say."""
+        """float32 or int8, as the graphs state."""
         return self._opened.recogniser.network.facts[BUILD]
 
     @property
@@ -87,7 +87,7 @@ class Runtime(Transcriber):
 
     @property
     def language(self) -> str:
-        """The code of the lect that it writes, as its pack says; empty where nothing says it."""
+        """The code of the lect that it writes, as its pack states; empty where nothing states it."""
         return self._opened.language
 
     def swap(self, pack: Pack | Path | str) -> None:

@@ -37,7 +37,7 @@ SLOPE_DB = 2.0  # how far above its limit a level must be for a likelihood of 0.
 
 
 class Detector(Protocol):
-    """Tells speech from other sound."""
+    """Detects speech."""
 
     name: str
 

@@ -1,6 +1,6 @@
 """A Whisper run as a folder in Hugging Face's layout with optimum's graphs: onnx-asr, among others, opens it.
 
-It is a gate like every export: the graphs must say what PyTorch says, to the token, on `clips`. The folder knows
+It is a gate like every export: the graphs must give what PyTorch gives, to the token, on `clips`. The folder knows
 nothing of Lect's search: whoever opens it writes greedily, one window of 30 s at a time.
 """
 
@@ -133,8 +133,8 @@ def _difference(
             cache = {n: new if new.shape[0] else old for (n, old), new in zip(cache.items(), grown, strict=True)}
             written = torch.from_numpy(tokens)
             expected = model.teacher_forcing(Frames(states, frames.lengths), written, handles)[0, -1].numpy()
-            said = logits[0, -1] > -1e8
-            worst = max(worst, float(np.abs(logits[0, -1] - expected)[said].max()))
+            allowed = logits[0, -1] > -1e8
+            worst = max(worst, float(np.abs(logits[0, -1] - expected)[allowed].max()))
             tokens = np.concatenate([tokens, logits[:, -1:].argmax(-1)], axis=1)
     if not worst < TOLERANCE:
         raise ParityError(f"The graphs differ from PyTorch by {worst:.1e}: nothing was exported; please report it.")

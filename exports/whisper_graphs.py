@@ -2,8 +2,8 @@
 
 The encoder takes log-mel features. The decoder is two graphs under one `If`: the first call reads all tokens and the
 encoder's states and gives every key and value, each later one reads a token and these. What the search would otherwise
-know is in the logits: tokens that are never said, and the language that the decoder is started with, which a program
-that asks for the language hears. It does not know files.
+know is in the logits: tokens that are never written, and the language that the decoder is started with, which is the
+answer to a program that asks for the language. It does not know files.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class _Decoder(nn.Module):
     def __init__(self, model: EncoderDecoder, handles: Handles, vocabulary: Vocabulary):
         super().__init__()
         self.decoder, self.handles = model.decoder, handles
-        led = len(vocabulary.start) - 1  # tokens that follow the start, whatever was heard
+        led = len(vocabulary.start) - 1  # tokens that follow the start, whatever the sound
         scale, bias = torch.zeros(led + 1, 1), torch.full((led + 1, len(vocabulary)), NEVER)
         bias[torch.arange(led), list(vocabulary.start[1:])] = 0.0
         scale[led], bias[led] = 1.0, 0.0
@@ -131,7 +131,7 @@ def _caches(config: ModelConfig) -> list[Port]:
 
 
 def _give_nothing(later: onnx.GraphProto, outputs: list[str], heads: int, head_dim: int) -> None:
-    """What was heard does not change: in its place later calls give nothing (no rows), as optimum's do."""
+    """In place of the encoder's keys and values, which do not change, later calls give no rows, as optimum's do."""
     nothing = helper.make_tensor("nothing", TensorProto.FLOAT, [0, heads, 1, head_dim], [])
     later.initializer.append(nothing)
     given = {value.name: value for value in later.output}

@@ -95,7 +95,7 @@ def from_array(rate: int, samples: NDArray[Any]) -> Samples:
 
 
 def checked(samples: NDArray[Any]) -> Samples:
-    """An array that is said to be (samples,) at 16 kHz, as float32. Raises AudioError when it cannot be."""
+    """An array (samples,) at 16 kHz as float32. Raises AudioError when it cannot be one."""
     if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
         raise AudioError("The recording is empty, not mono, or holds samples that are not numbers: record it again.")
     return samples.astype(np.float32, copy=False)

@@ -38,7 +38,7 @@ Block = NDArray[np.float32]  # (frames, channels)
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says."""
+    """What a file's header states."""
 
     seconds: float  # length; an estimate for an MP3 that carries no length
     rate: int  # samples a second, Hz

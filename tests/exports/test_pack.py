@@ -110,7 +110,7 @@ def test_a_language_model_travels_in_it(backbone: Backbone, tmp_path: Path) -> N
     opened = read_pack(path).language_model
     assert opened is not None and opened.to_bytes() == LEANING.to_bytes()
     assert verify_pack(path).files == len(FILES) + 1
-    assert f"{len(LEANING.counts)} stretches of up to 6 symbols" in unzipped(path)[CARD].decode()
+    assert f"{len(LEANING.counts)} n-grams of up to 6 symbols" in unzipped(path)[CARD].decode()
 
 
 def test_a_language_model_of_another_vocabulary(backbone: Backbone, tmp_path: Path) -> None:
