@@ -138,39 +138,46 @@ def model_card(
     """Markdown with the hub's header; `manifest` as in the pack; notes: its maker's own words; ngrams: of a language
     model, if there is one.
     """
-    scores, language = manifest["scores"], manifest["language"]
-    results = "".join(
+    scores = manifest["scores"]
+    body = _BODY.format(
+        name=manifest["name"],
+        about=_about(manifest, symbols, kind, ngrams),
+        use=kind.use,
+        data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
+        scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",
+    )
+    own = f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else ""
+    return _header(manifest, licence, kind) + "\n" + body + own
+
+
+def _header(manifest: Mapping[str, Any], licence: str, kind: Kind) -> str:
+    results = [
         _RESULT.format(
-            language=language, split=split, cer=round(100 * rates["cer"], 2), wer=round(100 * rates["wer"], 2)
+            language=manifest["language"],
+            split=split,
+            cer=round(100 * rates["cer"], 2),
+            wer=round(100 * rates["wer"], 2),
         )
-        for split, rates in scores.items()
-    )
-    header = _HEADER.format(
-        relation=kind.relation,
-        base_model=json.dumps(manifest["backbone"], ensure_ascii=False),
-        licence=json.dumps(licence, ensure_ascii=False),
-        language=json.dumps(language, ensure_ascii=False),
-        name=json.dumps(manifest["name"], ensure_ascii=False),
-        results=results or " []",
-    )
+        for split, rates in manifest["scores"].items()
+    ]
+    values = {"base_model": manifest["backbone"], "licence": licence}
+    values |= {key: manifest[key] for key in ("language", "name")}
+    quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    return _HEADER.format(relation=kind.relation, results="".join(results) or " []", **quoted)
+
+
+def _about(manifest: Mapping[str, Any], symbols: int, kind: Kind, ngrams: int) -> str:
     about = kind.about.format(
         backbone=manifest["backbone"],
         backbone_sha256=manifest["backbone_sha256"],
-        language=language,
+        language=manifest["language"],
         tensors=len(manifest["tensors"]),
         parameters=sum(math.prod(tensor["shape"]) for tensor in manifest["tensors"].values()),
         method=manifest["method"].get("method", "unknown"),
         symbols=symbols,
         normalisation=manifest["normalisation"],
     )
-    body = _BODY.format(
-        name=manifest["name"],
-        about=about + (_LANGUAGE_MODEL.format(ngrams=ngrams, order=ORDER) if ngrams else ""),
-        use=kind.use,
-        data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
-        scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",
-    )
-    return header + "\n" + body + (f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else "")
+    return about + (_LANGUAGE_MODEL.format(ngrams=ngrams, order=ORDER) if ngrams else "")
 
 
 def _data_line(split: str, facts: SplitFacts) -> str:

@@ -127,12 +127,6 @@ class Network:
 
         Raises PackError when a tensor does not fit.
         """
-        past = {}
-        for name in self._decoder_names:
-            cache = parse_past(name)
-            if cache is not None and cache[1] == "decoder":
-                layer, _, part = cache
-                past[name] = self._prompt(name, tensors.get(str(TensorName("decoder", layer, PROMPT, part))))
         given = {name: tensor for name, tensor in tensors.items() if not _is_decoder_prompt(name)}
         for name, tensor in given.items():
             if not self._fits(name, tensor.shape):
@@ -144,7 +138,7 @@ class Network:
         return Adapted(
             {name: feeds[name] for name in self._encoder_names & adaptable},
             {name: feeds[name] for name in self._decoder_names & adaptable},
-            past,
+            self._past(tensors),
         )
 
     def batches(self, waveforms: Sequence[Samples], seconds: float) -> list[list[int]]:
@@ -163,6 +157,16 @@ class Network:
         cross = as_cache(outputs)
         ctc = outputs.get("ctc_log_probs") if adapted.uses_ctc else None
         return Encoded(outputs["encoder_attention_mask"], ctc, cross)
+
+    def _past(self, tensors: Tensors) -> dict[str, Array]:
+        """Decoder prompts as the first rows of the cache."""
+        past = {}
+        for name in self._decoder_names:
+            cache = parse_past(name)
+            if cache is not None and cache[1] == "decoder":
+                layer, _, part = cache
+                past[name] = self._prompt(name, tensors.get(str(TensorName("decoder", layer, PROMPT, part))))
+        return past
 
     def _prompt(self, name: str, prompt: Array | None) -> Array:
         _, heads, _, head_dim = self._shapes[name]
