@@ -13,8 +13,7 @@ FIRST_S = 5  # of a recording, which the cold start writes
 
 def measured(args: argparse.Namespace, files: list[Path], started: float) -> dict[str, Any]:
     """Figures of one process: seconds, rates and bytes; started: `time.time()` before it was. Raises LectError."""
-    from lect.engine.audio.reading import SAMPLE_RATE
-    from lect.exports.recording import stream
+    from lect.engine.audio.reading import SAMPLE_RATE, stream
 
     runtime = open_runtime(args)
     opened = time.time()

@@ -10,7 +10,8 @@ from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
 
 if TYPE_CHECKING:
-    from lect.exports.runtime import Runtime, SpeechOptions
+    from lect.exports.runtime import Runtime
+    from lect.exports.transcriber import SpeechOptions
 
 
 def add_packs(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +73,7 @@ def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
         options=DecodeOptions(beam_size=args.beam_size) if args.beam_size else DecodeOptions(),
     )
     for runtime in runtimes if args.language else ():
-        runtime.speak(args.language, args.task)
+        runtime.set_language(args.language, args.task)
     return runtimes
 
 
@@ -93,8 +94,8 @@ def open_runtime(args: argparse.Namespace) -> "Runtime":
 
 def speech_options(args: argparse.Namespace) -> "SpeechOptions":
     """How speech is looked for. Raises UsageError when a value makes no sense."""
-    from lect.exports.runtime import SpeechOptions
     from lect.exports.segments import CutOptions
+    from lect.exports.transcriber import SpeechOptions
 
     given = {name: value for name, value in vars(args).items() if name.startswith("vad_") and value is not None}
     return SpeechOptions(args.vad, CutOptions(**given))

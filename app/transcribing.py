@@ -43,17 +43,17 @@ class Transcriber:
     """The packs of a call, opened."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from lect.exports.pack_selection import Several
+        from lect.exports.pack_selection import PackSelector
 
         runtimes = dict(zip(pack_names(args), open_runtimes(args), strict=True))
         first = next(iter(runtimes.values()))
         self.facts: dict[str, Any] = {"device": first.device, "compute_type": first.compute_type}
         if args.hotwords:
             words = _lines(args.hotwords)
-            unknown = [runtime.prefer(words, args.hotword_boost) for runtime in runtimes.values()]
+            unknown = [runtime.set_hotwords(words, args.hotword_boost) for runtime in runtimes.values()]
             self.facts["unknown_hotwords"] = list(dict.fromkeys(word for each in unknown for word in each))
         several = len(runtimes) > 1 and not args.all_packs
-        self._runtimes = runtimes if args.all_packs else {"": Several(runtimes) if several else first}
+        self._runtimes = runtimes if args.all_packs else {"": PackSelector(runtimes) if several else first}
         self._speech = speech_options(args)
 
     def __call__(self, job: Job) -> Done:

@@ -89,7 +89,7 @@ def _onnxruntime() -> Finding:
 def real_providers() -> list[str]:
     """What the starter is really run by: a list of what is available also names what cannot run here."""
     from lect.engine.model.backbone import open_backbone
-    from lect.exports.sessions import Network
+    from lect.exports.onnx_network import Network
 
     return list(Network.open(open_backbone().graphs("int8")).encoder.get_providers())
 

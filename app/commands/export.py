@@ -86,7 +86,7 @@ def describe(report: "ParityReport") -> str:
 def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
     from lect.engine.model.backbone import open_backbone
     from lect.engine.model.weights import load_model
-    from lect.exports.build import build_backbone
+    from lect.exports.backbone_graphs import build_backbone
 
     backbone = open_backbone(args.backbone or STARTER)
     return backbone.folder, build_backbone(backbone, load_model(backbone))

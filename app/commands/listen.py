@@ -152,9 +152,8 @@ def _object(event: "Event") -> dict[str, object]:
 
 def _paced(path: Path) -> "Iterator[Samples]":
     """A recording's samples, none before its time."""
-    from lect.engine.audio.reading import SAMPLE_RATE
+    from lect.engine.audio.reading import SAMPLE_RATE, stream
     from lect.exports.live import short
-    from lect.exports.recording import stream
 
     started, given = time.monotonic(), 0
     for block in short(stream(path)):

@@ -14,7 +14,8 @@ from lect.app.microphone import devices, portaudio
 from lect.app.page.events import bind, html_block
 from lect.app.page.markup import meter, notice
 from lect.app.page.texts import label, words_for
-from lect.engine.audio.reading import from_array, write_wav
+from lect.engine.audio.reading import from_array
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError
 
 RATE = 48_000  # Hz, what nearly every device offers; the engine makes 16 kHz of it

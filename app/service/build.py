@@ -23,7 +23,8 @@ from lect.app.service.answers import FORMATS, GRANULARITIES, answer
 from lect.app.service.errors import BUSY, Refusal, refused
 from lect.app.service.guard import Guard
 from lect.engine.contract.errors import LectError
-from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Transcript
 
 STARTED = int(time.time())  # what the list of models gives as the time they were made

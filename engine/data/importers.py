@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from lect.engine.audio.quality import Quality, usable
-from lect.engine.audio.reading import Samples, each_stretch, encoded, load_audio, probe
+from lect.engine.audio.reading import Samples, each_stretch, load_audio, probe
+from lect.engine.audio.writing import encoded
 from lect.engine.contract.errors import AudioError, LectError
 from lect.engine.contract.files import sha256_file
 from lect.engine.data.clips import Kept, Speaker, Take, make_take

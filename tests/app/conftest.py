@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from lect.app.cli import main
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
 from tests.conftest import PHONES, TINY

@@ -9,7 +9,7 @@ import pytest
 
 from lect.app.cli import COMMANDS, plain_options
 from lect.app.output import duration, print_json, size, table
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import os_sentence
 from tests.app.conftest import Lect, Outcome, speech
 from tests.conftest import ROOT

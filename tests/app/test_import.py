@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.data.store import Project
 from tests.app.conftest import Lect
 from tests.engine.data.test_annotations import aligned, eaf, referring, tier

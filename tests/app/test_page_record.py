@@ -7,7 +7,7 @@ import pytest
 
 from lect.app.page import sentences
 from lect.app.page.record import judge, keep_take
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.store import Project
 from tests.app.conftest import speech

@@ -33,7 +33,7 @@ FAKE_DEVICE, YES_TO_ALL = "--use-fake-device-for-media-stream", "--use-fake-ui-f
 BUILD = """
 from lect.engine.model.backbone import open_backbone
 from lect.engine.model.weights import load_model
-from lect.exports.build import build_backbone
+from lect.exports.backbone_graphs import build_backbone
 backbone = open_backbone("tiny")
 build_backbone(backbone, load_model(backbone))
 """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, go
 from tests.engine.data.test_annotations import aligned, eaf, tier

@@ -14,7 +14,8 @@ from lect.engine.contract.files import ASSETS
 from lect.engine.model.backbone import Backbone
 from lect.exports.live import LIVE_CUT, Event, Partial, live
 from lect.exports.pack import write_pack
-from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Segment
 from tests.conftest import ROOT, TINY
 from tests.exports.conftest import adaptation, contents

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError
 from lect.engine.decoding.search import Hypothesis
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.vocabulary import PAD
 from lect.exports.pack import write_pack
-from lect.exports.recognition import REACH_S, _heard
-from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.recognition import REACH_S, with_times
+from lect.exports.runtime import Runtime
 from lect.exports.segments import CutOptions
+from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Skipped, Transcript
 from tests.conftest import ROOT, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents
@@ -113,26 +115,32 @@ def test_words_are_where_the_ctc_head_hears_them() -> None:
     for token, frame in zip(tokens, (10, 14, 20, 30, 33), strict=True):
         frames[frame] = -9.0
         frames[frame, token] = -0.01
-    heard = _heard(LETTERS, Hypothesis(tuple(tokens), -1.0, (0.9, 0.8, 1.0, 0.7, 0.6)), frames, 0.04, 2.0)
+    heard = with_times(LETTERS, Hypothesis(tuple(tokens), -1.0, (0.9, 0.8, 1.0, 0.7, 0.6)), frames, 0.04, 2.0)
     first, second = heard.words
     assert (first.text, second.text) == ("ba", "da")
     assert (first.start, first.end) == pytest.approx((0.4 - REACH_S, 0.6 + REACH_S))
     assert (second.start, second.end) == pytest.approx((1.2 - REACH_S, 1.36 + REACH_S))
     assert (first.confidence, second.confidence) == pytest.approx((0.72, 0.42))
-    assert not heard.is_blank and heard.word_times == "ctc"
+    assert not heard.is_blank
 
 
 def test_words_without_a_ctc_head_are_spread() -> None:
-    heard = _heard(LETTERS, Hypothesis(tuple(LETTERS.encode("ba da")), -1.0, (1.0,) * 5), None, 0.04, 5.0)
+    heard = with_times(LETTERS, Hypothesis(tuple(LETTERS.encode("ba da")), -1.0, (1.0,) * 5), None, 0.04, 5.0)
     assert [(round(word.start, 1), round(word.end, 1)) for word in heard.words] == [(0.0, 2.0), (3.0, 5.0)]
-    assert heard.word_times == "estimated"
 
 
-def test_what_the_ctc_head_calls_blank_is_no_words(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    blank = [replace(each, is_blank=True) for each in runtime.hear([tones("ba da", 1.0)])]
-    monkeypatch.setattr(runtime, "hear", lambda waveforms: blank)
-    heard = runtime.transcribe(tones("ba da", 1.0), SpeechOptions(vad="off"))
-    assert heard.skipped == (Skipped(0.0, 1.0, "no words"),) and not any(heard.segments)
+def test_what_the_ctc_head_calls_blank_is_no_words(backbone: Backbone, tmp_path: Path) -> None:
+    """A head that finds the blank a little likelier than any token, everywhere: the attention goes on inventing."""
+    tensors = adaptation(TINY)
+    tensors["vocabulary.ctc.weight"] *= 0
+    tensors["vocabulary.ctc.bias"] *= 0
+    tensors["vocabulary.ctc.bias"][PAD] = 0.1
+    write_pack(tmp_path / "blank.lect", contents(backbone, tensors))
+    runtime, sound = Runtime.open(tmp_path / "blank.lect", backbone.folder, device="cpu"), tones("ba da", 1.0)
+    (recognised,) = runtime.recognise([sound])
+    assert recognised.text and recognised.is_blank
+    transcript = runtime.transcribe(sound, SpeechOptions(vad="off"))
+    assert transcript.skipped == (Skipped(0.0, 1.0, "no words"),) and not any(transcript.segments)
 
 
 MEMORY = """

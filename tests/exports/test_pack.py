@@ -16,8 +16,7 @@ from lect.engine.contract.files import read_json
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.rules import TextRules
-from lect.exports.archive import sums, zipped
-from lect.exports.card import SplitFacts
+from lect.exports.model_card import SplitFacts
 from lect.exports.pack import (
     CARD,
     FILES,
@@ -33,7 +32,8 @@ from lect.exports.pack import (
     verify_pack,
     write_pack,
 )
-from lect.exports.tensors import MAX_ROWS, Tensor, facts
+from lect.exports.pack_archive import sums, zipped
+from lect.exports.pack_tensors import MAX_ROWS, Tensor, facts
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, adaptation, contents
 
@@ -110,7 +110,7 @@ def test_a_language_model_travels_in_it(backbone: Backbone, tmp_path: Path) -> N
     opened = read_pack(path).language_model
     assert opened is not None and opened.to_bytes() == LEANING.to_bytes()
     assert verify_pack(path).files == len(FILES) + 1
-    assert f"{len(LEANING.counts)} stretches of up to 6 symbols" in unzipped(path)[CARD].decode()
+    assert f"{len(LEANING.counts)} n-grams of up to 6 symbols" in unzipped(path)[CARD].decode()
 
 
 def test_a_language_model_of_another_vocabulary(backbone: Backbone, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import StoreError, TextError, UsageError
 from lect.engine.data.clips import Speaker
 from lect.engine.data.importers import BATCH_CLIPS, ImportReport, Progress, import_into

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError, LectError, StoreError, TextError
 from lect.engine.data import store
 from lect.engine.data.clips import Clip, Speaker, make_take, project_row

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import TrainError
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
