@@ -43,8 +43,9 @@ def live(runtime: Runtime, blocks: Iterable[Samples], speech: SpeechOptions | No
     speech = speech or SpeechOptions(cut=LIVE_CUT)
     if speech.vad == "energy":
         raise UsageError("The energy gate looks 30 s ahead and cannot follow speech: use silero or off.")
+    likely_speech, runtime = runtime.detector(speech.vad), runtime.for_recording()
     cutter, phrase = Cutter(speech.cut), _Phrase(runtime)
-    for samples, likely in runtime.detector(speech.vad).windows(short(blocks)):
+    for samples, likely in likely_speech.windows(short(blocks)):
         for found in filter(_is_piece, cutter.add(samples, likely)):
             yield from runtime.written([found])
             phrase = _Phrase(runtime)

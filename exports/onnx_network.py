@@ -65,6 +65,13 @@ class Encoded:
         lengths: Ints = self.mask.sum(axis=1)
         return lengths
 
+    def of(self, clips: Ints) -> "Encoded":
+        """The same of some clips of the batch, in rising order; all of them are not copied."""
+        if len(clips) == len(self.mask):
+            return self
+        ctc = None if self.ctc_log_probs is None else self.ctc_log_probs[clips]
+        return Encoded(self.mask[clips], ctc, {name: array[clips] for name, array in self.cross.items()})
+
 
 class Network:
     """A backbone's two graphs, loaded once."""

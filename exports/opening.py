@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import BackboneError, PackError, TextError, UsageError
 from lect.engine.contract.files import read_json
+from lect.engine.contract.run_request import WHISPER
 from lect.engine.contract.tensor_names import OWN_VOCABULARY
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.decoding.search import DecodeOptions
@@ -22,6 +23,7 @@ from lect.exports.onnx_network import BACKBONE_SHA256, ENCODER, Adapted, Network
 from lect.exports.pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
 from lect.exports.pack_tensors import Tensor
 from lect.exports.recognition import OnnxRecogniser
+from lect.exports.whisper_decoding import WhisperDecoding
 
 BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
 
@@ -50,11 +52,13 @@ class Settings:
             raise UsageError(f"Compute type {self.compute_type!r} is not known: use float32 or int8.")
 
 
-def open_source(source: Path | str, backbone: Path | str | None, settings: Settings) -> Opened:
+def open_source(source: Path | str | None, backbone: Path | str | None, settings: Settings) -> Opened:
     """What is in `source`; backbone: a pack's, where it is not to be found by its hash among the installed ones.
 
-    Raises UsageError, PackError or BackboneError.
+    Without a source the backbone itself, in its own vocabulary. Raises UsageError, PackError or BackboneError.
     """
+    if source is None:
+        return _open_bare(_writer_of_text(backbone), settings)
     path = Path(source)
     if is_portable(path):
         return _open_portable(path, settings)
@@ -90,8 +94,22 @@ def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
     network = Network.open(backbone.graphs(settings.compute_type), settings.device, settings.threads)
     if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
         raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
-    adapted = network.adapt(_own_vocabulary(backbone))
-    return Opened(OnnxRecogniser(network, adapted, backbone.vocabulary, settings.options), backbone)
+    adapted, vocabulary = network.adapt(_own_vocabulary(backbone)), backbone.vocabulary
+    whisper = WhisperDecoding() if vocabulary.kind == "bytes" and not network.has_ctc else None
+    return Opened(OnnxRecogniser(network, adapted, vocabulary, settings.options, whisper), backbone)
+
+
+def _writer_of_text(name: Path | str | None) -> Backbone:
+    """The backbone of this name, else the Whisper, for transcribing without a pack."""
+    if name is None and not any(folder.name == WHISPER for folder in backbone_folders()):
+        raise UsageError(
+            f"No pack is named, and there is no backbone {WHISPER!r} that writes text without one: add one with "
+            f"`lect backbone add SOURCE --name {WHISPER}`, then run `lect export --backbone {WHISPER}`."
+        )
+    backbone = open_backbone(str(name or WHISPER))
+    if backbone.vocabulary.kind == "phone":
+        raise UsageError(f"The backbone {backbone.name!r} writes phones, not text: use --phones, or name a pack.")
+    return backbone
 
 
 def _open_portable(folder: Path, settings: Settings) -> Opened:

@@ -24,6 +24,10 @@ class PackSelector(Transcriber):
         """Where the first runs, as all are opened alike."""
         return next(iter(self._transcribers.values())).device
 
+    def for_recording(self) -> "PackSelector":
+        """Over what each of them writes one recording with."""
+        return PackSelector({name: each.for_recording() for name, each in self._transcribers.items()})
+
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
         """As `Transcriber.written`; each Segment names its pack."""
         for versions in zip(*(each.written(found) for each in self._transcribers.values()), strict=True):

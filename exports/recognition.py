@@ -5,7 +5,7 @@ It does not know files, packs, or where in a recording a waveform lies.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -14,13 +14,14 @@ import numpy as np
 from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import TextError
 from lect.engine.decoding.alignment import ctc_align
-from lect.engine.decoding.ctc import LogProbs, best_paths
+from lect.engine.decoding.ctc import Ints, LogProbs, best_paths
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
 from lect.exports.onnx_decoder import OnnxDecoder
 from lect.exports.onnx_network import BATCH_SECONDS, Adapted, Encoded, Network
-from lect.exports.transcript import TimedWord, WordTimes
+from lect.exports.transcript import Doubt, Language, TimedWord, WordTimes
+from lect.exports.whisper_decoding import Decoded, WhisperDecoding
 
 HOP_UNIT_SAMPLES = 80  # 5 ms: every frontend's frames are whole multiples apart
 # CTC writes a token in the frame where it is surest, so a word reaches a little beyond its first and last. On words of
@@ -37,6 +38,8 @@ class Recognised:
     words: tuple[TimedWord, ...]  # seconds from the waveform's beginning
     confidence: float  # in [0, 1]: geometric mean over the tokens; 0 without tokens
     is_blank: bool  # the CTC head finds nothing at all: whatever the text, it is invented
+    language: Language | None = None  # which a Whisper in its own vocabulary was given, or detected
+    doubt: Doubt = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class OnnxRecogniser:
     adapted: Adapted
     vocabulary: Vocabulary
     options: DecodeOptions
+    whisper: WhisperDecoding | None = None  # of a Whisper in its own vocabulary alone
 
     @property
     def word_times(self) -> WordTimes:
@@ -63,13 +67,21 @@ class OnnxRecogniser:
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
         encoded = self.network.encode(waveforms, self.adapted)
         hop = _hop_seconds(max(map(len, waveforms)), encoded)
-        for row, (waveform, hypothesis) in enumerate(zip(waveforms, self._search(encoded), strict=True)):
+        for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded), strict=True)):
             ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.lengths[row]]
-            yield with_times(self.vocabulary, hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE)
+            timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE)
+            yield replace(timed, language=one.language, doubt=one.doubt)
 
-    def _search(self, encoded: Encoded) -> list[Hypothesis]:
-        make_decoder, positions = partial(OnnxDecoder, self.network, encoded, self.adapted), self.network.positions
-        return decode(make_decoder, encoded.ctc_log_probs, encoded.lengths, self.vocabulary, self.options, positions)
+    def _search(self, encoded: Encoded) -> list[Decoded]:
+        def make_decoder(clips: Ints) -> OnnxDecoder:
+            return OnnxDecoder(self.network, encoded.of(clips), self.adapted)
+
+        lengths, positions = encoded.lengths, self.network.positions
+        if self.whisper is not None:
+            return self.whisper.decode(make_decoder, lengths, self.vocabulary, self.options, positions)
+        all_clips = partial(make_decoder, np.arange(len(lengths)))
+        found = decode(all_clips, encoded.ctc_log_probs, lengths, self.vocabulary, self.options, positions)
+        return list(map(Decoded, found))
 
 
 def with_times(

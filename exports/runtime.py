@@ -4,7 +4,8 @@
     for segment in runtime.segments("recording.wav"):  # of any length, in constant memory
         print(segment.start, segment.end, segment.text)
 
-`runtime.transcribe("recording.wav")` gives all of it at once.
+`runtime.transcribe("recording.wav")` gives all of it at once. `Runtime.open()` without a pack is a Whisper in its own
+vocabulary, which finds each recording's language out.
 """
 
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lect.engine.audio.reading import SAMPLE_RATE, Samples, checked, load_audio, probe
-from lect.engine.contract.errors import AudioError
+from lect.engine.contract.errors import AudioError, UsageError
 from lect.engine.decoding.hotwords import Hotwords
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.text.vocabulary import Vocabulary
@@ -26,22 +27,25 @@ from lect.exports.pack import Pack, read_pack
 from lect.exports.recognition import Recognised
 from lect.exports.segments import MAX_SECONDS, Gap, Piece
 from lect.exports.transcriber import Source, SpeechOptions, Transcriber
-from lect.exports.transcript import Segment, Skipped, TimedWord, Transcript, WordTimes
+from lect.exports.transcript import Language, Segment, Skipped, Transcript, WordTimes
+from lect.exports.whisper_decoding import prompt_tokens
 
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
+TELLING_SAMPLES = 5 * SAMPLE_RATE  # so much speech tells its language; a shorter piece may be a mere yes
 
 
 class Runtime(Transcriber):
     """A loaded network and what is plugged into it."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, *, keeps_language: bool = False) -> None:
         super().__init__()
         self._opened = opened
+        self._keeps_language = keeps_language  # what `written` detects holds for all that it writes later
 
     @classmethod
     def open(
         cls,
-        source: Path | str,
+        source: Path | str | None = None,
         backbone: Path | str | None = None,
         *,
         device: str = "auto",
@@ -51,7 +55,8 @@ class Runtime(Transcriber):
     ) -> "Runtime":
         """Opens a pack, a bundle, a portable export, or a bare backbone (a folder, or the name of an installed one).
 
-        A pack finds its backbone among the installed ones by its hash, unless `backbone` names its place.
+        A pack finds its backbone among the installed ones by its hash, unless `backbone` names its place. Without a
+        source it is that backbone, or Whisper-base, in its own vocabulary.
         device: auto, cpu or cuda; compute_type: float32 or int8 (a portable export has only its own, which the
         property tells).
         Raises UsageError, PackError or BackboneError.
@@ -60,12 +65,12 @@ class Runtime(Transcriber):
 
     @classmethod
     def open_all(
-        cls, sources: Sequence[Path | str], backbone: Path | str | None = None, **settings: Any
+        cls, sources: Sequence[Path | str | None], backbone: Path | str | None = None, **settings: Any
     ) -> list["Runtime"]:
         """Each of several, in their order, as `open` does; packs of one backbone share its loaded graphs."""
         opened = list[Runtime]()
         for source in sources:
-            pack = read_pack(Path(source)) if Path(source).is_file() else None
+            pack = read_pack(Path(source)) if source and Path(source).is_file() else None
             alike = next((each for each in opened if pack and each._is_of(pack)), None)
             opened.append(alike.beside(pack) if alike and pack else cls.open(source, backbone, **settings))
         return opened
@@ -106,20 +111,39 @@ class Runtime(Transcriber):
         """
         tidy = dict.fromkeys(filter(None, map(self._opened.rules.apply, words)))
         hotwords = Hotwords(self.vocabulary, tidy, boost)
-        recogniser = self._opened.recogniser
-        options = replace(recogniser.options, hotwords=hotwords)
-        self._opened = replace(self._opened, recogniser=replace(recogniser, options=options))
+        self._use(options=replace(self._opened.recogniser.options, hotwords=hotwords))
         return hotwords.unknown
 
     def set_language(self, language: str, task: str = "transcribe") -> None:
         """The language that a Whisper in its own vocabulary transcribes; task: transcribe, or translate into English.
 
-        Raises UsageError when it has no token for them.
+        language: "" finds each recording's out. Raises UsageError when it has no token for them.
         """
-        vocabulary = self.vocabulary.starting(language, task)
-        recogniser = replace(self._opened.recogniser, vocabulary=vocabulary)
-        written = language if task == "transcribe" else "en"
-        self._opened = replace(self._opened, recogniser=recogniser, language=written)
+        if language:
+            self._speak(Language(language, None), task)
+            return
+        whisper = self._opened.recogniser.whisper
+        if whisper is None or not self.vocabulary.languages():
+            raise UsageError(f"This model does not find a language out: name it for the task {task!r}.")
+        self._use(whisper=replace(whisper, language=None, task=task))
+        self._opened = replace(self._opened, language="")
+
+    def set_prompt(self, text: str) -> None:
+        """Text that a Whisper in its own vocabulary takes as written before, for its names and its spelling; "": none.
+
+        Raises UsageError where the model takes none.
+        """
+        recogniser = self._opened.recogniser
+        if recogniser.whisper is None:
+            raise UsageError("Only a Whisper in its own vocabulary takes a prompt: leave --prompt out.")
+        tokens = prompt_tokens(text, self.vocabulary, recogniser.network.positions)
+        self._use(whisper=replace(recogniser.whisper, prompt=tokens))
+
+    def for_recording(self) -> "Runtime":
+        """Over the same graphs; where languages are detected, the first speech with words settles it for the rest."""
+        whisper = self._opened.recogniser.whisper
+        detects = whisper is not None and whisper.detects(self.vocabulary)
+        return Runtime(self._opened, keeps_language=detects)
 
     def recognise(
         self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS, beam_size: int | None = None
@@ -132,14 +156,14 @@ class Runtime(Transcriber):
 
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
         """The text of what a recording was cut into, in order."""
-        recognised = iter(self.recognise([each.samples for each in found if isinstance(each, Piece)]))
+        recognised = iter(self._in_one_language([each.samples for each in found if isinstance(each, Piece)]))
         for each in found:
             start, end = each.start / SAMPLE_RATE, each.end / SAMPLE_RATE
             if isinstance(each, Gap):
                 yield Skipped(start, end, "no speech")
                 continue
             one = next(recognised)
-            yield Skipped(start, end, "no words") if one.is_blank else _placed(one, start, end)
+            yield Skipped(start, end, "no words") if one.is_blank else self._placed(one, start, end)
 
     def word_times(self, segments: Sequence[Segment] = ()) -> WordTimes:
         """How words get their times; the same for all segments."""
@@ -157,9 +181,40 @@ class Runtime(Transcriber):
         factor = (time.perf_counter() - started) / sum(seconds) if sources else 0.0
         whole = SpeechOptions(vad="off")
         return [
-            replace(self.gathered([_placed(one, 0.0, length)], started, whole), real_time_factor=factor)
+            replace(self.gathered([self._placed(one, 0.0, length)], started, whole), real_time_factor=factor)
             for one, length in zip(recognised, seconds, strict=True)
         ]
+
+    def _in_one_language(self, waveforms: Sequence[Samples]) -> list[Recognised]:
+        """As `recognise`; where the language is still open, one with words in it settles it before the others."""
+        if not (self._keeps_language and waveforms):
+            return self.recognise(waveforms)
+        lengths = [len(waveform) for waveform in waveforms]
+        longest = min(max(lengths), TELLING_SAMPLES)
+        index = next(index for index, length in enumerate(lengths) if length >= longest)
+        (first,) = self.recognise([waveforms[index]])
+        whisper = self._opened.recogniser.whisper
+        if whisper and first.language and first.text and not first.is_blank:
+            self._speak(first.language, whisper.task)
+            self._keeps_language = False
+        rest = self.recognise([*waveforms[:index], *waveforms[index + 1 :]])
+        return [*rest[:index], first, *rest[index:]]
+
+    def _speak(self, language: Language, task: str) -> None:
+        vocabulary, whisper = self.vocabulary.starting(language.code, task), self._opened.recogniser.whisper
+        self._use(vocabulary=vocabulary, whisper=whisper and replace(whisper, language=language, task=task))
+        self._opened = replace(self._opened, language=language.code if task == "transcribe" else "en")
+
+    def _use(self, **changes: Any) -> None:
+        self._opened = replace(self._opened, recogniser=replace(self._opened.recogniser, **changes))
+
+    def _placed(self, recognised: Recognised, start: float, end: float) -> Segment | Skipped:
+        if not recognised.text:
+            return Skipped(start, end, "no words")
+        words = tuple(replace(word, start=word.start + start, end=word.end + start) for word in recognised.words)
+        stated = Language(self.language, None) if self.language else None
+        language, doubt = recognised.language or stated, recognised.doubt
+        return Segment(start, end, recognised.text, words, recognised.confidence, language=language, doubt=doubt)
 
     def _with(self, pack: Pack | Path | str) -> Opened:
         return with_pack(self._opened, pack if isinstance(pack, Pack) else read_pack(Path(pack)))
@@ -167,13 +222,6 @@ class Runtime(Transcriber):
     def _is_of(self, pack: Pack) -> bool:
         backbone = self._opened.backbone
         return backbone is not None and backbone.sha256 == pack.manifest.backbone_sha256
-
-
-def _placed(recognised: Recognised, start: float, end: float) -> Segment | Skipped:
-    if not recognised.text:
-        return Skipped(start, end, "no words")
-    words = (TimedWord(word.text, word.start + start, word.end + start, word.confidence) for word in recognised.words)
-    return Segment(start, end, recognised.text, tuple(words), recognised.confidence)
 
 
 def _samples(source: Source) -> Samples:

@@ -41,6 +41,10 @@ class Transcriber(ABC):
     def device(self) -> str:
         """Where it really runs: cpu or cuda."""
 
+    def for_recording(self) -> "Transcriber":
+        """What writes one recording, and may remember its language; itself where there is nothing to remember."""
+        return self
+
     @abstractmethod
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
         """The text of what a recording was cut into, in order."""
@@ -60,15 +64,15 @@ class Transcriber(ABC):
 
     def listen(self, source: Source, speech: SpeechOptions | None = None) -> Iterator[Segment | Skipped]:
         """As `segments`, with the stretches between in which nothing was written down."""
-        speech = speech or SpeechOptions()
+        speech, writer = speech or SpeechOptions(), self.for_recording()
         waiting: list[Piece | Gap] = []
         blocks = stream(source if isinstance(source, np.ndarray) else Path(source))
         for found in cut(self.detector(speech.vad).windows(blocks), speech.cut):
             waiting.append(found)
             if _padded_seconds(waiting) >= BATCH_SECONDS:
-                yield from self.written(waiting)
+                yield from writer.written(waiting)
                 waiting = []
-        yield from self.written(waiting)
+        yield from writer.written(waiting)
 
     def gathered(
         self, found: Sequence[Segment | Skipped], started: float, speech: SpeechOptions | None = None
@@ -87,6 +91,7 @@ class Transcriber(ABC):
             device=self.device,
             vad=self.detector((speech or SpeechOptions()).vad).name,
             word_times=self.word_times(segments),
+            language=next((each.language for each in segments), None),
         )
 
     def detector(self, method: Method) -> Detector:

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 WordTimes = Literal["ctc", "estimated"]
+Doubt = Literal["", "repeats", "unsure"]  # none; the text repeats itself; its tokens are improbable
+
+
+@dataclass(frozen=True)
+class Language:
+    """Which language is spoken."""
+
+    code: str
+    probability: float | None  # among those that the model knows, in [0, 1]; None: it was given, not detected
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Segment:
     words: tuple[TimedWord, ...]
     confidence: float  # in [0, 1]: geometric mean over the tokens
     pack: str = ""  # which of several wrote it
+    language: Language | None = None  # None: nothing states it
+    doubt: Doubt = ""  # by the guards of a Whisper in its own vocabulary
 
 
 @dataclass(frozen=True)
@@ -54,3 +65,4 @@ class Transcript:
     device: str  # cpu or cuda, as read back from ONNX Runtime
     vad: str  # what looked for speech: silero, energy or off
     word_times: WordTimes  # aligned with the CTC head's output; or spread over the segment where there is no such head
+    language: Language | None = None  # of the first segment

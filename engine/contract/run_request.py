@@ -7,6 +7,7 @@ from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.train_settings import Augmentation, TrainSettings
 
 STARTER = "starter"
+WHISPER = "whisper-base"  # what transcribes where neither a pack nor a backbone is named
 VocabularyChoice = Literal["auto", "new", "words", "backbone"]
 VOCABULARY_CHOICES: tuple[VocabularyChoice, ...] = get_args(VocabularyChoice)
 DEVICES = ("auto", "cpu", "cuda", "mps")

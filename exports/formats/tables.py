@@ -9,7 +9,7 @@ from typing import Any
 
 from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
 from lect.engine.text.slots import plain, slots_of
-from lect.exports.transcript import Segment, Transcript
+from lect.exports.transcript import Language, Segment, Transcript
 
 
 def txt(transcript: Transcript, media: Path) -> str:
@@ -59,6 +59,7 @@ def document(transcript: Transcript) -> dict[str, Any]:
     """A transcript as a JSON object."""
     return {
         **_text_and_slots(transcript.text),
+        **_language(transcript.language),
         "segments": [_segment(number, each) for number, each in enumerate(transcript.segments)],
         "skipped": [
             {"start": round(each.start, 3), "end": round(each.end, 3), "reason": each.reason}
@@ -87,7 +88,16 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
     text = _text_and_slots(segment.text)
     confidence = round(segment.confidence, 4)
     pack = {"pack": segment.pack} if segment.pack else {}
-    return {"id": number, **rounded, **text, "confidence": confidence, **pack, "words": words}
+    doubt = {"doubt": segment.doubt} if segment.doubt else {}
+    return {"id": number, **rounded, **text, "confidence": confidence, **doubt, **pack, "words": words}
+
+
+def _language(language: Language | None) -> dict[str, Any]:
+    """Where anything states it, and how probable it is where it was detected."""
+    if language is None:
+        return {}
+    detected = {} if language.probability is None else {"language_probability": round(language.probability, 4)}
+    return {"language": language.code, **detected}
 
 
 def _text_and_slots(text: str) -> dict[str, Any]:

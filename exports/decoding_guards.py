@@ -1,0 +1,48 @@
+"""When a Whisper's text is not to be trusted: no speech in the clip, a text that repeats itself, improbable tokens.
+
+After Radford et al. 2022 (arXiv 2212.04356), section 4.5, with the thresholds of openai/whisper's `transcribe.py`. What
+is doubtful is searched once more with another beam, not by sampling at rising temperatures: a recording gives the same
+text every time. It knows neither audio, nor graphs, nor vocabularies.
+"""
+
+import math
+import zlib
+from dataclasses import replace
+
+from lect.engine.decoding.search import DecodeOptions, Hypothesis
+from lect.exports.transcript import Doubt
+
+NO_SPEECH_PROBABILITY = 0.6  # above it, a clip whose text is unsure has no speech
+LEAST_LOG_PROB = -1.0  # mean over the tokens, natural logarithm; below it a text is unsure
+MOST_COMPRESSION = 2.4  # bytes of the text over those of its zlib form; above it a text repeats itself
+OTHER_BEAM = 4  # instead of greedy search
+OTHER_REPEATS = 2  # a loop ends sooner in the second search
+
+
+def mean_log_prob(hypothesis: Hypothesis) -> float:
+    """Of its tokens; 0 without any."""
+    logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
+    return sum(logs) / max(1, len(logs))
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of UTF-8 over those of their zlib form."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data))
+
+
+def doubt_about(text: str, log_prob: float) -> Doubt:
+    """What speaks against a text with this mean log-probability, if anything."""
+    if compression_ratio(text) > MOST_COMPRESSION:
+        return "repeats"
+    return "unsure" if log_prob < LEAST_LOG_PROB else ""
+
+
+def is_silence(no_speech: float, log_prob: float) -> bool:
+    """Whether a clip has no speech; no_speech: the probability of that token after the start-of-transcript token."""
+    return no_speech > NO_SPEECH_PROBABILITY and log_prob < LEAST_LOG_PROB
+
+
+def other_search(options: DecodeOptions) -> DecodeOptions:
+    """How a doubtful clip is searched again: greedily after a beam, with a beam after a greedy search."""
+    return replace(options, beam_size=1 if options.beam_size > 1 else OTHER_BEAM, max_repeats=OTHER_REPEATS)
