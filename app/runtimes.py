@@ -8,6 +8,7 @@ from lect.app.options import fraction, positive
 from lect.app.output import remark
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_request import STARTER, WHISPER
 
 if TYPE_CHECKING:
     from lect.exports.runtime import Runtime
@@ -15,21 +16,35 @@ if TYPE_CHECKING:
 
 
 def add_packs(parser: argparse.ArgumentParser) -> None:
-    """--pack, once or more, or --phones."""
-    written_by = parser.add_mutually_exclusive_group(required=True)
+    """--pack, once or more, --phones, or the backbone alone."""
+    written_by = parser.add_mutually_exclusive_group()
     written_by.add_argument(
         "--pack",
-        type=Path,
+        type=pack_path,
         action="append",
         metavar="PACK",
-        help="a .lect file, a bundle or a portable folder; may be given more than once",
+        help="a .lect file, a bundle or a portable folder, or the name of one in the project's packs; may be given "
+        "more than once (none: the backbone writes in its own vocabulary)",
     )
     written_by.add_argument(
         "--phones", action="store_true", help="no pack: the sounds of any language, roughly, as IPA symbols"
     )
     parser.add_argument(
-        "--backbone", metavar="NAME", help="its name or folder (the pack's, found by itself; for phones the starter)"
+        "--backbone",
+        metavar="NAME",
+        help=f"its name or folder (the pack's, found by itself; for phones {STARTER}; without a pack {WHISPER})",
     )
+
+
+def pack_path(text: str) -> Path:
+    """A pack by its path, or by its name among the packs of the project that one stands in."""
+    path = Path(text)
+    if path.exists() or path.name != text:
+        return path
+    places = [
+        folder / "packs" / name for folder in (Path.cwd(), *Path.cwd().parents) for name in (f"{text}.lect", text)
+    ]
+    return next((place for place in places if place.exists()), path)
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +53,11 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compute-type", choices=BUILDS, default=BUILDS[0], help="int8 is smaller and quicker")
     parser.add_argument("--threads", type=positive, metavar="N", help="processor threads")
     parser.add_argument("--beam-size", type=positive, metavar="N", help="1 is quickest")
-    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what is spoken")
-    parser.add_argument(
-        "--task", choices=("transcribe", "translate"), default="transcribe", help="with --language: or into English"
+    whisper = parser.add_argument_group("of a Whisper in its own vocabulary")
+    whisper.add_argument("--language", metavar="CODE", help="what is spoken (found out, recording by recording)")
+    whisper.add_argument("--task", choices=("transcribe", "translate"), default="transcribe", help="or into English")
+    whisper.add_argument(
+        "--prompt", "--initial-prompt", metavar="TEXT", help="read first, as if written before: for names and spelling"
     )
 
 
@@ -55,31 +72,35 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
 
 
 def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
-    """Each of --pack with its graphs loaded, or the one of --phones. Raises UsageError, PackError or BackboneError."""
+    """Each of --pack with its graphs loaded, or the backbone. Raises UsageError, PackError or BackboneError."""
     from lect.engine.decoding.search import DecodeOptions
     from lect.exports.runtime import Runtime
 
     for pack in args.pack or ():
         if not pack.exists():
-            raise UsageError(f"There is no pack {pack}: check the path of --pack.")
-    if args.task != "transcribe" and not args.language:
-        raise UsageError("--task goes with --language.")
+            raise UsageError(f"There is no pack {pack}: check the path of --pack, or the name in the project's packs.")
+    if args.task != "transcribe" and not args.language and (args.pack or args.phones):
+        raise UsageError("With a pack, --task goes with --language.")
     runtimes = Runtime.open_all(
-        args.pack or [_phone_backbone(args)],
+        args.pack or [_phone_backbone(args) if args.phones else None],
         args.backbone,
         device=args.device,
         compute_type=args.compute_type,
         threads=args.threads,
         options=DecodeOptions(beam_size=args.beam_size) if args.beam_size else DecodeOptions(),
     )
-    for runtime in runtimes if args.language else ():
-        runtime.set_language(args.language, args.task)
+    for runtime in runtimes:
+        if args.language or args.task != "transcribe":
+            runtime.set_language(args.language or "", args.task)
+        if args.prompt:
+            runtime.set_prompt(args.prompt)
     return runtimes
 
 
 def pack_names(args: argparse.Namespace) -> list[str]:
-    """What tells the packs apart: their files' names. Raises UsageError when two have one."""
-    names = [pack.resolve().stem for pack in args.pack] if args.pack else ["phones"]
+    """What tells the packs apart: their files' names, or the backbone's. Raises UsageError when two have one."""
+    alone = "phones" if args.phones else Path(args.backbone or WHISPER).name
+    names = [pack.resolve().stem for pack in args.pack] if args.pack else [alone]
     if len(set(names)) < len(names):
         raise UsageError("Two of these packs have one name: rename a file, to tell them apart.")
     return names
@@ -103,7 +124,6 @@ def speech_options(args: argparse.Namespace) -> "SpeechOptions":
 
 def _phone_backbone(args: argparse.Namespace) -> str:
     """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
-    from lect.engine.contract.run_request import STARTER
     from lect.engine.model.backbone import open_backbone
 
     backbone = open_backbone(args.backbone or STARTER)

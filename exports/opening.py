@@ -91,6 +91,10 @@ def is_portable(folder: Path) -> bool:
 
 
 def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
+    if not (backbone.graphs(settings.compute_type) / ENCODER).is_file():
+        raise BackboneError(
+            f"The backbone {backbone.name!r} has no graphs: run `lect export --backbone {backbone.name}`."
+        )
     network = Network.open(backbone.graphs(settings.compute_type), settings.device, settings.threads)
     if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
         raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
@@ -103,8 +107,8 @@ def _writer_of_text(name: Path | str | None) -> Backbone:
     """The backbone of this name, else the Whisper, for transcribing without a pack."""
     if name is None and not any(folder.name == WHISPER for folder in backbone_folders()):
         raise UsageError(
-            f"No pack is named, and there is no backbone {WHISPER!r} that writes text without one: add one with "
-            f"`lect backbone add SOURCE --name {WHISPER}`, then run `lect export --backbone {WHISPER}`."
+            f"Without --pack or --phones it takes a Whisper, and {WHISPER} is not here: name one with --backbone, or "
+            f"add it with `lect backbone add SOURCE --name {WHISPER}`, then `lect export --backbone {WHISPER}`."
         )
     backbone = open_backbone(str(name or WHISPER))
     if backbone.vocabulary.kind == "phone":

@@ -28,7 +28,7 @@ from lect.exports.recognition import Recognised
 from lect.exports.segments import MAX_SECONDS, Gap, Piece
 from lect.exports.transcriber import Source, SpeechOptions, Transcriber
 from lect.exports.transcript import Language, Segment, Skipped, Transcript, WordTimes
-from lect.exports.whisper_decoding import prompt_tokens
+from lect.exports.whisper_decoding import WhisperDecoding, prompt_tokens
 
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
 TELLING_SAMPLES = 5 * SAMPLE_RATE  # so much speech tells its language; a shorter piece may be a mere yes
@@ -95,6 +95,11 @@ class Runtime(Transcriber):
         """The code of the lect that it writes, as its pack states; empty where nothing states it."""
         return self._opened.language
 
+    @property
+    def whisper(self) -> WhisperDecoding | None:
+        """How it decodes as a Whisper in its own vocabulary; None for anything else."""
+        return self._opened.recogniser.whisper
+
     def swap(self, pack: Pack | Path | str) -> None:
         """Puts another pack of the same backbone in place; the graphs stay loaded. Raises PackError or UsageError."""
         self._opened = self._with(pack)
@@ -122,10 +127,9 @@ class Runtime(Transcriber):
         if language:
             self._speak(Language(language, None), task)
             return
-        whisper = self._opened.recogniser.whisper
-        if whisper is None or not self.vocabulary.languages():
+        if self.whisper is None or not self.vocabulary.languages():
             raise UsageError(f"This model does not find a language out: name it for the task {task!r}.")
-        self._use(whisper=replace(whisper, language=None, task=task))
+        self._use(whisper=replace(self.whisper, language=None, task=task))
         self._opened = replace(self._opened, language="")
 
     def set_prompt(self, text: str) -> None:
@@ -133,17 +137,17 @@ class Runtime(Transcriber):
 
         Raises UsageError where the model takes none.
         """
-        recogniser = self._opened.recogniser
-        if recogniser.whisper is None:
+        if self.whisper is None:
             raise UsageError("Only a Whisper in its own vocabulary takes a prompt: leave --prompt out.")
-        tokens = prompt_tokens(text, self.vocabulary, recogniser.network.positions)
-        self._use(whisper=replace(recogniser.whisper, prompt=tokens))
+        tokens = prompt_tokens(text, self.vocabulary, self._opened.recogniser.network.positions)
+        self._use(whisper=replace(self.whisper, prompt=tokens))
 
     def for_recording(self) -> "Runtime":
         """Over the same graphs; where languages are detected, the first speech with words settles it for the rest."""
-        whisper = self._opened.recogniser.whisper
-        detects = whisper is not None and whisper.detects(self.vocabulary)
-        return Runtime(self._opened, keeps_language=detects)
+        detects = self.whisper is not None and self.whisper.detects(self.vocabulary)
+        recording = Runtime(self._opened, keeps_language=detects)
+        recording._detectors = self._detectors  # loaded once for all recordings
+        return recording
 
     def recognise(
         self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS, beam_size: int | None = None
@@ -193,15 +197,14 @@ class Runtime(Transcriber):
         longest = min(max(lengths), TELLING_SAMPLES)
         index = next(index for index, length in enumerate(lengths) if length >= longest)
         (first,) = self.recognise([waveforms[index]])
-        whisper = self._opened.recogniser.whisper
-        if whisper and first.language and first.text and not first.is_blank:
-            self._speak(first.language, whisper.task)
+        if self.whisper and first.language and first.text:
+            self._speak(first.language, self.whisper.task)
             self._keeps_language = False
         rest = self.recognise([*waveforms[:index], *waveforms[index + 1 :]])
         return [*rest[:index], first, *rest[index:]]
 
     def _speak(self, language: Language, task: str) -> None:
-        vocabulary, whisper = self.vocabulary.starting(language.code, task), self._opened.recogniser.whisper
+        vocabulary, whisper = self.vocabulary.starting(language.code, task), self.whisper
         self._use(vocabulary=vocabulary, whisper=whisper and replace(whisper, language=language, task=task))
         self._opened = replace(self._opened, language=language.code if task == "transcribe" else "en")
 

@@ -93,16 +93,16 @@ class _Search:
     positions: int
 
     def guarded(self, rows: Ints, no_speech: LogProbs, options: DecodeOptions) -> list[Decoded]:
-        """Of these clips; the doubtful ones are searched again, and what is better is kept."""
+        """Of these clips; where the text repeats itself they are searched again, and what is better is kept."""
         found = [
             self._judged(hypothesis, float(silent))
             for hypothesis, silent in zip(self._decode(rows, options), no_speech, strict=True)
         ]
-        doubtful = [index for index, one in enumerate(found) if one.doubt]
-        again = self._decode(rows[doubtful], other_search(options)) if doubtful else []
-        for index, hypothesis in zip(doubtful, again, strict=True):
+        looped = [index for index, one in enumerate(found) if one.doubt == "repeats"]
+        again = self._decode(rows[looped], other_search(options)) if looped else []
+        for index, hypothesis in zip(looped, again, strict=True):
             other = self._judged(hypothesis, float(no_speech[index]))
-            found[index] = max(found[index], other, key=_trust)
+            found[index] = found[index] if other.doubt == "repeats" else other
         return found
 
     def _decode(self, rows: Ints, options: DecodeOptions) -> list[Hypothesis]:
@@ -115,7 +115,3 @@ class _Search:
         if is_silence(no_speech, log_prob):
             return Decoded(Hypothesis((), hypothesis.score, ()))
         return Decoded(hypothesis, doubt=doubt_about(self.vocabulary.decode(hypothesis.tokens), log_prob))
-
-
-def _trust(found: Decoded) -> tuple[bool, float]:
-    return found.doubt != "repeats", mean_log_prob(found.hypothesis)

@@ -90,7 +90,8 @@ def _add(args: argparse.Namespace) -> int:
     facts = _facts(open_backbone(str(folder)))
     text = f"Backbone {facts['name']} is added, {size(facts['bytes'])} of weights under licence {facts['licence']}."
     if not facts["graphs"]:
-        text += f" To transcribe with it: lect export --backbone {facts['name']}"
+        text += f"\nNext, once: lect export --backbone {facts['name']}"
+    text += f"\nThen: {transcribing(open_backbone(str(folder)))}"
     print_result(args, facts, text)
     return 0
 
@@ -129,6 +130,13 @@ def _facts(backbone: "Backbone") -> dict[str, Any]:
         "graphs": exported_builds(backbone),
         "sha256": backbone.sha256,
     }
+
+
+def transcribing(backbone: "Backbone") -> str:
+    """The command that transcribes with a backbone alone, by its name."""
+    return (
+        f"lect transcribe FILE {'--phones ' if backbone.vocabulary.kind == 'phone' else ''}--backbone {backbone.name}"
+    )
 
 
 def exported_builds(backbone: "Backbone") -> list[str]:

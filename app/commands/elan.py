@@ -55,10 +55,15 @@ def _install(args: argparse.Namespace) -> int:
 
 def _given(args: argparse.Namespace) -> list[str]:
     """The options that say how to recognise, as they were given but for paths, which ELAN would not find."""
-    given = ["--phones"] if args.phones else ["--pack", str(args.pack[0].resolve())]
+    given = ["--pack", str(args.pack[0].resolve())] if args.pack else ["--phones"] if args.phones else []
     backbone = args.backbone and (str(Path(args.backbone).resolve()) if Path(args.backbone).exists() else args.backbone)
     values = {"backbone": backbone, "language": args.language, "task": args.task, "device": args.device}
-    values |= {"compute-type": args.compute_type, "threads": args.threads, "beam-size": args.beam_size}
+    values |= {
+        "prompt": args.prompt,
+        "compute-type": args.compute_type,
+        "threads": args.threads,
+        "beam-size": args.beam_size,
+    }
     return given + [part for name, value in values.items() if value for part in (f"--{name}", str(value))]
 
 

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lect.app.commands.backbone import transcribing
 from lect.app.options import add_project, find_run, open_project
 from lect.app.output import counted, duration, percent, print_result, remark, size
 from lect.engine.contract.builds import BUILDS
@@ -42,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports, and reports how near the graphs are to PyTorch."""
+    from lect.engine.model.backbone import open_backbone
+
     check(args)
     remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
     if args.layout == "whisper":
@@ -51,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     value = {"folder": folder, "form": form, "bytes": written, "parity": report.to_json()}
     text = [f"{folder}: {size(written)}.", describe(report)]
-    if form != "backbone":
+    if form == "backbone":
+        value["next"] = transcribing(open_backbone(str(folder)))
+        text.append(f"Next: {value['next']}")
+    else:
         value["next"] = f"lect transcribe FILE --pack {folder}"
         text.append(f"Next, on any machine: {value['next']}")
     print_result(args, value, "\n".join(text))

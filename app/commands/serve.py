@@ -1,8 +1,9 @@
 """Transcribes for other programs, over HTTP, as OpenAI's `/v1/audio/transcriptions` does; without PyTorch.
 
 Clients written for that interface work with `base_url` set to the address that is shown. Each pack is a model named
-like its file; `whisper-1` is the first. The fields `language`, `prompt` and `temperature` are taken and change nothing.
-It listens on this machine only. For another --host set LECT_API_KEY, which every request must then bear.
+like its file, or without a pack the backbone by its name; `whisper-1` is the first. The fields `language` and `prompt`
+count for a Whisper in its own vocabulary; for a pack they change nothing, nor does `temperature` for any. It listens on
+this machine only. For another --host set LECT_API_KEY, which every request must then bear.
 """
 
 import argparse

@@ -1,8 +1,9 @@
-"""Recordings to text with a pack, offline; without PyTorch.
+"""Recordings to text with a pack, or without one by a Whisper; offline, without PyTorch.
 
 Recordings may be of any length. A folder stands for all sound and video below it. A bad recording is named on stderr
 and the others go on. One file prints its text, several print `file<tab>text`. With more than one --pack each stretch of
-speech is written by the pack that is surest of it, or with --all-packs by every one.
+speech is written by the pack that is surest of it, or with --all-packs by every one. A Whisper finds out which of its
+languages a recording is in.
 """
 
 import argparse
@@ -61,12 +62,17 @@ def run(args: argparse.Namespace) -> int:
                 _show(args, result, bar, alone=len(found) == 1)
             bar.update()
     if args.json:
-        packs = args.pack or [None]
-        pack = {"pack": packs[0]} if len(packs) == 1 else {"packs": packs}
-        print_json({**pack, **facts, "files": results, "skipped_existing": [job.path for job in done]})
+        print_json({**_source(args), **facts, "files": results, "skipped_existing": [job.path for job in done]})
     if len(found) > 1:
         remark(args, summary(results, len(done)))
     return any("error" in result for result in results)
+
+
+def _source(args: argparse.Namespace) -> dict[str, Any]:
+    """What wrote the texts."""
+    packs = args.pack or [None]
+    backbone = {} if args.pack or args.phones else {"backbone": pack_names(args)[0]}
+    return {"pack": packs[0], **backbone} if len(packs) == 1 else {"packs": packs}
 
 
 def _workers(args: argparse.Namespace) -> Callable[[argparse.Namespace, Sequence[Job]], Iterator[Done]]:
@@ -95,6 +101,9 @@ def _show(args: argparse.Namespace, result: dict[str, Any], bar: Any, alone: boo
         return
     for line in stretches(result) if args.verbose else ():
         print_beside(bar, line, error=True)
+    if result.get("language_probability") and not (args.json or args.quiet):
+        spoken = f"{result['language']}, found with {percent(result['language_probability'])}"
+        print_beside(bar, f"{file.name}: language {spoken} (--language CODE names another).", error=True)
     if not result["text"] and not (args.json or args.quiet):
         print_beside(bar, f"{file.name}: no speech found.", error=True)
     if not args.json:
@@ -111,7 +120,8 @@ def stretches(result: dict[str, Any]) -> list[str]:
 
 def _segment(one: dict[str, Any]) -> str:
     pack = f"{one['pack']}  " if "pack" in one else ""
-    return f"{percent(one['confidence'])}  {pack}{one['text']}"
+    doubt = f"({one['doubt']})  " if "doubt" in one else ""
+    return f"{percent(one['confidence'])}  {pack}{doubt}{one['text']}"
 
 
 def summary(results: list[dict[str, Any]], skipped: int) -> str:

@@ -87,7 +87,8 @@ class _Service:
                     await asyncio.to_thread(_keep, wanted.upload, path)
                     async with self._turn:
                         transcript = await self._transcribed(request, wanted.model, path)
-        return answer(transcript, wanted.form, wanted.granularities, wanted.model.language)
+        spoken = transcript.language.code if transcript.language else wanted.model.language
+        return answer(transcript, wanted.form, wanted.granularities, spoken)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
@@ -111,7 +112,8 @@ class _Service:
         if granularities - set(GRANULARITIES) or (granularities and kind != "verbose_json"):
             sentence = f"Granularities are {' and '.join(GRANULARITIES)}, and go with verbose_json."
             raise Refusal(400, sentence, field="timestamp_granularities")
-        return Wanted(self._model(str(form.get("model", ""))), upload, str(kind), granularities or {"segment"})
+        model = _asked(self._model(str(form.get("model", ""))), form)
+        return Wanted(model, upload, str(kind), granularities or {"segment"})
 
     def _model(self, name: str) -> Runtime:
         if name in self._models:
@@ -133,6 +135,17 @@ class _Service:
             return work.result()
         finally:
             stop.set()
+
+
+def _asked(model: Runtime, form: FormData) -> Runtime:
+    """For this request alone: in its language and behind its prompt, where the model takes them."""
+    language, prompt = str(form.get("language") or ""), str(form.get("prompt") or "")
+    asked = model.for_recording()
+    if language and model.whisper and model.vocabulary.languages():
+        asked.set_language(language, model.whisper.task)
+    if prompt and model.whisper:
+        asked.set_prompt(prompt)
+    return asked
 
 
 def _transcribe(runtime: Runtime, path: Path, speech: SpeechOptions, stop: threading.Event) -> Transcript:
