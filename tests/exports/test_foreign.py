@@ -21,6 +21,8 @@ from lect.exports.parity import TOLERANCE, Clips, System, check_parity, own_voca
 from lect.exports.portable import write_portable
 from lect.exports.quantisation import LARGE_VOCABULARY, quantized
 from lect.exports.runtime import Runtime
+from lect.exports.segments import Piece
+from lect.exports.transcript import Segment
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
 
@@ -140,6 +142,42 @@ def test_a_bare_whisper_is_told_the_language(whisper: Family, clips: list[np.nda
     assert [one.text for one in runtime.transcribe_batch(clips)] == texts(whisper.model, {}, whisper.vocabulary, clips)
     with pytest.raises(UsageError, match="en, sw"):
         runtime.set_language("tlh")
+
+
+def test_a_bare_whisper_finds_the_language_out(whisper: Family, clips: list[np.ndarray]) -> None:
+    runtime = Runtime.open(str(whisper.backbone.folder), device="cpu")
+    for clip, transcript in zip(clips, runtime.transcribe_batch(clips), strict=True):
+        scores = {BYTES.tokens[token][2:-2]: score for token, score in first_scores(runtime, clip).items()}
+        assert transcript.language is not None and transcript.language.code == max(
+            scores, key=lambda code: scores[code]
+        )
+        share = scores[transcript.language.code] / sum(scores.values())
+        assert transcript.language.probability == pytest.approx(share, rel=1e-4)
+        assert transcript.text == texts(whisper.model, {}, BYTES.starting(transcript.language.code), [clip])[0]
+    with pytest.raises(UsageError, match="--prompt"):
+        runtime.set_prompt("ba")
+
+
+def first_scores(runtime: Runtime, clip: np.ndarray) -> dict[int, float]:
+    """The probability of each language's token after the start-of-transcript token."""
+    network = Network.open(runtime._opened.backbone.folder, device="cpu")  # type: ignore[union-attr]
+    adapted = runtime._opened.recogniser.adapted
+    decoder = OnnxDecoder(network, network.encode([clip], adapted), adapted)
+    scores = np.exp(decoder.step(np.array([BOS]), decoder.start())[0][0])
+    return {token: float(scores[token]) for token in (17, 18)}
+
+
+def test_a_recording_keeps_the_language_of_its_first_speech(whisper: Family, clips: list[np.ndarray]) -> None:
+    runtime = Runtime.open(str(whisper.backbone.folder), device="cpu")
+    alone = [one.language for one in runtime.transcribe_batch(clips) if one.language]
+    recording = runtime.for_recording()
+    pieces = [Piece(0, clip) for clip in sorted(clips, key=len)]
+    written = [one for half in (pieces[:2], pieces[2:]) for one in recording.written(half)]
+    (language,) = {one.language for one in written if isinstance(one, Segment)}
+    assert language is not None and language.code == recording.language
+    assert any(language.probability == pytest.approx(one.probability, rel=1e-4) for one in alone)
+    assert len({one.probability for one in alone}) > 1, "each of them alone has another probability"
+    assert runtime.language == "", "another recording is asked anew"
 
 
 def test_a_large_vocabulary_is_multiplied_as_int8(clips: list[np.ndarray], tmp_path: Path) -> None:
