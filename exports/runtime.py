@@ -127,8 +127,10 @@ class Runtime(Transcriber):
         if language:
             self._speak(Language(language, None), task)
             return
-        if self.whisper is None or not self.vocabulary.languages():
+        languages = self.vocabulary.languages()
+        if self.whisper is None or not languages:
             raise UsageError(f"This model does not find a language out: name it for the task {task!r}.")
+        self.vocabulary.starting(languages[0], task)  # not only when the first recording is there
         self._use(whisper=replace(self.whisper, language=None, task=task))
         self._opened = replace(self._opened, language="")
 

@@ -4,17 +4,23 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from lect.engine.contract.files import ASSETS
+from lect.engine.contract.run_request import WHISPER
 from lect.engine.model.backbone import open_backbone, verify_backbone
 from lect.engine.model.handles import NO_HANDLES
 from lect.engine.model.network import EncoderDecoder, sinusoids
 from lect.engine.model.weights import load_model
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 from tests.app.conftest import FAST, Lect
 
+SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
 LETTERS = "abcdefghijklmnopqrstuvwxyzĠ"
 CONTROLS = ("endoftext", "startoftranscript", "en", "sw", "transcribe", "startoflm", "nospeech", "notimestamps")
 DIM, LAYERS = 16, 1
@@ -123,6 +129,52 @@ def test_a_model_on_the_hub_is_fetched_only_when_asked(
     assert lect("backbone", "add", "else/where", "--hub").failed_with("else/where", "connection")
     assert lect("backbone", "add", "someone/whisper-mini", "--hub", "--name", "fetched").code == 0
     assert open_backbone("fetched").name == "fetched"
+
+
+def test_it_transcribes_without_a_pack(lect: Lect, whisper: Path, home: Path, tmp_path: Path) -> None:
+    call = ("transcribe", SPEECH, "--json")
+    assert lect(*call).failed_with("--pack", "--phones", "--backbone", f"--name {WHISPER}", code=2)
+    added = lect("backbone", "add", whisper, "--name", WHISPER, "--window-seconds", "3")
+    export = f"lect export --backbone {WHISPER}"
+    assert lect(*call).failed_with(export) and export in added.out
+    exported = lect(*export.split()[1:], "--json")
+    assert exported.json["next"] == f"lect transcribe FILE --backbone {WHISPER}" and exported.json["next"] in added.out
+    (found,) = (alone := lect(*call).json)["files"]
+    assert (alone["pack"], alone["backbone"]) == (None, WHISPER)
+    assert found["language"] in ("en", "sw") and 0.5 <= found["language_probability"] <= 1
+    named = lect(*call, "--backbone", WHISPER).json["files"][0]
+    assert {**named, "real_time_factor": 0} == {**found, "real_time_factor": 0}
+    told = lect("transcribe", SPEECH, "--vad", "off")
+    assert f"language {found['language']}, found with" in told.err
+    (given,) = lect(*call, "--language", "sw").json["files"]
+    assert given["language"] == "sw" and "language_probability" not in given
+    assert "language" not in lect("transcribe", SPEECH, "--quiet").err
+    assert lect(*call, "--language", "tlh").failed_with("en, sw", code=2)
+    assert lect(*call, "--task", "translate").failed_with("translate", code=2)  # for which it has no token
+    assert lect(*call, "--prompt", "Ana").failed_with("--prompt", code=2)
+    assert lect(*call, "--backbone", "starter").failed_with("--phones", code=2)
+    events = lect("listen", "--input", SPEECH, "--json").out.splitlines()
+    assert [json.loads(line)["event"] for line in events][-1] in ("final", "nothing")
+    assert lect("bench", "--input", SPEECH, "--runs", "1", "--json").json["compute_type"] == "float32"
+    assert Runtime.open().transcribe(SPEECH).text == found["text"]
+
+
+def test_a_request_has_a_language_of_its_own(home: Path) -> None:
+    testclient = pytest.importorskip("starlette.testclient")
+    from lect.app.service.build import Limits, build
+
+    app = build({WHISPER: Runtime.open()}, SpeechOptions(vad="off"), Limits(1, 1_000_000, None))
+
+    def asked(**fields: str) -> dict[str, Any]:
+        with testclient.TestClient(app, base_url="http://localhost") as client, SPEECH.open("rb") as file:
+            form = {"response_format": "verbose_json", **fields}
+            return dict(client.post("/v1/audio/transcriptions", data=form, files={"file": file}).json())
+
+    found = asked()
+    other = {"en": "sw", "sw": "en"}[found["language"]]
+    assert asked(language=other)["language"] == other and asked() == found
+    assert "en, sw" in asked(language="tlh")["error"]["message"]
+    assert "--prompt" in asked(prompt="Ana")["error"]["message"]
 
 
 def test_it_learns_and_is_packed(lect: Lect, whisper: Path, home: Path, project: Path) -> None:

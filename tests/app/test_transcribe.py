@@ -57,6 +57,22 @@ def test_phones_need_no_pack(lect: Lect, graphs: Path) -> None:
     assert lect("transcribe", SPEECH).failed_with("--pack", "--phones", code=2)
 
 
+def test_a_pack_is_found_by_its_name_in_the_project(
+    lect: Lect, graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(graphs, tmp_path / "packs" / "village")
+    (tmp_path / "packs" / "notes.lect").write_text("no pack")
+    (tmp_path / "audio").mkdir()
+    for folder in (tmp_path, tmp_path / "audio"):
+        monkeypatch.chdir(folder)
+        assert lect("transcribe", SPEECH, "--pack", "village").out == lect("transcribe", SPEECH, "--pack", graphs).out
+        assert lect("transcribe", SPEECH, "--pack", "notes").failed_with("notes.lect")
+    assert lect("transcribe", SPEECH, "--pack", "town").failed_with("town", code=2)
+    assert lect("transcribe", SPEECH, "--pack", "./village").failed_with("village", code=2)
+    shutil.copytree(graphs, tmp_path / "audio" / "notes")
+    assert lect("transcribe", SPEECH, "--pack", "notes").code == 0, "a path comes first"
+
+
 def test_requests_that_make_no_sense(lect: Lect, graphs: Path, sounds: Path, tmp_path: Path) -> None:
     call = ("transcribe", sounds / "silence.wav", "--pack", graphs)
     assert lect(*call, "--format", "srt").failed_with("--output-dir", code=2)
