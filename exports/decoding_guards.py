@@ -11,7 +11,8 @@ import zlib
 from dataclasses import replace
 
 from lect.engine.decoding.search import DecodeOptions, Hypothesis
-from lect.exports.transcript import Doubt
+
+from .transcript import Doubt
 
 NO_SPEECH_PROBABILITY = 0.6  # of a clip without speech; see `is_silence`
 LEAST_LOG_PROB = -1.0  # mean over the tokens, natural logarithm; below it a text is unsure

@@ -23,7 +23,8 @@ from lect.engine.contract.tensor_names import (
     parse_past,
 )
 from lect.engine.decoding.ctc import Ints, LogProbs
-from lect.exports.onnx_sessions import CUDA, Array, Session, cuda_is_there, open_session, run
+
+from .onnx_sessions import CUDA, Array, Session, cuda_is_there, open_session, run
 
 ENCODER = "encoder_model.onnx"
 DECODER = "decoder_model_merged.onnx"

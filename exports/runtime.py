@@ -21,14 +21,15 @@ from lect.engine.contract.errors import AudioError, UsageError
 from lect.engine.decoding.hotwords import Hotwords
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.onnx_network import BATCH_SECONDS, BUILD
-from lect.exports.opening import Opened, Settings, open_source, with_pack
-from lect.exports.pack import Pack, read_pack
-from lect.exports.recognition import Recognised
-from lect.exports.segments import MAX_SECONDS, Gap, Piece
-from lect.exports.transcriber import Source, SpeechOptions, Transcriber
-from lect.exports.transcript import Language, Segment, Skipped, Transcript, WordTimes
-from lect.exports.whisper_decoding import WhisperDecoding, prompt_tokens
+
+from .onnx_network import BATCH_SECONDS, BUILD
+from .opening import Opened, Settings, open_source, with_pack
+from .pack import Pack, read_pack
+from .recognition import Recognised
+from .segments import MAX_SECONDS, Gap, Piece
+from .transcriber import Source, SpeechOptions, Transcriber
+from .transcript import Language, Segment, Skipped, Transcript, WordTimes
+from .whisper_decoding import WhisperDecoding, prompt_tokens
 
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
 TELLING_SAMPLES = 5 * SAMPLE_RATE  # so much speech tells its language; a shorter piece may be a mere yes

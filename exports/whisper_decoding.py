@@ -15,8 +15,9 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.decoding.ctc import Ints, LogProbs
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, StepDecoder, decode
 from lect.engine.text.vocabulary import BOS, PAD, Vocabulary
-from lect.exports.decoding_guards import doubt_about, is_silence, mean_log_prob, other_search
-from lect.exports.transcript import Doubt, Language
+
+from .decoding_guards import doubt_about, is_silence, mean_log_prob, other_search
+from .transcript import Doubt, Language
 
 START_OF_PROMPT = "<|startofprev|>"
 NO_SPEECH = PAD  # whose place <|nospeech|> has taken: see `lect.engine.model.foreign.whisper`

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from lect.engine.contract.errors import TextError
-from lect.engine.text.vocabulary import EOS, UNK
+from ..contract.errors import TextError
+from ..text.vocabulary import EOS, UNK
 
 ORDER = 6  # tokens a row, the last of them the one that is foretold
 MOST_NGRAMS = 200_000  # rows kept, the frequent ones: 3 MB

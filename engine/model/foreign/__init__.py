@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
-from lect.engine.contract.errors import BackboneError, UsageError
-from lect.engine.contract.files import read_json, write_json
-from lect.engine.model.backbone import CONFIG, SUMS, home, open_backbone, verify_backbone, write_sums
-from lect.engine.model.foreign.network import Foreign
-from lect.engine.model.foreign.wav2seq import read_wav2seq
-from lect.engine.model.foreign.whisper import WINDOW_SECONDS, read_whisper
-from lect.engine.model.weights import save_backbone
+from ...contract.errors import BackboneError, UsageError
+from ...contract.files import read_json, write_json
+from ..backbone import CONFIG, SUMS, home, open_backbone, verify_backbone, write_sums
+from ..weights import save_backbone
+from .network import Foreign
+from .wav2seq import read_wav2seq
+from .whisper import WINDOW_SECONDS, read_whisper
 
 
 def add_backbone(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from lect.engine.contract.errors import BackboneError
+from ...contract.errors import BackboneError
 
 # Whose classes a speech checkpoint may name. None of them is imported.
 KNOWN_PROGRAMS = ("argparse", "fairseq", "numpy", "omegaconf", "typing")

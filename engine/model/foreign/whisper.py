@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.contract.files import read_json
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.foreign.network import Foreign, filled, layer_names, renamed
-from lect.engine.model.network import sinusoids
-from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
+from ...contract.errors import BackboneError
+from ...contract.files import read_json
+from ...contract.model_config import ModelConfig
+from ...text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
+from ..network import sinusoids
+from .network import Foreign, filled, layer_names, renamed
 
 WINDOW_SECONDS = 30.0
 LICENCE = "Apache-2.0"
