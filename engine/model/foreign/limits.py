@@ -115,8 +115,8 @@ def check_size(source: str, name: str, value: Any, least: int, most: int) -> int
 
 
 def agree(source: str, name: str, stated: Any, found: int) -> None:
-    """Raises BackboneError where a file's word differs from its tensors; what it does not say is None."""
-    if stated is not None and (type(stated) is not int or stated != found):
+    """Raises BackboneError where a file's word differs from its tensors."""
+    if type(stated) is not int or stated != found:
         raise BackboneError(f"{source} says {stated!r:.20} for {name}, but its weights have {found}.")
 
 

@@ -76,6 +76,6 @@ def check_sizes(sizes: Mapping[str, Any], tensors: Mapping[str, Tensor], source:
         "n_text_layer": layer_count(tensors, "decoder.layers."),
     }
     for name, size in found.items():
-        agree(source, name, sizes.get(name, 0), size)
+        agree(source, name, sizes.get(name), size)
     heads = check_size(source, "n_text_head", sizes.get("n_text_head"), 1, 1024)
-    agree(source, "n_audio_head", sizes.get("n_audio_head", 0), heads)
+    agree(source, "n_audio_head", sizes.get("n_audio_head"), heads)
