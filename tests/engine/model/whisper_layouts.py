@@ -24,6 +24,7 @@ BYTES = tuple(bytes([value]) for value in range(256))
 BLOCK = 32
 
 State = dict[str, Tensor]
+Quantiser = Callable[[np.ndarray], tuple[bytes, np.ndarray]]  # (blocks, 32) -> what a file holds, what it stands for
 
 
 def letters() -> list[str]:
@@ -223,7 +224,13 @@ GGML_FORMS = {
 }  # fmt: skip
 
 
-def write_ggml(path: Path, model: Tiny, form: str = "f32", tokens: tuple[bytes, ...] = BYTES) -> Tiny:
+def write_ggml(
+    path: Path,
+    model: Tiny,
+    form: str = "f32",
+    tokens: tuple[bytes, ...] = BYTES,
+    quantisers: Mapping[str, Quantiser] | None = None,
+) -> Tiny:
     """A ggml file; -> the weights that it stands for."""
     order = (
         "n_vocab n_audio_ctx n_audio_state n_audio_head n_audio_layer n_text_ctx n_text_state n_text_head n_text_layer "
@@ -237,19 +244,21 @@ def write_ggml(path: Path, model: Tiny, form: str = "f32", tokens: tuple[bytes, 
         file.write(struct.pack("<i", len(tokens)))
         file.writelines(struct.pack("<I", len(token)) + token for token in tokens)
         for name, tensor in model.state.items():
-            kind, data, kept[name] = _ggml_tensor(name, tensor, form)
+            kind, data, kept[name] = _ggml_tensor(name, tensor, form, quantisers or QUANTISERS)
             shape = (*tensor.shape, 1) if name in ("encoder.conv1.bias", "encoder.conv2.bias") else tuple(tensor.shape)
             file.write(struct.pack(f"<3i{len(shape)}i", len(shape), len(name), kind, *shape[::-1]))
             file.write(name.encode() + data)
     return Tiny(kept, model.sizes)
 
 
-def _ggml_tensor(name: str, tensor: Tensor, form: str) -> tuple[int, bytes, Tensor]:
+def _ggml_tensor(
+    name: str, tensor: Tensor, form: str, quantisers: Mapping[str, Quantiser]
+) -> tuple[int, bytes, Tensor]:
     if tensor.dim() < 2 or form == "f32" or "positional" in name:
         return 0, tensor.numpy().tobytes(), tensor
     if form == "f16" or tensor.dim() > 2:
         return 1, tensor.half().numpy().tobytes(), tensor.half().float()
-    data, values = QUANTISERS[form](tensor.numpy().reshape(-1, BLOCK))
+    data, values = quantisers[form](tensor.numpy().reshape(-1, BLOCK))
     return GGML_FORMS[form][1], data, torch.from_numpy(values).reshape(tensor.shape)
 
 
@@ -260,7 +269,7 @@ def _q8_0(blocks: np.ndarray) -> tuple[bytes, np.ndarray]:
     return data, scale.astype("f4")[:, None] * whole
 
 
-def _with_nibbles(bits: int, least: bool) -> Callable[[np.ndarray], tuple[bytes, np.ndarray]]:
+def _with_nibbles(bits: int, least: bool) -> Quantiser:
     def quantise(blocks: np.ndarray) -> tuple[bytes, np.ndarray]:
         most = 2**bits - 1
         if least:
