@@ -146,13 +146,13 @@ def test_what_cannot_be_added_leaves_nothing(lect: Lect, whisper: Path, home: Pa
     before = set(home.rglob("*"))
     (tmp_path / "notes.pt").write_text("no checkpoint")
     (tmp_path / "empty").mkdir()
-    assert lect("backbone", "add", tmp_path / "notes.pt").failed_with("no checkpoint")
-    assert lect("backbone", "add", tmp_path / "empty").failed_with("config.json")
+    assert lect("backbone", "add", tmp_path / "notes.pt").failed_with("no weights")
+    assert lect("backbone", "add", tmp_path / "empty").failed_with("no weights")
     assert lect("backbone", "add", tmp_path / "absent").failed_with("not there", code=2)
     assert lect("backbone", "add", whisper, "--name", "../elsewhere").failed_with("cannot be", code=2)
     assert lect("backbone", "add").failed_with("what to add", code=2)
     assert lect("backbone", "list", "--name", "x").failed_with("go with", code=2)
     own = home / "backbones" / "tiny"
-    assert lect("backbone", "add", own, "--name", "x", "--window-seconds", 2).failed_with("no Whisper folder", code=2)
+    assert lect("backbone", "add", own, "--name", "x", "--window-seconds", 2).failed_with("no Whisper", code=2)
     assert lect("transcribe", "x.wav", "--pack", own, "--task", "translate").failed_with("--language", code=2)
     assert set(home.rglob("*")) == before
