@@ -92,11 +92,11 @@ class Runtime(Transcriber):
 
     def swap(self, pack: Pack | Path | str) -> None:
         """Puts another pack of the same backbone in place; the graphs stay loaded. Raises PackError or UsageError."""
-        self._opened = self._with(pack)
+        self._opened = with_pack(self._opened, pack)
 
     def beside(self, pack: Pack | Path | str) -> "Runtime":
         """Another runtime with another pack of the same backbone, over the same loaded graphs. Raises as `swap`."""
-        return Runtime(self._with(pack))
+        return Runtime(with_pack(self._opened, pack))
 
     def set_hotwords(self, words: Iterable[str], boost: float = HOTWORD_BOOST) -> list[str]:
         """Favours words and phrases, brought under the pack's text rules, until the next `swap`.
@@ -160,9 +160,6 @@ class Runtime(Transcriber):
             replace(self.gathered([_placed(one, 0.0, length)], started, whole), real_time_factor=factor)
             for one, length in zip(recognised, seconds, strict=True)
         ]
-
-    def _with(self, pack: Pack | Path | str) -> Opened:
-        return with_pack(self._opened, pack if isinstance(pack, Pack) else read_pack(Path(pack)))
 
     def _is_of(self, pack: Pack) -> bool:
         backbone = self._opened.backbone

@@ -23,7 +23,7 @@ from lect.exports.quantisation import quantized
 from tests.conftest import PHONES, TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, in_torch, sharpened, texts
 
-INT8_AGREEMENT = 0.4  # of random clips that a random network hears; it is no speech
+INT8_AGREEMENT = 0.4  # of random clips of a random network; it is no speech
 
 
 @pytest.mark.parametrize("length, rank", [(0, 0), (1, 0), (3, 2), (0, 3), (17, 1)])
