@@ -3,9 +3,10 @@
 It does not know how anything was found.
 """
 
-from lect.app.output import counted, duration
 from lect.engine.data.clips import UNKNOWN_SPEAKER
 from lect.engine.data.review import ENOUGH_MINUTES, Review, total_seconds
+
+from .output import counted, duration
 
 SHOWN = 12
 REMEDIES = {

@@ -14,9 +14,10 @@ from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
 
-from lect.app.options import add_output
-from lect.app.output import note, print_json
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from .options import add_output
+from .output import note, print_json
 
 COMMANDS = {
     "ui": "open the page: record, train and transcribe in the browser",

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from lect.app.transcribing import Done, Job, Transcriber
 from lect.engine.contract.errors import LectError, UsageError
+
+from .transcribing import Done, Job, Transcriber
 
 RESTARTS = 3  # of one worker
 KNOCK_S = 5.0

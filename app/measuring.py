@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lect.app.runtimes import open_runtime
+from .runtimes import open_runtime
 
 FIRST_S = 5  # of a recording, which the cold start writes
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lect.app.options import add_device, add_output, json_object, positive
+from .options import add_device, add_output, json_object, positive
 
 
 def add_pretrain_options(parser: argparse.ArgumentParser) -> None:

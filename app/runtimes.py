@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.app.options import fraction, positive
-from lect.app.output import remark
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
+
+from .options import fraction, positive
+from .output import remark
 
 if TYPE_CHECKING:
     from lect.exports.runtime import Runtime

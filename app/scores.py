@@ -5,12 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.output import percent, remark, table
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.scoring.comparison import Comparison, compare
 from lect.engine.scoring.scores import Scores
+
+from .output import percent, remark, table
 
 if TYPE_CHECKING:
     from lect.engine.data.store import Project

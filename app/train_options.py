@@ -7,11 +7,12 @@ It does not know whether the backbone can have what is asked for (`preparation.c
 import argparse
 from typing import Any
 
-from lect.app.options import add_device, fraction, minutes, positive, rate, whole
 from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest
 from lect.engine.contract.train_settings import TrainSettings
+
+from .options import add_device, fraction, minutes, positive, rate, whole
 
 # Options that set a field of the same name: of the request, of the training and of the adaptation.
 REQUEST_FIELDS = (

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lect.app.output import counted, duration, percent, print_beside, progress, remark
 from lect.engine.contract.errors import TrainError
 from lect.engine.contract.events import (
     BaseScored,
@@ -28,6 +27,8 @@ from lect.engine.contract.events import (
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.runs.process import follow, start_run, stop_run
 from lect.engine.runs.queue import is_training
+
+from .output import counted, duration, percent, print_beside, progress, remark
 
 if TYPE_CHECKING:
     from lect.engine.data.store import Project

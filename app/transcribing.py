@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.runtimes import open_runtimes, pack_names, speech_options
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from .runtimes import open_runtimes, pack_names, speech_options
 
 if TYPE_CHECKING:
     from lect.exports.transcript import Transcript

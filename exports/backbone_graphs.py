@@ -17,11 +17,12 @@ from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.files import atomic_path
 from lect.engine.model.backbone import Backbone, write_sums
 from lect.engine.model.network import EncoderDecoder
-from lect.exports.graph_weights import point_into
-from lect.exports.graphs import Constants, export_decoder, export_encoder
-from lect.exports.onnx_network import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS, WINDOW_SECONDS
-from lect.exports.parity import Clips, ParityReport, System, check_parity, probes
-from lect.exports.quantisation import quantized
+
+from .graph_weights import point_into
+from .graphs import Constants, export_decoder, export_encoder
+from .onnx_network import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS, WINDOW_SECONDS
+from .parity import Clips, ParityReport, System, check_parity, probes
+from .quantisation import quantized
 
 
 def build_backbone(backbone: Backbone, model: EncoderDecoder, clips: Clips | None = None) -> ParityReport:

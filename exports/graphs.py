@@ -31,7 +31,8 @@ from lect.engine.contract.tensor_names import (
 )
 from lect.engine.model.handles import Handles, KeyValue
 from lect.engine.model.network import EncoderDecoder
-from lect.exports.onnx_export import Port, Sizes, export, name_sizes
+
+from .onnx_export import Port, Sizes, export, name_sizes
 
 # The exporter keeps a size of 1 or two equal sizes as facts about every input, so the examples avoid both.
 _EXAMPLE_BATCH = 2

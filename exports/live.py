@@ -10,10 +10,11 @@ from itertools import takewhile
 
 from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import UsageError
-from lect.exports.runtime import Runtime
-from lect.exports.segments import CutOptions, Cutter, Gap, Piece
-from lect.exports.transcriber import SpeechOptions
-from lect.exports.transcript import Segment, Skipped
+
+from .runtime import Runtime
+from .segments import CutOptions, Cutter, Gap, Piece
+from .transcriber import SpeechOptions
+from .transcript import Segment, Skipped
 
 # A shorter pad than for recordings: a pause is known as soon as it is longer than two of them.
 LIVE_CUT = CutOptions(vad_min_silence_duration_ms=500, vad_speech_pad_ms=200, vad_max_speech_duration_s=15.0)

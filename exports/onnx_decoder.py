@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lect.engine.decoding.ctc import Ints, LogProbs
-from lect.exports.onnx_network import Adapted, Encoded, Network, as_cache
-from lect.exports.onnx_sessions import Array, run
+
+from .onnx_network import Adapted, Encoded, Network, as_cache
+from .onnx_sessions import Array, run
 
 
 @dataclass(frozen=True)

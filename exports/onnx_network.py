@@ -23,7 +23,8 @@ from lect.engine.contract.tensor_names import (
     parse_past,
 )
 from lect.engine.decoding.ctc import Ints, LogProbs
-from lect.exports.onnx_sessions import CUDA, Array, Session, cuda_is_there, open_session, run
+
+from .onnx_sessions import CUDA, Array, Session, cuda_is_there, open_session, run
 
 ENCODER = "encoder_model.onnx"
 DECODER = "decoder_model_merged.onnx"
@@ -32,7 +33,7 @@ BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.
 WINDOW_SECONDS = "lect.window_seconds"
 # A vocabulary's embedding, and what the int8 build multiplies by where it is large: int8 columns, and a scale each.
 VOCABULARY_COLUMNS, VOCABULARY_SCALES = "vocabulary.columns", "vocabulary.scales"
-_LARGEST = 63  # of 7 bits; see `lect.exports.quantisation.quantized`
+_LARGEST = 63  # of 7 bits; see `quantisation.quantized`
 _ROWS_AT_ONCE = 256  # so few that they stay in a processor's cache
 
 BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once

@@ -18,10 +18,11 @@ from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, backbone_folders, open_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.onnx_network import BACKBONE_SHA256, ENCODER, Adapted, Network
-from lect.exports.pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
-from lect.exports.pack_tensors import Tensor
-from lect.exports.recognition import OnnxRecogniser
+
+from .onnx_network import BACKBONE_SHA256, ENCODER, Adapted, Network
+from .pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
+from .pack_tensors import Tensor
+from .recognition import OnnxRecogniser
 
 BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
 

@@ -23,9 +23,10 @@ from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.model_card import PACK, Kind, SplitFacts, model_card
-from lect.exports.pack_archive import Archive, check_sums, opened, sums, zipped
-from lect.exports.pack_tensors import Tensor, Tensors, facts, load, misfit, parameters
+
+from .model_card import PACK, Kind, SplitFacts, model_card
+from .pack_archive import Archive, check_sums, opened, sums, zipped
+from .pack_tensors import Tensor, Tensors, facts, load, misfit, parameters
 
 FORMAT_VERSION = 2  # 1 had no language model
 MANIFEST = "manifest.json"

@@ -19,9 +19,10 @@ from lect.engine.data.store import Project
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import open_backbone
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.model_card import SplitFacts
-from lect.exports.pack import NO_PREDICTIONS, PackContents, VerifyReport, verify_pack, write_pack
-from lect.exports.pack_tensors import Tensor
+
+from .model_card import SplitFacts
+from .pack import NO_PREDICTIONS, PackContents, VerifyReport, verify_pack, write_pack
+from .pack_tensors import Tensor
 
 SCORED_SPLITS = ("dev", "test")
 PREDICTED_SPLIT = "test"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from lect.exports.segments import Gap, Piece
-from lect.exports.transcriber import Transcriber
-from lect.exports.transcript import Segment, Skipped, WordTimes
+from .segments import Gap, Piece
+from .transcriber import Transcriber
+from .transcript import Segment, Skipped, WordTimes
 
 
 class PackSelector(Transcriber):

@@ -24,10 +24,11 @@ from lect.engine.model.handles import NO_HANDLES, Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.scoring.scores import score
 from lect.engine.text.vocabulary import EOS, Vocabulary
-from lect.exports.onnx_decoder import OnnxDecoder
-from lect.exports.onnx_network import Adapted, Network
-from lect.exports.pack_tensors import Tensor
-from lect.exports.recognition import OnnxRecogniser, Recognised
+
+from .onnx_decoder import OnnxDecoder
+from .onnx_network import Adapted, Network
+from .pack_tensors import Tensor
+from .recognition import OnnxRecogniser, Recognised
 
 TOLERANCE = 1e-3  # largest absolute difference; 1e-5 is usual, and a wrong graph differs by 0.1 and more
 PROBE_SECONDS = (0.4, 1.1, 2.9)

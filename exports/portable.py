@@ -14,13 +14,14 @@ import torch
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.files import write_bytes
 from lect.engine.model.network import EncoderDecoder
-from lect.exports.backbone_graphs import export_graphs, own_facts, save_graph
-from lect.exports.export_folders import whole_folder
-from lect.exports.graph_weights import halve
-from lect.exports.graphs import Constants
-from lect.exports.model_card import PORTABLE
-from lect.exports.onnx_network import BUILD, DECODER, ENCODER
-from lect.exports.pack import (
+
+from .backbone_graphs import export_graphs, own_facts, save_graph
+from .export_folders import whole_folder
+from .graph_weights import halve
+from .graphs import Constants
+from .model_card import PORTABLE
+from .onnx_network import BUILD, DECODER, ENCODER
+from .pack import (
     CARD,
     MANIFEST,
     PREDICTIONS,
@@ -33,8 +34,8 @@ from lect.exports.pack import (
     dumped,
     language_model_file,
 )
-from lect.exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
-from lect.exports.quantisation import quantized
+from .parity import Clips, ParityReport, System, check_parity, own_vocabulary
+from .quantisation import quantized
 
 
 def write_portable(

@@ -13,8 +13,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from lect.engine.contract.tensor_names import EMBEDDING
 from lect.engine.model.frontend import MelFrontend
 from lect.engine.model.network import EncoderDecoder
-from lect.exports.graph_weights import halve
-from lect.exports.onnx_network import VOCABULARY_COLUMNS, VOCABULARY_SCALES
+
+from .graph_weights import halve
+from .onnx_network import VOCABULARY_COLUMNS, VOCABULARY_SCALES
 
 LARGE_VOCABULARY = 4_096  # symbols, from which on reading them takes a good part of a token's time
 

@@ -18,9 +18,10 @@ from lect.engine.decoding.ctc import LogProbs, best_paths
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.onnx_decoder import OnnxDecoder
-from lect.exports.onnx_network import BATCH_SECONDS, Adapted, Encoded, Network
-from lect.exports.transcript import TimedWord, WordTimes
+
+from .onnx_decoder import OnnxDecoder
+from .onnx_network import BATCH_SECONDS, Adapted, Encoded, Network
+from .transcript import TimedWord, WordTimes
 
 HOP_UNIT_SAMPLES = 80  # 5 ms: every frontend's frames are whole multiples apart
 # CTC writes a token in the frame where it is surest, so a word reaches a little beyond its first and last. On words of

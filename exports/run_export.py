@@ -13,12 +13,13 @@ from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
 from lect.engine.runs.preparation import RunData
 from lect.engine.runs.results import load_run
-from lect.exports.bundle import write_bundle
-from lect.exports.pack import write_pack
-from lect.exports.pack_assembly import check_packable, pack_contents
-from lect.exports.parity import Clips, ParityReport
-from lect.exports.portable import write_portable
-from lect.exports.whisper_folder import write_whisper_folder
+
+from .bundle import write_bundle
+from .pack import write_pack
+from .pack_assembly import check_packable, pack_contents
+from .parity import Clips, ParityReport
+from .portable import write_portable
+from .whisper_folder import write_whisper_folder
 
 GATE_SPLIT = "dev"  # whose clips the graphs and PyTorch must transcribe alike
 

@@ -20,13 +20,14 @@ from lect.engine.contract.errors import AudioError
 from lect.engine.decoding.hotwords import Hotwords
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.onnx_network import BATCH_SECONDS, BUILD
-from lect.exports.opening import Opened, Settings, open_source, with_pack
-from lect.exports.pack import Pack, read_pack
-from lect.exports.recognition import Recognised
-from lect.exports.segments import MAX_SECONDS, Gap, Piece
-from lect.exports.transcriber import Source, SpeechOptions, Transcriber
-from lect.exports.transcript import Segment, Skipped, TimedWord, Transcript, WordTimes
+
+from .onnx_network import BATCH_SECONDS, BUILD
+from .opening import Opened, Settings, open_source, with_pack
+from .pack import Pack, read_pack
+from .recognition import Recognised
+from .segments import MAX_SECONDS, Gap, Piece
+from .transcriber import Source, SpeechOptions, Transcriber
+from .transcript import Segment, Skipped, TimedWord, Transcript, WordTimes
 
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from lect.engine.audio.reading import SAMPLE_RATE, Samples, stream
-from lect.exports.onnx_network import BATCH_SECONDS
-from lect.exports.segments import CutOptions, Gap, Piece, cut
-from lect.exports.transcript import Segment, Skipped, Transcript, WordTimes
-from lect.exports.vad import Detector, Method, detector
+
+from .onnx_network import BATCH_SECONDS
+from .segments import CutOptions, Gap, Piece, cut
+from .transcript import Segment, Skipped, Transcript, WordTimes
+from .vad import Detector, Method, detector
 
 Source = Path | str | Samples  # a file, or (samples,) float32 at 16 kHz
 

@@ -20,8 +20,9 @@ from lect.engine.audio.quality import (
 from lect.engine.audio.reading import Samples
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
-from lect.exports.onnx_sessions import open_session
-from lect.exports.segments import FRAME_S, FRAME_SAMPLES, Likely, levels
+
+from .onnx_sessions import open_session
+from .segments import FRAME_S, FRAME_SAMPLES, Likely, levels
 
 Method = Literal["silero", "energy", "off"]
 METHODS: tuple[Method, ...] = ("silero", "energy", "off")

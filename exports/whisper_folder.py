@@ -19,15 +19,16 @@ from lect.engine.model.handles import Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.byte_pairs import lettered
 from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START, Vocabulary
-from lect.exports.backbone_graphs import save_graph
-from lect.exports.export_folders import whole_folder
-from lect.exports.graphs import Constants
-from lect.exports.model_card import WHISPER, model_card
-from lect.exports.onnx_network import DECODER, ENCODER
-from lect.exports.onnx_sessions import Session, open_session
-from lect.exports.pack import CARD, MANIFEST, PackContents, describe, dumped
-from lect.exports.parity import TOLERANCE, ParityError, own_vocabulary
-from lect.exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
+
+from .backbone_graphs import save_graph
+from .export_folders import whole_folder
+from .graphs import Constants
+from .model_card import WHISPER, model_card
+from .onnx_network import DECODER, ENCODER
+from .onnx_sessions import Session, open_session
+from .pack import CARD, MANIFEST, PackContents, describe, dumped
+from .parity import TOLERANCE, ParityError, own_vocabulary
+from .whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
 
 WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100
 NAMES = {BOS: "<|startoftranscript|>", EOS: "<|endoftext|>", PAD: "<|nospeech|>", UNK: "<|startoflm|>"}

@@ -18,8 +18,9 @@ from lect.engine.model.frontend import Frames, MelFrontend
 from lect.engine.model.handles import Handles, KeyValue
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.vocabulary import BOS, PAD, UNK, Vocabulary
-from lect.exports.graphs import Constants, behind_prompts, without_prompts
-from lect.exports.onnx_export import OPSET, Port, export
+
+from .graphs import Constants, behind_prompts, without_prompts
+from .onnx_export import OPSET, Port, export
 
 FEATURE_FRAMES = 3000  # of a window of 30 s, which such programs always fill
 NEVER = -1e9  # finite, so that probabilities are numbers

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import add_project, open_project
-from lect.app.output import counted, duration, lines, print_result, table
+from ..options import add_project, open_project
+from ..output import counted, duration, lines, print_result, table
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Clip
@@ -27,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Looks, and changes nothing."""
-    from lect.app.advice import advice
     from lect.engine.data.review import review
+
+    from ..advice import advice
 
     found = review(open_project(args))
     sentences = advice(found)

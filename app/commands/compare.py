@@ -9,10 +9,11 @@ import argparse
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import add_project, find_run, open_project
-from lect.app.output import percent, print_result, table
 from lect.engine.contract.events import Started
 from lect.engine.contract.run_files import RunFiles
+
+from ..options import add_project, find_run, open_project
+from ..output import percent, print_result, table
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -54,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads stored scores; nothing is decoded anew."""
-    from lect.app.scores import stored
     from lect.engine.scoring.comparison import compare
+
+    from ..scores import stored
 
     project = open_project(args)
     runs = [find_run(project, name) for name in args.run_ids]

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.output import counted, duration, percent, print_json, size
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.files import ASSETS
+
+from ..output import counted, duration, percent, print_json, size
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Clip
@@ -82,10 +83,11 @@ class Story:
 
     def collect(self) -> "Project":
         """A project with the sample's clips, checked and split."""
-        from lect.app.commands.split import describe
         from lect.engine.audio.quality import usable
         from lect.engine.data.importers import import_into
         from lect.engine.data.store import Project
+
+        from .split import describe
 
         project = Project.create(self.folder, "demo", "und")
         report = import_into(project, self.args.sample)
@@ -102,10 +104,11 @@ class Story:
         """A run with the default settings."""
         from dataclasses import replace
 
-        from lect.app.training_watch import watch
         from lect.engine.contract.run_request import RunRequest
         from lect.engine.contract.train_settings import TrainSettings
         from lect.engine.runs.preparation import create_run
+
+        from ..training_watch import watch
 
         settings = replace(TrainSettings(), max_steps=self.args.steps)
         run_id = create_run(project, RunRequest(self.args.backbone, settings=settings))
@@ -118,7 +121,7 @@ class Story:
 
     def scores(self, project: "Project", run_id: str) -> dict[str, Any]:
         """Before and after, on the test split."""
-        from lect.app.scores import before_after, figures, judged, stored
+        from ..scores import before_after, figures, judged, stored
 
         run = project.run(run_id)
         base, adapted = stored(run.folder, run_id, "test")

@@ -14,9 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lect.app.commands.backbone import exported_builds
-from lect.app.output import print_result, size
 from lect.engine.contract.errors import LectError, UsageError
+
+from ..output import print_result, size
+from .backbone import exported_builds
 
 LEAST_FREE_BYTES = 2_000_000_000  # a project's audio, its feature cache and some runs
 LEAST_PYTHON = (3, 11)

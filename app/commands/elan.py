@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from lect.app.output import print_result
-from lect.app.runtimes import add_packs, add_runtime, open_runtime, pack_names
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
 from lect.engine.contract.subprocesses import module_command
+
+from ..output import print_result
+from ..runtimes import add_packs, add_runtime, open_runtime, pack_names
 
 SOURCE, RESULT = "source", "result"  # the parameters of the description
 

@@ -4,10 +4,11 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lect.app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
-from lect.app.output import print_result, remark
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_files import RunFiles
+
+from ..options import add_device, add_project, add_run, find_run, fraction, open_project, positive
+from ..output import print_result, remark
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -33,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scores anew; the run keeps the figures."""
-    from lect.app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
     from lect.engine.model.device import choose_device
     from lect.engine.runs.scored import score_run
+
+    from ..scores import before_after, figures, judged, stored, warn_of_unknown_symbols
 
     project = open_project(args)
     found = find_run(project, args.run_id)

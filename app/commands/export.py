@@ -11,11 +11,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.app.options import add_project, find_run, open_project
-from lect.app.output import counted, duration, percent, print_result, remark, size
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import STARTER
+
+from ..options import add_project, find_run, open_project
+from ..output import counted, duration, percent, print_result, remark, size
 
 if TYPE_CHECKING:
     from lect.exports.parity import ParityReport

@@ -12,9 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import add_project, open_project
-from lect.app.output import counted, duration, lines, print_result, progress
 from lect.engine.data.layouts import LAYOUTS
+
+from ..options import add_project, open_project
+from ..output import counted, duration, lines, print_result, progress
 
 if TYPE_CHECKING:
     from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest

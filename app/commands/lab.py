@@ -15,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.lab_tables import TABLES, Table
-from lect.app.options import minutes
-from lect.app.output import counted, note, print_result, progress, remark, table
 from lect.engine.contract.errors import LectError, UsageError
+
+from ..lab_tables import TABLES, Table
+from ..options import minutes
+from ..output import counted, note, print_result, progress, remark, table
 
 if TYPE_CHECKING:
     from lect.engine.contract.run_request import RunRequest
@@ -168,8 +169,8 @@ def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list
 
 def _request(chosen: Table, system: str) -> "RunRequest":
     """What `lect train` would do with these options. Raises UsageError, as it would."""
-    from lect.app.cli import parser_for, plain_options
-    from lect.app.train_options import request_of
+    from ..cli import parser_for, plain_options
+    from ..train_options import request_of
 
     try:
         words = plain_options(shlex.split(f"{ALONE} {chosen.options} --method {system}"))  # the later option holds
@@ -182,8 +183,9 @@ def _request(chosen: Table, system: str) -> "RunRequest":
 
 def _train(args: argparse.Namespace, cell: "Cell", place: str) -> bool:
     """Trains a cell that is not finished; whether a person ended it. Raises LectError when it failed."""
-    from lect.app.training_watch import watch
     from lect.engine.lab.experiments import finished
+
+    from ..training_watch import watch
 
     if finished(cell.find()):
         return False

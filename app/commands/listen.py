@@ -17,9 +17,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.app.output import note, print_json
-from lect.app.runtimes import add_packs, add_runtime, open_runtime
 from lect.engine.contract.errors import UsageError
+
+from ..output import note, print_json
+from ..runtimes import add_packs, add_runtime, open_runtime
 
 if TYPE_CHECKING:
     from lect.engine.audio.reading import Samples
@@ -32,7 +33,7 @@ class _ListMicrophones(argparse.Action):
     """--list-microphones needs no pack, as --help does not."""
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
-        from lect.app.microphone import devices
+        from ..microphone import devices
 
         for number, name in devices():
             print(f"{number}  {name}")
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.input:
         blocks = _paced(args.input)
     else:
-        from lect.app.microphone import blocks as microphone
+        from ..microphone import blocks as microphone
 
         name = args.microphone
         blocks = microphone(int(name) if name and name.isdecimal() else name, shown.tell)

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import add_project, find_run, open_project
-from lect.app.output import note, print_json, print_result, size
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from ..options import add_project, find_run, open_project
+from ..output import note, print_json, print_result, size
 
 if TYPE_CHECKING:
     from lect.exports.pack import VerifyReport

@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.fields import from_fields
-from lect.app.output import counted, duration, percent, print_result, progress, remark, table
-from lect.app.pretrain_options import add_pretrain_options
 from lect.engine.contract.errors import UsageError
+
+from ..fields import from_fields
+from ..output import counted, duration, percent, print_result, progress, remark, table
+from ..pretrain_options import add_pretrain_options
 
 if TYPE_CHECKING:
     import numpy as np

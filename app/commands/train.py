@@ -8,10 +8,11 @@ training after its step and keeps the best; a second Ctrl-C leaves it running by
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import LATEST, add_project, find_run, open_project
-from lect.app.output import print_result
-from lect.app.train_options import add_train_options, request_of
 from lect.engine.contract.errors import UsageError
+
+from ..options import LATEST, add_project, find_run, open_project
+from ..output import print_result
+from ..train_options import add_train_options, request_of
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -33,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Starts or resumes a run, and stays until it ends."""
-    from lect.app.scores import warn_of_unknown_symbols
-    from lect.app.training_watch import start, watch
+    from ..scores import warn_of_unknown_symbols
+    from ..training_watch import start, watch
 
     project = open_project(args)
     run_id = _run_id(args, project)
@@ -71,7 +72,7 @@ def _run_to_resume(project: "Project", name: str) -> "Run":
 
 def _summary(args: argparse.Namespace, run: "Run") -> tuple[dict[str, Any], str]:
     """What came of a run, for machines and for people."""
-    from lect.app.scores import SPLITS, before_after, figures, has_scores, judged, stored
+    from ..scores import SPLITS, before_after, figures, has_scores, judged, stored
 
     pairs = {split: stored(run.folder, run.id, split) for split in SPLITS if has_scores(run.folder, split)}
     verdicts = {split: judged(*pair) for split, pair in pairs.items()}

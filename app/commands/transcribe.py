@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lect.app.options import positive
-from lect.app.output import counted, duration, percent, print_beside, print_json, progress, remark
-from lect.app.recordings import formats, outputs, recordings
-from lect.app.runtimes import add_packs, add_runtime, add_speech, pack_names
-from lect.app.transcribing import Done, Job, Transcriber, work
 from lect.engine.contract.errors import UsageError
+
+from ..options import positive
+from ..output import counted, duration, percent, print_beside, print_json, progress, remark
+from ..recordings import formats, outputs, recordings
+from ..runtimes import add_packs, add_runtime, add_speech, pack_names
+from ..transcribing import Done, Job, Transcriber, work
 
 ENGINES = ("local", "ray")
 FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, trn, csv"
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _workers(args: argparse.Namespace) -> Callable[[argparse.Namespace, Sequence[Job]], Iterator[Done]]:
     if args.engine == "local":
         return work
-    from lect.app import cluster
+    from .. import cluster
 
     return cluster.work
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from lect.app.addresses import is_loopback
+from ..addresses import is_loopback
 
 # Gradio would fetch addresses elsewhere for whoever asks.
 OUTWARD = ("/gradio_api/file=http:", "/gradio_api/file=https:", "/gradio_api/file/http", "/gradio_api/proxy=")

@@ -2,9 +2,9 @@
 
 import gradio as gr
 
-from lect.app.page import clips, export, header, project, recent, record, results, train, transcribe, upload
-from lect.app.page.events import bind, html_block
-from lect.app.page.shared import Page
+from . import clips, export, header, project, recent, record, results, train, transcribe, upload
+from .events import bind, html_block
+from .shared import Page
 
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
 UPLOADS_KEPT_S = 24 * 3600

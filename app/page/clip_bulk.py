@@ -5,9 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import clip_list
-from lect.app.page.texts import label
 from lect.engine.data.store import Project
+
+from . import clip_list
+from .texts import label
 
 # value: what is chosen beside the button.
 ACTIONS: dict[str, Callable[[Project, list[int], str], None]] = {

@@ -4,13 +4,14 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import clip_list, pictures
-from lect.app.page.markup import card, notice, player, text
-from lect.app.page.texts import Say, label
 from lect.engine.audio.reading import load_audio
 from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.data.clips import Clip
 from lect.engine.data.store import Project
+
+from . import clip_list, pictures
+from .markup import card, notice, player, text
+from .texts import Say, label
 
 
 def fields() -> tuple[gr.Textbox, gr.Textbox, gr.Dropdown, gr.Checkbox]:

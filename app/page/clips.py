@@ -5,16 +5,17 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.commands.split import describe
-from lect.app.page import clip_bulk, clip_detail, clip_list, report
-from lect.app.page.clip_list import PAGE
-from lect.app.page.events import bind, bind_pick, html_block, in_turn
-from lect.app.page.header import show as header
-from lect.app.page.markup import card, empty, notice, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.data.clips import Edit
 from lect.engine.data.review import review
+
+from ..commands.split import describe
+from . import clip_bulk, clip_detail, clip_list, report
+from .clip_list import PAGE
+from .events import bind, bind_pick, html_block, in_turn
+from .header import show as header
+from .markup import card, empty, notice, text
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 IN_TURN = in_turn("clips")
 

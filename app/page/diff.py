@@ -2,8 +2,9 @@
 
 from rapidfuzz.distance import Levenshtein
 
-from lect.app.page.markup import text
 from lect.engine.text.rules import graphemes
+
+from .markup import text
 
 
 def marked(reference: str, hypothesis: str) -> str:

@@ -6,18 +6,19 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import percent, size
-from lect.app.page import folders, recent
-from lect.app.page.events import bind, html_block, progressing
-from lect.app.page.header import show as header
-from lect.app.page.markup import card, chips, empty, notice, onward, table, text
-from lect.app.page.markup import label as fact
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
+
+from ..output import percent, size
+from . import folders, recent
+from .events import bind, html_block, progressing
+from .header import show as header
+from .markup import card, chips, empty, notice, onward, table, text
+from .markup import label as fact
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 FORMS = ("pack", *folders.FORMS)
 
@@ -88,7 +89,7 @@ def export(
     folder: str, run_id: str | None, form: str, numbers: str, name: str, licence: str, notes: str, request: gr.Request
 ) -> Iterator[tuple[Any, ...]]:
     """Makes it and checks it; it goes on when the window is closed."""
-    from lect.app.options import find_run
+    from ..options import find_run
 
     project, say = opened(folder), words_for(request)
     found = find_run(project, run_id or "latest")

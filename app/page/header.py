@@ -4,14 +4,15 @@ from pathlib import Path
 
 import gradio as gr
 
-from lect.app.output import duration
-from lect.app.page import languages, watch
-from lect.app.page.events import bind
-from lect.app.page.markup import onward, text
-from lect.app.page.shared import Page
-from lect.app.page.texts import Say, words_for
 from lect.engine.contract.errors import LectError
 from lect.engine.data.store import Project
+
+from ..output import duration
+from . import languages, watch
+from .events import bind
+from .markup import onward, text
+from .shared import Page
+from .texts import Say, words_for
 
 FIRST_GOAL = 30  # clips with which a first training is worth its while
 

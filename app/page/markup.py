@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from html import escape as text
 from pathlib import Path
 
-from lect.app.output import duration
-from lect.app.page import recent
 from lect.engine.data.clips import Clip
+
+from ..output import duration
+from . import recent
 
 __all__ = [
     "card",

@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from lect.app.page.markup import text
 from lect.engine.audio.reading import Samples
+
+from .markup import text
 
 BARS = 240
 SPECTRUM_ROWS, WINDOW = 96, 512  # WINDOW: samples

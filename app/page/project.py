@@ -5,15 +5,16 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import languages, project_settings, recent, rules
-from lect.app.page.events import bind, bind_pick, html_block, progressing
-from lect.app.page.markup import card, chips, empty, length, meter, text
-from lect.app.page.project_settings import UNDETERMINED
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
 from lect.engine.data.store import Project
+
+from . import languages, project_settings, recent, rules
+from .events import bind, bind_pick, html_block, progressing
+from .markup import card, chips, empty, length, meter, text
+from .project_settings import UNDETERMINED
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 SAMPLE = ASSETS / "sample"
 RECENT = 6  # projects listed

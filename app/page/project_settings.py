@@ -4,15 +4,16 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import rules
-from lect.app.page.events import bind, html_block
-from lect.app.page.header import show as header
-from lect.app.page.markup import notice, speech, table, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.data.clips import Speaker
 from lect.engine.data.store import Project
+
+from . import rules
+from .events import bind, html_block
+from .header import show as header
+from .markup import notice, speech, table, text
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 UNDETERMINED = "und"
 EXAMPLE = "“Hé, N’golo!” [laughs]"  # capitals, punctuation, a mark inside a word, a remark

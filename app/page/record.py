@@ -9,17 +9,18 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import record_view, sentences, soundcard
-from lect.app.page.events import bind, bind_pick, html_block, in_turn
-from lect.app.page.header import show as header
-from lect.app.page.markup import empty, notice
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.audio.quality import usable
 from lect.engine.audio.reading import load_audio
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.clips import Take, make_take
 from lect.engine.data.store import Project
+
+from . import record_view, sentences, soundcard
+from .events import bind, bind_pick, html_block, in_turn
+from .header import show as header
+from .markup import empty, notice
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 IN_TURN = in_turn("record")
 

@@ -5,16 +5,17 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import duration
-from lect.app.page import pictures
-from lect.app.page.markup import empty, meter, notice, play, speech, text
-from lect.app.page.sentences import Standing
-from lect.app.page.shared import opened
-from lect.app.page.texts import Say
 from lect.engine.audio.quality import Quality
 from lect.engine.audio.reading import Samples
 from lect.engine.data.clips import Clip
 from lect.engine.data.review import ENOUGH_MINUTES
+
+from ..output import duration
+from . import pictures
+from .markup import empty, meter, notice, play, speech, text
+from .sentences import Standing
+from .shared import opened
+from .texts import Say
 
 KIND = {"good": "good", "empty": "bad", "too short": "bad", "too long": "bad"}  # verdict -> the notice's colour; "warn"
 LONG_CHARACTERS = 90  # beyond, a sentence is set smaller

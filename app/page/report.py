@@ -1,11 +1,12 @@
 """The report on a set, as HTML: what `lect check` says, in figures, tables and advice."""
 
-from lect.app.advice import advice
-from lect.app.page.markup import card, chips, length, notice, speech, table, text
-from lect.app.page.texts import Say
 from lect.engine.data.clips import Clip
 from lect.engine.data.review import Review
 from lect.engine.text.rules import SymbolCount
+
+from ..advice import advice
+from .markup import card, chips, length, notice, speech, table, text
+from .texts import Say
 
 SYMBOLS = 120
 PROBLEMS = 30

@@ -4,15 +4,16 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import duration, percent
-from lect.app.page.diff import confusions, marked
-from lect.app.page.events import bind, bind_pick, html_block, in_turn
-from lect.app.page.markup import card, empty, figure_of, notice, play, speech, table, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.clips import Clip, Run
 from lect.engine.data.store import Project
+
+from ..output import duration, percent
+from .diff import confusions, marked
+from .events import bind, bind_pick, html_block, in_turn
+from .markup import card, empty, figure_of, notice, play, speech, table, text
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 SPLITS = ("test", "dev")
 BEFORE = ""  # in place of another run's number: the backbone before any training
@@ -75,14 +76,14 @@ def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tu
 
 def scored(project: Project) -> list[Run]:
     """The runs that have scores on some split."""
-    from lect.app.scores import has_scores
+    from ..scores import has_scores
 
     return [run for run in project.runs() if any(has_scores(run.folder, split) for split in SPLITS)]
 
 
 def compare(folder: str, run_id: str, split: str, against: str, request: gr.Request) -> tuple[Any, ...]:
     """(summary, rows, editor) of one run on one split, beside its bare backbone or another run."""
-    from lect.app.scores import judged, stored
+    from ..scores import judged, stored
 
     project, say = opened(folder), words_for(request)
     base, adapted = stored(project.run(run_id).folder, run_id, split)

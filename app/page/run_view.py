@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from lect.app.output import duration, percent
-from lect.app.page import pictures
-from lect.app.page.markup import card, meter, notice, onward, speech, table, text
-from lect.app.page.texts import Say
-from lect.app.page.watch import View
 from lect.engine.contract.events import BaseScored, Evaluated, FeaturesReady, Started, Stepped
+
+from ..output import duration, percent
+from . import pictures
+from .markup import card, meter, notice, onward, speech, table, text
+from .texts import Say
+from .watch import View
 
 
 def live(view: View, say: Say) -> str:

@@ -15,14 +15,15 @@ from fastapi.responses import FileResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from lect.app.page import recent
-from lect.app.page.access import Guard, ServerOptions
-from lect.app.page.build import HEAD, build_page, theme
-from lect.app.page.folders import zips
-from lect.app.page.texts import labels, language_of, texts_of
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.files import ASSETS
 from lect.engine.data.store import Project
+
+from . import recent
+from .access import Guard, ServerOptions
+from .build import HEAD, build_page, theme
+from .folders import zips
+from .texts import labels, language_of, texts_of
 
 MAX_UPLOAD_BYTES = 2_000_000_000
 

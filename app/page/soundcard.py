@@ -10,13 +10,14 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from lect.app.microphone import devices, portaudio
-from lect.app.page.events import bind, html_block
-from lect.app.page.markup import meter, notice
-from lect.app.page.texts import label, words_for
 from lect.engine.audio.reading import from_array
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError
+
+from ..microphone import devices, portaudio
+from .events import bind, html_block
+from .markup import meter, notice
+from .texts import label, words_for
 
 RATE = 48_000  # Hz, what nearly every device offers; the engine makes 16 kHz of it
 MAX_SECONDS = 60

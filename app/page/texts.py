@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from lect.app.page.plurals import form
 from lect.engine.contract.files import ASSETS
+
+from .plurals import form
 
 FOLDER = ASSETS / "page" / "texts"
 DEFAULT = "en"

@@ -9,17 +9,18 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import duration
-from lect.app.page import run_view, train_form, train_view, watch
-from lect.app.page.events import bind, bind_pick, html_block, in_turn
-from lect.app.page.header import show as header
-from lect.app.page.markup import empty, notice, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import label, words_for
-from lect.app.train_options import arguments
 from lect.engine.contract.errors import TrainError
 from lect.engine.contract.subprocesses import module_command
 from lect.engine.runs import queue
+
+from ..output import duration
+from ..train_options import arguments
+from . import run_view, train_form, train_view, watch
+from .events import bind, bind_pick, html_block, in_turn
+from .header import show as header
+from .markup import empty, notice, text
+from .shared import Page, opened
+from .texts import label, words_for
 
 POLL_S = 1.0
 IN_TURN = in_turn("train")

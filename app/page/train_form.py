@@ -7,15 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.options import fraction, positive, rate, whole
-from lect.app.page.texts import label
-from lect.app.train_options import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
 from lect.engine.contract import adaptation_spec
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.backbone import backbone_folders
+
+from ..options import fraction, positive, rate, whole
+from ..train_options import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
+from .texts import label
 
 METHODS = tuple(method for method in adaptation_spec.METHODS if method != "scratch")  # which needs hours of speech
 EFFORTS = {"quick": 200, "usual": 0, "long": 3000}  # optimiser steps; 0 is by the size of the set

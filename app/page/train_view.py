@@ -4,12 +4,13 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import duration
-from lect.app.page import run_view, watch
-from lect.app.page.markup import card, chips, empty, notice
-from lect.app.page.texts import Say
 from lect.engine.data.store import Project
 from lect.engine.runs import queue
+
+from ..output import duration
+from . import run_view, watch
+from .markup import card, chips, empty, notice
+from .texts import Say
 
 
 def looks(project: Project) -> list[watch.View]:

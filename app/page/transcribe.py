@@ -9,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import transcripts
-from lect.app.page.events import bind, html_block
-from lect.app.page.markup import empty, notice
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import label, words_for
-from lect.app.page.transcripts import FORMATS, Transcribed
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from . import transcripts
+from .events import bind, html_block
+from .markup import empty, notice
+from .shared import Page, opened
+from .texts import label, words_for
+from .transcripts import FORMATS, Transcribed
 
 COMPUTE_TYPES = ("float32", "int8")
 OPENED = 3  # packs kept open

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lect.app.page.diff import marked
-from lect.app.page.markup import card, table, text
-from lect.app.page.texts import Say
 from lect.engine.contract.errors import UsageError
 from lect.exports.formats import EXTENSIONS, WRITERS
 from lect.exports.transcript import Segment, TimedWord, Transcript
+
+from .diff import marked
+from .markup import card, table, text
+from .texts import Say
 
 FORMATS = ("txt", "srt", "vtt", "json", "eaf", "TextGrid")
 UNSURE = 0.6  # a word below is marked

@@ -9,14 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import duration
-from lect.app.page.events import bind, html_block, progressing
-from lect.app.page.markup import card, chips, empty, meter, notice, onward, table, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.archives import only_folder, unpack
 from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview
+
+from ..output import duration
+from .events import bind, html_block, progressing
+from .markup import card, chips, empty, meter, notice, onward, table, text
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 MOST_UNZIPPED_BYTES = 8_000_000_000  # a visitor must not fill the disk
 SHOWN = 200  # of what would not be taken

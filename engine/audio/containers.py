@@ -7,7 +7,7 @@ import io
 import struct
 from typing import BinaryIO
 
-from lect.engine.contract.errors import AudioError
+from ..contract.errors import AudioError
 
 HEAD_BYTES = 4_096  # enough to recognise a container, or plain text
 RIFF_SLACK_BYTES = 1_024  # some writers count a chunk or a padding byte wrongly; 32 ms at 16 kHz

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lect.engine.audio.reading import SAMPLE_RATE
+from .reading import SAMPLE_RATE
 
 MIN_SECONDS, MAX_SECONDS = 0.3, 30.0  # what a training can use
 FRAME_S = 0.02

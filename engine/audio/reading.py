@@ -13,8 +13,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from lect.engine.audio.sources import BLOCK_FRAMES, AudioInfo, Block, Source, check_rate, open_source
-from lect.engine.contract.errors import AudioError
+from ..contract.errors import AudioError
+from .sources import BLOCK_FRAMES, AudioInfo, Block, Source, check_rate, open_source
 
 SAMPLE_RATE = 16_000  # Hz
 

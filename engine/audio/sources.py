@@ -14,7 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from lect.engine.audio.containers import (
+from ..contract.errors import AudioError
+from .containers import (
     CONVERT,
     MP3_TAIL_BYTES,
     NeedsFFmpeg,
@@ -23,7 +24,6 @@ from lect.engine.audio.containers import (
     refusal,
     states_length,
 )
-from lect.engine.contract.errors import AudioError
 
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz; below, speech is gone and a hostile header would multiply memory
 BLOCK_FRAMES = 1 << 16  # decoded at once, so that two hours need no second copy

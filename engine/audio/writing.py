@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, Samples
-from lect.engine.contract.files import write_bytes
+from ..contract.files import write_bytes
+from .reading import SAMPLE_RATE, Samples
 
 
 def write_wav(path: Path, samples: Samples) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from lect.engine.contract.errors import UsageError
+from ..contract.errors import UsageError
 
 MOST_BYTES = 40_000_000_000  # unpacked; a hundred hours of uncompressed speech
 MOST_FILES = 500_000

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lect.engine.audio.quality import Quality, usable
-from lect.engine.contract.errors import AudioError, LectError
-from lect.engine.data.archives import unpacked
-from lect.engine.data.importers import Candidate, ImportReport, Progress, candidates, import_into, quality_warning
-from lect.engine.data.layouts import Item, Tier, choose, described, listed, tiers_of
-from lect.engine.data.store import Project
-from lect.engine.text.rules import nfc
+from ..audio.quality import Quality, usable
+from ..contract.errors import AudioError, LectError
+from ..text.rules import nfc
+from .archives import unpacked
+from .importers import Candidate, ImportReport, Progress, candidates, import_into, quality_warning
+from .layouts import Item, Tier, choose, described, listed, tiers_of
+from .store import Project
 
 
 @dataclass(frozen=True)

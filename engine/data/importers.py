@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lect.engine.audio.quality import Quality, usable
-from lect.engine.audio.reading import Samples, each_stretch, load_audio, probe
-from lect.engine.audio.writing import encoded
-from lect.engine.contract.errors import AudioError, LectError
-from lect.engine.contract.files import sha256_file
-from lect.engine.data.clips import Kept, Speaker, Take, make_take
-from lect.engine.data.layouts import Item, cell, read
-from lect.engine.data.store import Project
-from lect.engine.text.rules import nfc
+from ..audio.quality import Quality, usable
+from ..audio.reading import Samples, each_stretch, load_audio, probe
+from ..audio.writing import encoded
+from ..contract.errors import AudioError, LectError
+from ..contract.files import sha256_file
+from ..text.rules import nfc
+from .clips import Kept, Speaker, Take, make_take
+from .layouts import Item, cell, read
+from .store import Project
 
 LICENCE_COLUMNS = ("license", "licence")
 CONSENT_COLUMNS = ("consent",)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from lect.engine.contract.errors import StoreError
+from ..contract.errors import StoreError
 
 Step = Callable[[Database], None]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import median
 
-from lect.engine.data.clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
-from lect.engine.data.splits import assign
-from lect.engine.data.store import Project
-from lect.engine.text.rules import SymbolCount, TextRules, inventory
-from lect.engine.text.vocabulary_building import build_vocabulary
+from ..text.rules import SymbolCount, TextRules, inventory
+from ..text.vocabulary_building import build_vocabulary
+from .clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
+from .splits import assign
+from .store import Project
 
 ENOUGH_MINUTES = 10  # of usable sound make a good start
 MANY = 0.1  # a verdict on a larger share of the clips is worth a word

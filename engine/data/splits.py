@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from lect.engine.data.clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
-from lect.engine.text.rules import TextRules
+from ..text.rules import TextRules
+from .clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
 
 TINY_CLIPS = 40  # below, a tenth is too few to say anything
 SHARES = {"test": 1 / 10, "dev": 1 / 10}

@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from lect.engine.contract.errors import StoreError
-from lect.engine.contract.files import write_bytes
-from lect.engine.data import clips as records
-from lect.engine.data.clips import SPLITS, UNSPLIT, Clip, Edit, Kept, Pack, Run, Score, Speaker, Take
-from lect.engine.data.migrations import (
+from ..contract.errors import StoreError
+from ..contract.files import write_bytes
+from ..text.rules import TextRules
+from . import clips as records
+from .clips import SPLITS, UNSPLIT, Clip, Edit, Kept, Pack, Run, Score, Speaker, Take
+from .migrations import (
     BUSY_TIMEOUT_S,
     MIGRATIONS,
     connection,
@@ -35,8 +36,7 @@ from lect.engine.data.migrations import (
     shape_version,
     transaction,
 )
-from lect.engine.data.splits import SplitReport, assign
-from lect.engine.text.rules import TextRules
+from .splits import SplitReport, assign
 
 DATABASE = "lect.db"
 FOLDERS = ("audio", "runs", "packs", "cache", "trash")

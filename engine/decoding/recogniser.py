@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lect.engine.audio.batches import batches_by_length, padded
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.decoding.ctc import Ints, LogProbs
-from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
-from lect.engine.model.device import Device
-from lect.engine.model.frontend import Frames
-from lect.engine.model.handles import Handles, KeyValue
-from lect.engine.model.network import Cross, EncoderDecoder
-from lect.engine.text.vocabulary import Vocabulary
+from ..audio.batches import batches_by_length, padded
+from ..audio.reading import SAMPLE_RATE
+from ..model.device import Device
+from ..model.frontend import Frames
+from ..model.handles import Handles, KeyValue
+from ..model.network import Cross, EncoderDecoder
+from ..text.vocabulary import Vocabulary
+from .ctc import Ints, LogProbs
+from .search import DecodeOptions, Hypothesis, decode
 
 BATCH_SECONDS = 60.0
 

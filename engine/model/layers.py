@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.handles import NO_UPDATES, Bottleneck, KeyValue, Updates
+from ..contract.model_config import ModelConfig
+from .handles import NO_UPDATES, Bottleneck, KeyValue, Updates
 
 
 class Attention(nn.Module):

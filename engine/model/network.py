@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
-from lect.engine.model.handles import NO_UPDATES, Handles, KeyValue, Vocabularies
-from lect.engine.model.layers import DecoderLayer, EncoderLayer, Stack, visible_prompt
+from ..contract.model_config import ModelConfig
+from .frontend import Corruption, Frames, MelFrontend, WaveformFrontend
+from .handles import NO_UPDATES, Handles, KeyValue, Vocabularies
+from .layers import DecoderLayer, EncoderLayer, Stack, visible_prompt
 
 Cross = tuple[list[KeyValue], list[Tensor]]  # each layer's cross keys/values and mask, see `Decoder.cross`
 FIRST_POSITION = 2  # fairseq numbers positions from padding_idx + 1

@@ -6,12 +6,12 @@ It does not know how a pretraining goes.
 from dataclasses import dataclass
 from pathlib import Path
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import read_json, write_json
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.pretraining.corpus import Corpus
-from lect.engine.pretraining.prepare import symbols
-from lect.engine.text.vocabulary import Vocabulary
+from ..contract.errors import UsageError
+from ..contract.files import read_json, write_json
+from ..contract.model_config import ModelConfig
+from ..text.vocabulary import Vocabulary
+from .corpus import Corpus
+from .prepare import symbols
 
 RARE_PHONE = 30  # times that a symbol must occur to be learnt
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import jiwer
 
-from lect.engine.contract.files import atomic_path, write_bytes
-from lect.engine.scoring.scores import Row, Scores, tidy
-from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
-from lect.engine.text.columns import column_width
+from ..contract.files import atomic_path, write_bytes
+from ..text.columns import column_width
+from .scores import Row, Scores, tidy
+from .trn import TRN_SPECIAL, trn_escaped
 
 
 def write_predictions(scores: Scores, path: Path) -> None:

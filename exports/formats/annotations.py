@@ -13,7 +13,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from lect.engine.contract.errors import UsageError
-from lect.exports.transcript import Segment, TimedWord, Transcript
+
+from ..transcript import Segment, TimedWord, Transcript
 
 SEGMENTS, WORDS = "lect", "lect words"  # tiers, and ELAN's linguistic types
 XSI = "http://www.w3.org/2001/XMLSchema-instance"

@@ -9,7 +9,8 @@ from typing import Any
 
 from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
 from lect.engine.text.slots import plain, slots_of
-from lect.exports.transcript import Segment, Transcript
+
+from ..transcript import Segment, Transcript
 
 
 def txt(transcript: Transcript, media: Path) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lect.engine.contract.errors import TextError, UsageError
-from lect.engine.data.layouts.items import SOUND_SUFFIXES, Item, decode, files_in, sounds_in, split_of
-from lect.engine.text.slots import from_snips
+from ...contract.errors import TextError, UsageError
+from ...text.slots import from_snips
+from .items import SOUND_SUFFIXES, Item, decode, files_in, sounds_in, split_of
 
 CORPUS_SUFFIXES = (".flac", ".wav", ".opus", ".mp3", ".ogg")  # in which corpora of this kind come
 MLS_LANGUAGES = {

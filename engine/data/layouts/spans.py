@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lect.engine.data.layouts.items import Tier
+from .items import Tier
 
 CUES = "subtitles"  # the type of a tier that is a file of its own
 

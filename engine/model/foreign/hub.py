@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lect.engine.contract.errors import BackboneError, UsageError
+from ...contract.errors import BackboneError, UsageError
 
 WANTED = (
     "config.json",
