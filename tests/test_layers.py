@@ -84,7 +84,7 @@ def imports(path: Path) -> set[str]:
 
 
 def test_a_top_level_room_names_itself_by_dots() -> None:
-    """`..contract.errors` inside of `engine`, `lect.engine.contract.errors` elsewhere: one way, which shows the room."""
+    """`..contract.errors` inside `engine`, `lect.engine.contract.errors` elsewhere: one way, which shows the room."""
     wrong = []
     for path in sources():
         room = path.relative_to(ROOT).parts[0]
