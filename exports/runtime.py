@@ -29,7 +29,7 @@ from .segments import MAX_SECONDS, Gap, Piece
 from .transcriber import Source, SpeechOptions, Transcriber
 from .transcript import Segment, Skipped, TimedWord, Transcript, WordTimes
 
-HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
+HOTWORD_BOOST = 1.0  # a token; how it was chosen: docs/language_model.md
 
 
 class Runtime(Transcriber):
