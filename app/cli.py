@@ -14,9 +14,10 @@ from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
 
-from lect.app.options import add_output
-from lect.app.output import note, print_json
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from .options import add_output
+from .output import note, print_json
 
 COMMANDS = {
     "ui": "open the page: record, train and transcribe in the browser",
@@ -33,7 +34,7 @@ COMMANDS = {
     "export": "write the graphs of a backbone, or a run as a folder that needs nothing else",
     "pack": "write a run as a .lect file; verify or describe one",
     "transcribe": "recordings to text with a pack, offline",
-    "listen": "write what is said into the microphone, while it is said",
+    "listen": "write what is spoken into the microphone, while it is spoken",
     "bench": "how fast a pack is on this machine, and how much memory it takes",
     "elan": "make a pack a recogniser of ELAN's",
     "serve": "transcribe for other programs, over HTTP, as OpenAI's interface does",
@@ -41,19 +42,17 @@ COMMANDS = {
     "pretrain": "make a backbone of your own from speech in many languages",
     "cache": "how large the project's feature cache is, or empty it",
 }
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
-TRAINING_LIBRARIES = ("jiwer", "onnx", "onnxscript", "rapidfuzz", "sqlite_utils", "tokenizers", "torch", "torchaudio")
+FAILED, INTERRUPTED = 1, 130
+# What the base install lacks, and the extra that brings it.
+EXTRAS = {"sklearn": "pretrain"} | dict.fromkeys(
+    ("jiwer", "onnx", "onnxscript", "rapidfuzz", "sqlite_utils", "tokenizers", "torch", "torchaudio"), "train"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `lect` with the arguments after its name; returns the exit code."""
     if argv is None:
-        for stream in (sys.stdout, sys.stderr):
-            # Transcripts and file names are of any script, also where a pipe's encoding is not.
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-        # PyTorch's idle threads otherwise spin: 47 times slower, measured, beside one busy program on two cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _prepare_process()
     arguments = plain_options(sys.argv[1:] if argv is None else argv)
     try:
         code = _dispatch(arguments)
@@ -68,13 +67,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LectError as error:
         return _failed(str(error), error.exit_code, arguments)
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in TRAINING_LIBRARIES:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        return _failed(f"This needs {error.name}: run pip install 'lect[train]'.", FAILED, arguments)
+        return _failed(f"This needs {error.name}: run pip install 'lect[{extra}]'.", FAILED, arguments)
     except MemoryError:
         return _failed("Memory is full: close other programs, or give less at once.", FAILED, arguments)
     except OSError as error:
         return _failed(os_sentence(error), FAILED, arguments)
+
+
+def _prepare_process() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # Transcripts and file names are of any script, also where a pipe's encoding is not.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # PyTorch's idle threads otherwise spin: 47 times slower, measured, beside one busy program on two cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def plain_options(arguments: Sequence[str]) -> list[str]:

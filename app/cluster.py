@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from lect.app.transcribing import Done, Job, Transcriber
 from lect.engine.contract.errors import LectError, UsageError
+
+from .transcribing import Done, Job, Transcriber
 
 RESTARTS = 3  # of one worker
 KNOCK_S = 5.0
@@ -24,7 +25,8 @@ class Worker:
     """A process of the cluster that transcribes one recording after another."""
 
     def __init__(self, args: argparse.Namespace, folder: str) -> None:
-        self._args, self._folder, self._transcriber = args, folder, None
+        self._args, self._folder = args, folder
+        self._transcriber: Transcriber | None = None
 
     def work(self, job: Job) -> Done | LectError | OSError:
         """One recording. What a person can mend is handed over, for Ray would restart a worker that raises."""
@@ -53,7 +55,7 @@ def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
         if not room:
             raise UsageError(f"No machine of the cluster has {threads} cores: use fewer --threads.")
         pool = ActorPool([remote.remote(args, os.getcwd()) for _ in range(min(args.jobs or room, room, len(jobs)))])
-        for done in pool.map(lambda worker, job: worker.work.remote(job), jobs):
+        for done in pool.map(lambda worker, job: worker.work.remote(job), list(jobs)):
             if isinstance(done, Exception):
                 raise done
             yield done

@@ -27,7 +27,7 @@ class Table:
     only: tuple[str, ...] = ()  # folders of the set that are taken; (): all
     train: str = ""  # folder of the set that names its training clips; the set itself then gives dev and test
     folders: str = ""  # below --data, where each language or part has its own
-    equal: bool = False  # whether sizes are chosen so that as many numbers learn as in the first system
+    equal: bool = False  # whether sizes are chosen so that all have as many trainable parameters as the first system
 
 
 TABLES = {
@@ -63,7 +63,7 @@ TABLES = {
     ),
     "snips": Table("slot filling on Audio SNIPS", ONE_EACH, TEN_HOURS, layout="snips"),
     "placement": Table(
-        "where prompts stand, at equal numbers",
+        "where prompts stand, at equal numbers of trainable parameters",
         tuple(
             f"prompt --placement {where}"
             for where in ("e:all,d:all", "e:first3", "e:last3", "e:last6", "e:all", "d:all", "e:last3,d:all")
@@ -72,13 +72,13 @@ TABLES = {
     ),
     "length": Table("how long prompts are", tuple(f"prompt --num-virtual-tokens {n}" for n in (1, 4, 16, 60, 120))),
     "methods": Table(
-        "every method, at equal numbers, by minutes of speech",
+        "every method, at equal numbers of trainable parameters, by minutes of speech",
         ("prompt", "adapter", "lora", "vocabulary", "finetune --finetune-layers 1", "scratch"),
         minutes=(5.0, 10.0, 30.0),
         equal=True,
     ),
     "prompts": Table(
-        "what prompts start from and are learnt through, and whether CTC helps",
+        "what prompts start from and are trained through, and whether CTC helps",
         (
             "prompt",
             "prompt --initialisation random",

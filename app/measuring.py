@@ -6,22 +6,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lect.app.runtimes import open_runtime
+from .runtimes import open_runtime
 
 FIRST_S = 5  # of a recording, which the cold start writes
 
 
 def measured(args: argparse.Namespace, files: list[Path], started: float) -> dict[str, Any]:
     """Figures of one process: seconds, rates and bytes; started: `time.time()` before it was. Raises LectError."""
-    from lect.engine.audio.reading import SAMPLE_RATE
-    from lect.exports.recording import stream
+    from lect.engine.audio.reading import SAMPLE_RATE, stream
 
     runtime = open_runtime(args)
     opened = time.time()
     runtime.transcribe_batch([next(iter(stream(files[0])))[: FIRST_S * SAMPLE_RATE]])
     first = time.time()
-    heard = [runtime.transcribe(file) for file in files]
-    seconds = sum(each.seconds for each in heard)
+    seconds = sum(runtime.transcribe(file).seconds for file in files)
     return {
         "device": runtime.device,
         "compute_type": runtime.compute_type,

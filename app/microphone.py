@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import AudioError
 
-HELD_BLOCKS = 600  # a minute of sound that may wait to be heard; what comes after is lost, and told
+HELD_BLOCKS = 600  # a minute of sound that may wait to be read; what comes after is lost, and reported
 STALLED_S = 2.0  # without a block: the device is gone
 RETRY_S = 1.0
 SILENCE_S = 1.0  # ends the phrase that was being spoken when the device went
@@ -27,9 +27,18 @@ NO_PORTAUDIO = (
 Block = NDArray[np.float32]  # (frames,) at the device's rate
 
 
+def portaudio() -> Any:
+    """The library `sounddevice`. Raises AudioError without PortAudio."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise AudioError(NO_PORTAUDIO) from error
+    return sounddevice
+
+
 def devices() -> list[tuple[int, str]]:
     """(number, name) of every input. Raises AudioError without PortAudio."""
-    library = _portaudio()
+    library = portaudio()
     return [
         (int(device["index"]), f"{device['name']} ({library.query_hostapis(device['hostapi'])['name']})")
         for device in library.query_devices()
@@ -59,8 +68,7 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
     """Until the device goes."""
     import soxr
 
-    library, held = _portaudio(), queue.Queue[Block](HELD_BLOCKS)
-    lost = 0
+    held, lost = queue.Queue[Block](HELD_BLOCKS), 0
 
     def take(block: Block, frames: int, at: Any, status: Any) -> None:
         nonlocal lost
@@ -69,14 +77,7 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
         except queue.Full:
             lost += frames
 
-    try:
-        rate = int(library.query_devices(device, "input")["default_samplerate"])
-        stream = library.InputStream(
-            samplerate=rate, blocksize=rate // 10, device=device, channels=1, dtype="float32", callback=take
-        )
-        stream.start()
-    except (library.PortAudioError, ValueError) as error:
-        raise AudioError(f"The microphone cannot be used ({error}): see --list-microphones.") from error
+    stream, rate = _started(device, take)
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     try:
         tell(sentence)
@@ -93,16 +94,22 @@ def _opened(device: int | str | None, tell: Callable[[str], None], sentence: str
         stream.close(ignore_errors=True)
 
 
+def _started(device: int | str | None, take: Callable[[Block, int, Any, Any], None]) -> tuple[Any, int]:
+    """The device's stream, which calls `take` with every block, and its rate. Raises AudioError."""
+    library = portaudio()
+    try:
+        rate = int(library.query_devices(device, "input")["default_samplerate"])
+        stream = library.InputStream(
+            samplerate=rate, blocksize=rate // 10, device=device, channels=1, dtype="float32", callback=take
+        )
+        stream.start()
+    except (library.PortAudioError, ValueError) as error:
+        raise AudioError(f"The microphone cannot be used ({error}): see --list-microphones.") from error
+    return stream, rate
+
+
 def _look_again() -> None:
     """PortAudio lists devices once: what was plugged in since is only seen after a new start."""
-    library = _portaudio()
+    library = portaudio()
     library._terminate()
     library._initialize()
-
-
-def _portaudio() -> Any:
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:
-        raise AudioError(NO_PORTAUDIO) from error
-    return sounddevice

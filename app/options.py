@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_request import DEVICES
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -30,7 +31,7 @@ def add_project(parser: argparse.ArgumentParser) -> None:
 
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device for what runs on PyTorch."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return number
+
+
+def whole(text: str) -> int:
+    """An argument that is any whole number."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
 
 
 def fraction(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What commands say: results on stdout, as text or as one JSON object; progress and remarks on stderr.
+"""What commands print: results on stdout, as text or as one JSON object; progress and remarks on stderr.
 
 It does not know any command.
 """
@@ -9,9 +9,10 @@ import json
 import math
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from lect.engine.text.columns import column_width
 
 SLOW_S = 2.0  # what takes longer shows how far it is, even in a log
 WIDEST = 120  # columns of a progress bar
@@ -58,7 +59,7 @@ def progress(args: argparse.Namespace, total: int | None, what: str, unit: str =
         disable=args.json or args.quiet,
         delay=0 if terminal else SLOW_S,
         mininterval=0.1 if terminal else LOG_EVERY_S,
-        ncols=min(shutil.get_terminal_size().columns, WIDEST),  # 80 where the terminal does not tell
+        ncols=min(shutil.get_terminal_size().columns, WIDEST),  # 80 where the terminal's width is not known
         leave=False,
     )
 
@@ -74,10 +75,10 @@ def print_beside(bar: Any, text: str, *, error: bool = False) -> None:
 def table(headings: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> str:
     """Columns aligned by what a screen shows; those in `right` to the right."""
     cells = [[str(cell) for cell in row] for row in [headings, *rows]]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(column_width, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
-        padded = [" " * (widths[i] - _width(cell)) for i, cell in enumerate(row)]
+        padded = [" " * (widths[i] - column_width(cell)) for i, cell in enumerate(row)]
         parts = [
             pad + cell if i in right else cell + pad for i, (cell, pad) in enumerate(zip(row, padded, strict=True))
         ]
@@ -91,7 +92,7 @@ def percent(rate: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say it."""
+    """Seconds as people read them."""
     if seconds < 60:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -99,7 +100,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as people say it, in powers of ten as file managers do."""
+    """Bytes as people read them, in powers of ten as file managers do."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -125,9 +126,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _finite(each) for key, each in value.items()}
     return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
-
-
-def _width(text: str) -> int:
-    # Marks and joiners take no column, wide East Asian letters two.
-    shown = [letter for letter in text if unicodedata.category(letter) not in ("Mn", "Me", "Cf")]
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in shown)

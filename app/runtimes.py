@@ -4,12 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.app.options import fraction, positive
-from lect.app.output import remark
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
 
+from .options import fraction, positive
+from .output import remark
+
 if TYPE_CHECKING:
-    from lect.exports.runtime import Runtime, SpeechOptions
+    from lect.exports.runtime import Runtime
+    from lect.exports.transcriber import SpeechOptions
 
 
 def add_packs(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +36,10 @@ def add_packs(parser: argparse.ArgumentParser) -> None:
 def add_runtime(parser: argparse.ArgumentParser) -> None:
     """How packs are run; names as Whisper's."""
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
-    parser.add_argument(
-        "--compute-type", choices=("float32", "int8"), default="float32", help="int8 is smaller and quicker"
-    )
+    parser.add_argument("--compute-type", choices=BUILDS, default=BUILDS[0], help="int8 is smaller and quicker")
     parser.add_argument("--threads", type=positive, metavar="N", help="processor threads")
     parser.add_argument("--beam-size", type=positive, metavar="N", help="1 is quickest")
-    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what it hears")
+    parser.add_argument("--language", metavar="CODE", help="for a Whisper in its own vocabulary: what is spoken")
     parser.add_argument(
         "--task", choices=("transcribe", "translate"), default="transcribe", help="with --language: or into English"
     )
@@ -73,7 +74,7 @@ def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
         options=DecodeOptions(beam_size=args.beam_size) if args.beam_size else DecodeOptions(),
     )
     for runtime in runtimes if args.language else ():
-        runtime.speak(args.language, args.task)
+        runtime.set_language(args.language, args.task)
     return runtimes
 
 
@@ -94,8 +95,8 @@ def open_runtime(args: argparse.Namespace) -> "Runtime":
 
 def speech_options(args: argparse.Namespace) -> "SpeechOptions":
     """How speech is looked for. Raises UsageError when a value makes no sense."""
-    from lect.exports.runtime import SpeechOptions
     from lect.exports.segments import CutOptions
+    from lect.exports.transcriber import SpeechOptions
 
     given = {name: value for name, value in vars(args).items() if name.startswith("vad_") and value is not None}
     return SpeechOptions(args.vad, CutOptions(**given))

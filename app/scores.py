@@ -5,11 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.output import percent, remark, table
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import read_json
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.scoring.comparison import Comparison, compare
 from lect.engine.scoring.scores import Scores
+
+from .output import percent, remark, table
 
 if TYPE_CHECKING:
     from lect.engine.data.store import Project
@@ -25,17 +27,17 @@ ADVICE = {
 
 def stored(folder: Path, run_id: str, split: str) -> tuple[Scores, Scores]:
     """Base and adapted scores of the run in `folder`. Raises UsageError when it was never scored on `split`."""
-    found = []
-    for name in (f"base-scores-{split}.json", f"scores-{split}.json"):
-        if not (folder / name).exists():
+    files, found = RunFiles(folder), []
+    for path in (files.base_scores(split), files.scores(split)):
+        if not path.exists():
             raise UsageError(f"Run {run_id} has no scores on {split}: use `lect eval {run_id} --split {split}`.")
-        found.append(Scores.from_json(read_json(folder / name)))
+        found.append(Scores.from_json(read_json(path)))
     return found[0], found[1]
 
 
 def has_scores(folder: Path, split: str) -> bool:
     """Whether a run was scored on a split."""
-    return (folder / f"scores-{split}.json").exists()
+    return RunFiles(folder).scores(split).exists()
 
 
 def before_after(pairs: dict[str, tuple[Scores, Scores]]) -> str:

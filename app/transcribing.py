@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.runtimes import open_runtimes, pack_names, speech_options
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from .runtimes import open_runtimes, pack_names, speech_options
 
 if TYPE_CHECKING:
     from lect.exports.transcript import Transcript
@@ -43,17 +44,17 @@ class Transcriber:
     """The packs of a call, opened."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from lect.exports.pack_selection import Several
+        from lect.exports.pack_selection import PackSelector
 
         runtimes = dict(zip(pack_names(args), open_runtimes(args), strict=True))
         first = next(iter(runtimes.values()))
         self.facts: dict[str, Any] = {"device": first.device, "compute_type": first.compute_type}
         if args.hotwords:
             words = _lines(args.hotwords)
-            unknown = [runtime.prefer(words, args.hotword_boost) for runtime in runtimes.values()]
+            unknown = [runtime.set_hotwords(words, args.hotword_boost) for runtime in runtimes.values()]
             self.facts["unknown_hotwords"] = list(dict.fromkeys(word for each in unknown for word in each))
         several = len(runtimes) > 1 and not args.all_packs
-        self._runtimes = runtimes if args.all_packs else {"": Several(runtimes) if several else first}
+        self._runtimes = runtimes if args.all_packs else {"": PackSelector(runtimes) if several else first}
         self._speech = speech_options(args)
 
     def __call__(self, job: Job) -> Done:
@@ -63,14 +64,14 @@ class Transcriber:
     def _one(self, name: str, path: Path, places: Places) -> dict[str, Any]:
         from lect.exports.formats.tables import document
 
-        told = {"file": path, **({"pack": name} if name else {})}
+        source = {"file": path, **({"pack": name} if name else {})}
         try:
             transcript = self._runtimes[name].transcribe(path, self._speech)
             _write(transcript, path, places)
         except (LectError, OSError) as error:
             sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
-            return {**told, "error": sentence if path.name in sentence else f"{path.name}: {sentence}"}
-        return {**told, **document(transcript)}
+            return {**source, "error": sentence if path.name in sentence else f"{path.name}: {sentence}"}
+        return {**source, **document(transcript)}
 
 
 def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
@@ -87,7 +88,7 @@ def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:
     except BrokenProcessPool as error:
         raise LectError("A worker was ended by the system, perhaps for want of memory: use fewer --jobs.") from error
     finally:
-        # After an error or Ctrl-C nobody waits for what the others still hear.
+        # After an error or Ctrl-C nobody waits for what the others still transcribe.
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()

@@ -7,11 +7,12 @@ from pathlib import Path
 from lect.engine.contract.errors import BackboneError
 from lect.engine.model.backbone import Backbone, verify_backbone
 from lect.engine.model.weights import load_model
-from lect.exports.build import build_backbone, has_graphs
-from lect.exports.folders import whole_folder
-from lect.exports.pack import check_fits, read_pack
-from lect.exports.parity import Clips, ParityReport, System, check_parity
-from lect.exports.runtime import BUNDLED_BACKBONE, BUNDLED_PACK
+
+from .backbone_graphs import build_backbone, has_graphs
+from .export_folders import whole_folder
+from .opening import BUNDLED_BACKBONE, BUNDLED_PACK
+from .pack import check_fits, read_pack
+from .parity import Clips, ParityReport, System, check_parity
 
 
 def write_bundle(folder: Path, pack: Path, backbone: Backbone, clips: Clips) -> ParityReport:

@@ -20,38 +20,45 @@ SMALL_BYTES = 1_024  # smaller tensors stay inside: a pointer and a cast would c
 _TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16}
 
 Array = npt.NDArray[np.float32]
+Identity = tuple[tuple[int, ...], bytes]
 
 
 def point_into(graph: onnx.ModelProto, weights: Path) -> None:
     """Replaces every weight that `weights` holds by a pointer into that file, which must lie beside the graph."""
-    entries = {name: entry for name, entry in _header(weights).items() if entry["dtype"] in _TYPES}
     start = 8 + int.from_bytes(weights.read_bytes()[:8], "little")
-    stored = load_file(weights)
-    known = {}
-    for name in entries:
-        array = stored[name].astype(np.float32)
-        known[_identity(array)] = (name, False)
-        if array.ndim == 2:
-            known.setdefault(_identity(np.ascontiguousarray(array.T)), (name, True))
+    entries, known = _entries(weights), _known(weights)
 
     def find(array: Array) -> tuple[TensorProto, bool] | None:
         if (found := known.get(_identity(array))) is None:
             return None
         name, turned = found
-        begin, end = entries[name]["data_offsets"]
-        tensor = TensorProto(
-            name=f"{name}.stored", data_type=_TYPES[entries[name]["dtype"]], dims=entries[name]["shape"]
-        )
-        tensor.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", weights.name), ("offset", start + begin), ("length", end - begin)):
-            tensor.external_data.add(key=key, value=str(value))
-        return tensor, turned
+        return _pointer(weights, name, entries[name], start), turned
 
     _replace(graph, find)
 
 
+def _known(weights: Path) -> dict[Identity, tuple[str, bool]]:
+    """What a weight holds -> its name in the file, and whether it is stored the other way round."""
+    stored, known = load_file(weights), dict[Identity, tuple[str, bool]]()
+    for name in _entries(weights):
+        array = stored[name].astype(np.float32)
+        known[_identity(array)] = (name, False)
+        if array.ndim == 2:
+            known.setdefault(_identity(np.ascontiguousarray(array.T)), (name, True))
+    return known
+
+
+def _pointer(weights: Path, name: str, entry: dict[str, Any], start: int) -> TensorProto:
+    begin, end = entry["data_offsets"]
+    tensor = TensorProto(name=f"{name}.stored", data_type=_TYPES[entry["dtype"]], dims=entry["shape"])
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", weights.name), ("offset", start + begin), ("length", end - begin)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
+
+
 def halve(graph: onnx.ModelProto) -> None:
-    """Stores every weight whose numbers all are float16 ones at half the size; the graph computes the same."""
+    """Stores every weight whose values all are float16 ones at half the size; the graph computes the same."""
 
     def find(array: Array) -> tuple[TensorProto, bool] | None:
         with np.errstate(over="ignore"):
@@ -101,13 +108,14 @@ def _is_large(tensor: TensorProto) -> bool:
     return tensor.data_type == TensorProto.FLOAT and 4 * int(np.prod(tensor.dims)) >= SMALL_BYTES
 
 
-def _identity(array: Array) -> tuple[tuple[int, ...], bytes]:
+def _identity(array: Array) -> Identity:
     return array.shape, array.tobytes()
 
 
-def _header(path: Path) -> dict[str, dict[str, Any]]:
+def _entries(path: Path) -> dict[str, dict[str, Any]]:
+    """The tensors of a safetensors file that a graph can point to."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         header: dict[str, dict[str, Any]] = json.loads(file.read(size))
     header.pop("__metadata__", None)
-    return header
+    return {name: entry for name, entry in header.items() if entry["dtype"] in _TYPES}

@@ -4,21 +4,14 @@ An adaptation's tensors are either all inputs, so that one pair of graphs serves
 constants, so that the graphs need nothing else. Inputs and outputs are named as optimum names them where it has a name.
 All sizes are dynamic: batch (but for an encoder that fills windows), samples, each layer's prompt length (0 is no
 prompt), adapter rank (0 is no adapter), cache length (0 at the first token) and vocabulary. It does not know where
-weights are stored (`storage.py`), quantisation, packs or the search.
+weights are stored (`graph_weights.py`), quantisation, packs or the search.
 """
 
-import logging
-import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
 import torch.nn.functional as F
-from onnxscript import opset18 as op
 from torch import Tensor, nn
 
 from lect.engine.contract.model_config import ModelConfig
@@ -37,12 +30,9 @@ from lect.engine.contract.tensor_names import (
     present,
 )
 from lect.engine.model.handles import Handles, KeyValue
-from lect.engine.model.layers import DecoderLayer
 from lect.engine.model.network import EncoderDecoder
 
-# Every operator set from 18 on runs these graphs, and every execution provider has their operators.
-OPSET = 18
-HIDDEN_SCORE = -1e9  # finite, so that a row that sees nothing gives numbers
+from .onnx_export import Port, Sizes, export, name_sizes
 
 # The exporter keeps a size of 1 or two equal sizes as facts about every input, so the examples avoid both.
 _EXAMPLE_BATCH = 2
@@ -53,20 +43,13 @@ _BATCH = {0: "batch"}
 Constants = Mapping[str, Tensor]  # an adaptation's tensors, by graph input name
 
 
-@dataclass(frozen=True)
-class Port:
-    """One input of a graph."""
-
-    name: str
-    example: Tensor
-    dynamic: dict[int, str]  # axis -> the size's name
-
-
 class AdaptedGraph(nn.Module):
     """A network with an adaptation, whose tensors are inputs or constants."""
 
     def __init__(self, model: EncoderDecoder, names: Sequence[str], constants: Constants | None):
         super().__init__()
+        known = adaptation_inputs(constants or ())
+        assert constants is None or len(known) == len(constants), "a network's own weights belong into the network"
         self.model = model
         self.names = names  # of the inputs
         self.constants = constants or {}
@@ -93,11 +76,8 @@ class EncoderGraph(AdaptedGraph):
         if self.model.config.ctc:
             logits = F.linear(encoded.values, named[CTC_WEIGHT], named[CTC_BIAS])
             outputs.append(logits.log_softmax(-1))
-        for index, layer in enumerate(self.model.decoder.layers):
-            assert isinstance(layer, DecoderLayer)
-            memory, prompt = layer.cross_attention.keys_values(encoded.values), handles.cross_prompts.get(index)
-            outputs += memory if prompt is None else prompt.rows(audio.shape[0]).concatenate(memory)
-        return tuple(outputs)
+        memories, _ = self.model.decoder.cross(encoded, handles)
+        return (*outputs, *(rows for memory in memories for rows in memory))
 
 
 class DecoderGraph(AdaptedGraph):
@@ -108,25 +88,34 @@ class DecoderGraph(AdaptedGraph):
 
     def forward(self, input_ids: Tensor, position_ids: Tensor, mask: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         """input_ids, position_ids (batch,); mask (batch, frames); self and cross keys/values; the named tensors."""
-        decoder, layers = self.model.decoder, self.model.config.decoder_layers
-        memories = [
-            KeyValue(*pair) for pair in zip(tensors[: 4 * layers : 2], tensors[1 : 4 * layers : 2], strict=True)
-        ]
-        own, cross = memories[:layers], memories[layers:]
+        layers = self.model.config.decoder_layers
+        pairs = zip(tensors[: 4 * layers : 2], tensors[1 : 4 * layers : 2], strict=True)
+        memories = [KeyValue(*pair) for pair in pairs]
         handles = Handles.from_tensors(self.named(tensors[4 * layers :]))
         assert handles.vocabulary is not None
-        table = handles.vocabulary.embedding
-        x = decoder.embed(input_ids, position_ids, table)[:, None]
-        grown: list[Tensor] = []
-        for index, layer in enumerate(decoder.layers):
-            seen, adapter = _seen(mask, cross[index].key.shape[2]), handles.decoder_adapters.get(index)
-            prompt = handles.decoder_prompts.get(index)
-            cache = own[index] if prompt is None else prompt.rows(len(input_ids)).concatenate(own[index])
-            x, memory = layer(x, cache, None, cross[index], seen, adapter)
-            grown += memory if prompt is None else [rows[:, :, len(prompt.key) :] for rows in memory]
-        if decoder.norm is not None:
-            x = decoder.norm(x)
-        return F.linear(x[:, 0], table), *grown
+        cache = behind_prompts(memories[:layers], handles)
+        cross = memories[layers:], [_seen(mask, memory.key.shape[2]) for memory in memories[layers:]]
+        x, grown = self.model.decoder.states(input_ids[:, None], position_ids[:, None], cache, cross, handles)
+        own = without_prompts(grown, handles)
+        return F.linear(x[:, 0], handles.vocabulary.embedding), *(rows for memory in own for rows in memory)
+
+
+def behind_prompts(memories: Sequence[KeyValue], handles: Handles) -> list[KeyValue]:
+    """Each layer's cache, with its constant prompt, if any, in front of it."""
+    prompts = [handles.decoder_prompts.get(layer) for layer in range(len(memories))]
+    return [
+        memory if prompt is None else prompt.rows(memory.key.shape[0]).concatenate(memory)
+        for prompt, memory in zip(prompts, memories, strict=True)
+    ]
+
+
+def without_prompts(memories: Sequence[KeyValue], handles: Handles) -> list[KeyValue]:
+    """The caches alone."""
+    lengths = {layer: len(prompt.key) for layer, prompt in handles.decoder_prompts.items()}
+    return [
+        KeyValue(*(rows[:, :, lengths[layer] :] for rows in memory)) if layer in lengths else memory
+        for layer, memory in enumerate(memories)
+    ]
 
 
 def _seen(mask: Tensor, size: int) -> Tensor:
@@ -148,7 +137,7 @@ def encoder_inputs(config: ModelConfig) -> list[Port]:
     ]
 
 
-def encoder_outputs(config: ModelConfig) -> dict[str, dict[int, str]]:
+def encoder_outputs(config: ModelConfig) -> dict[str, Sizes]:
     """The names of the encoder graph's outputs and of their sizes."""
     batch = _of_clips(config)
     outputs = {"encoder_attention_mask": batch | {1: "frames"}}
@@ -170,7 +159,7 @@ def decoder_inputs(config: ModelConfig) -> list[Port]:
     ]
 
 
-def decoder_outputs(config: ModelConfig) -> dict[str, dict[int, str]]:
+def decoder_outputs(config: ModelConfig) -> dict[str, Sizes]:
     """The names of the decoder-step graph's outputs and of their sizes."""
     return {"logits": _BATCH | {1: "vocabulary"}} | _cache_outputs("decoder", config, _BATCH)
 
@@ -197,26 +186,28 @@ def _adapted(
     graph: type[AdaptedGraph],
     model: EncoderDecoder,
     ports: list[Port],
-    outputs: dict[str, dict[int, str]],
+    outputs: dict[str, Sizes],
     constants: Constants | None,
 ) -> onnx.ModelProto:
     names = adaptation_names(ports)
     if constants is not None:
         ports, names = [port for port in ports if port.name not in names], []
         outputs = {name: _without_vocabulary(dynamic) for name, dynamic in outputs.items()}
-    return _export(graph(model, names, constants), ports, outputs)
+    exported = export(graph(model, names, constants), ports, list(outputs))
+    name_sizes(exported, {port.name: port.dynamic for port in ports} | outputs)
+    return exported
 
 
 def _takes_windows(config: ModelConfig) -> bool:
     return config.mel_window_seconds > 0
 
 
-def _of_clips(config: ModelConfig) -> dict[int, str]:
+def _of_clips(config: ModelConfig) -> Sizes:
     """The dynamic axis of what there is one of a clip, where there is more than one clip."""
     return {} if _takes_windows(config) else _BATCH
 
 
-def _without_vocabulary(dynamic: dict[int, str]) -> dict[int, str]:
+def _without_vocabulary(dynamic: Sizes) -> Sizes:
     return {axis: size for axis, size in dynamic.items() if size != "vocabulary"}
 
 
@@ -255,7 +246,7 @@ def _cache(config: ModelConfig, stack: str, shortest: int) -> list[Port]:
     return ports
 
 
-def _cache_outputs(stack: str, config: ModelConfig, batch: dict[int, str]) -> dict[str, dict[int, str]]:
+def _cache_outputs(stack: str, config: ModelConfig, batch: Sizes) -> dict[str, Sizes]:
     return {name: batch | {2: _length(name)} for name in _cache_names(present, stack, config)}
 
 
@@ -266,70 +257,3 @@ def _cache_names(name: Callable[[int, str, str], str], stack: str, config: Model
 def _length(name: str) -> str:
     # The keys and the values of one cache have one length.
     return f"{name.rpartition('.')[0]}.length"
-
-
-def _export(graph: nn.Module, ports: list[Port], outputs: dict[str, dict[int, str]]) -> onnx.ModelProto:
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        warnings.simplefilter("ignore", FutureWarning)  # the exporter's own use of what torch deprecates
-        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # no torchvision: fine
-        program = torch.onnx.export(
-            graph.eval(),
-            tuple(port.example for port in ports),
-            input_names=[port.name for port in ports],
-            output_names=list(outputs),
-            dynamic_shapes=_dynamic_shapes(ports),
-            opset_version=OPSET,
-            dynamo=True,
-            custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: attention},
-            verbose=False,
-        )
-        assert program is not None
-        program.save(Path(folder) / "graph.onnx")
-        exported = onnx.load(Path(folder) / "graph.onnx")
-    return _tidied(exported, {port.name: port.dynamic for port in ports} | outputs)
-
-
-def _dynamic_shapes(ports: list[Port]) -> tuple[Any, ...]:
-    sizes = [dict.fromkeys(port.dynamic, torch.export.Dim.DYNAMIC) for port in ports]
-    plain = 2 if ports[0].name == "audio" else 3  # then come the tensors behind the star
-    return (*sizes[:plain], tuple(sizes[plain:])) if len(sizes) > plain else tuple(sizes)
-
-
-def attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Any:
-    """Attention in plain operators, for the exporter's table; arguments as PyTorch's."""
-    # The exporter's own translation scales keys and queries apart and guards against NaN: half as many nodes again, and
-    # a third fewer tokens a second. ONNX Runtime would draw a scale that is one number into the product, which is then
-    # four times as slow for a single query.
-    assert not is_causal and scale is None and not enable_gqa
-    size = query.shape[-1]
-    scaled = op.Mul(query, op.Constant(value_floats=[size**-0.5] * size))
-    scores = op.MatMul(scaled, op.Transpose(key, perm=[0, 1, 3, 2]))
-    if attn_mask is not None:
-        scores = op.Where(attn_mask, scores, op.Constant(value_float=HIDDEN_SCORE))
-    return op.MatMul(op.Softmax(scores, axis=-1), value)
-
-
-def _tidied(exported: onnx.ModelProto, sizes: dict[str, dict[int, str]]) -> onnx.ModelProto:
-    """Names the sizes, and takes out the traces of the machine that exported."""
-    for node in exported.graph.node:
-        node.ClearField("metadata_props")
-        node.ClearField("doc_string")
-    for field in ("metadata_props", "value_info", "doc_string"):
-        exported.graph.ClearField(field)
-    for value in [*exported.graph.input, *exported.graph.output]:
-        value.ClearField("metadata_props")
-        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
-            if axis in sizes[value.name]:
-                dimension.dim_param = sizes[value.name][axis]
-            assert dimension.HasField("dim_value") != (axis in sizes[value.name]), (value.name, axis)
-    exported.producer_name, exported.producer_version = "lect", ""
-    return exported

@@ -23,9 +23,10 @@ from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.archive import Archive, check_sums, opened, sums, zipped
-from lect.exports.card import PACK, Kind, SplitFacts, model_card
-from lect.exports.tensors import Tensor, Tensors, facts, load, misfit, parameters
+
+from .model_card import PACK, Kind, SplitFacts, model_card
+from .pack_archive import Archive, check_sums, opened, sums, zipped
+from .pack_tensors import Tensor, Tensors, facts, load, misfit, parameters
 
 FORMAT_VERSION = 2  # 1 had no language model
 MANIFEST = "manifest.json"
@@ -66,7 +67,7 @@ class PackContents:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a pack says of itself."""
+    """A pack's own description."""
 
     format_version: int
     name: str
@@ -98,7 +99,7 @@ class VerifyReport:
     manifest: Manifest
     bytes: int  # of the file
     files: int  # inside, each with the right checksum
-    parameters: int  # numbers in all tensors
+    parameters: int  # in all tensors
     fits: bool  # whether it was also checked against a backbone
     language_model_weight: float  # 0: it has none
 

@@ -3,26 +3,36 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from lect.exports.runtime import Runtime
-from lect.exports.segments import Gap, Piece
-from lect.exports.transcript import Segment, Skipped
+from .segments import Gap, Piece
+from .transcriber import Transcriber
+from .transcript import Segment, Skipped, WordTimes
 
 
-class Several(Runtime):
-    """A runtime over others, by name. The recording is cut once, and every one hears all of it.
+class PackSelector(Transcriber):
+    """Over transcribers by the names of their packs. The recording is cut once, and every one of them writes all of it.
 
-    A model that was taught the language is surer of its tokens than one that was not; a confidence is what is compared,
-    so packs should be of one kind of vocabulary.
+    A model that was trained on the language is surer of its tokens than one that was not; a confidence is what is
+    compared, so packs should be of one kind of vocabulary.
     """
 
-    def __init__(self, runtimes: Mapping[str, Runtime]) -> None:
-        first = next(iter(runtimes.values()))
-        super().__init__(first._network, first._vocabulary, first._options, first._backbone)
-        self._runtimes = dict(runtimes)
+    def __init__(self, transcribers: Mapping[str, Transcriber]) -> None:
+        super().__init__()
+        self._transcribers = dict(transcribers)
+
+    @property
+    def device(self) -> str:
+        """Where the first runs, as all are opened alike."""
+        return next(iter(self._transcribers.values())).device
 
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
-        """As `Runtime.written`; each Segment names its pack."""
-        for versions in zip(*(runtime.written(found) for runtime in self._runtimes.values()), strict=True):
-            named = zip(self._runtimes, versions, strict=True)
-            said = [replace(each, pack=name) for name, each in named if isinstance(each, Segment)]
-            yield max(said, key=lambda each: each.confidence) if said else versions[0]
+        """As `Transcriber.written`; each Segment names its pack."""
+        for versions in zip(*(each.written(found) for each in self._transcribers.values()), strict=True):
+            named = zip(self._transcribers, versions, strict=True)
+            segments = [replace(each, pack=name) for name, each in named if isinstance(each, Segment)]
+            yield max(segments, key=lambda each: each.confidence) if segments else versions[0]
+
+    def word_times(self, segments: Sequence[Segment]) -> WordTimes:
+        """ctc where every segment's pack has its times from a CTC head."""
+        names = {segment.pack for segment in segments} or self._transcribers.keys()
+        kinds = {self._transcribers[name].word_times(segments) for name in names}
+        return "ctc" if kinds == {"ctc"} else "estimated"

@@ -1,7 +1,7 @@
 """The gate behind every export: graphs in ONNX Runtime against torch, on real clips; and int8 scored beside float32.
 
-float32 must give torch's numbers within `TOLERANCE`, and the very same tokens, or `ParityError` is raised. int8 gives
-other numbers by its nature: it is scored, and the report says how often it agrees.
+float32 must give torch's values within `TOLERANCE`, and the very same tokens, or `ParityError` is raised. int8 gives
+other values by its nature: it is scored, and the report says how often it agrees.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.tensor_names import CTC_BIAS, CTC_WEIGHT, EMBEDDING
 from lect.engine.decoding.ctc import Ints
@@ -24,8 +24,11 @@ from lect.engine.model.handles import NO_HANDLES, Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.scoring.scores import score
 from lect.engine.text.vocabulary import EOS, Vocabulary
-from lect.exports.sessions import Adapted, Network, OnnxDecoder, Samples, recognize
-from lect.exports.tensors import Tensor
+
+from .onnx_decoder import OnnxDecoder
+from .onnx_network import Adapted, Network
+from .pack_tensors import Tensor
+from .recognition import OnnxRecogniser, Recognised
 
 TOLERANCE = 1e-3  # largest absolute difference; 1e-5 is usual, and a wrong graph differs by 0.1 and more
 PROBE_SECONDS = (0.4, 1.1, 2.9)
@@ -91,46 +94,63 @@ def probes() -> Clips:
 
 
 def check_parity(
-    system: System, float32: Path, clips: Clips, *, int8: Path | None = None, options: DecodeOptions | None = None
+    system: System,
+    float32: Path,
+    clips: Clips,
+    *,
+    int8: Path | None = None,
+    options: DecodeOptions | None = None,
+    tolerance: float = TOLERANCE,
 ) -> ParityReport:
     """Compares the graphs in the folders `float32` and `int8` with the model. Raises ParityError.
 
-    Numbers are compared on a short, a middling and a long clip, alone and as one batch, with and without what was
-    learnt; tokens on all clips.
+    Values are compared on a short, a middling and a long clip, alone and as one batch, with and without what was
+    learnt; tokens on all clips. tolerance: the largest difference of values that passes.
     """
     options = options or DecodeOptions()
     network = Network.open(float32, "cpu")
-    encoder, decoder = _numbers(system, network, clips.waveforms)
-    if max(encoder, decoder) > TOLERANCE:
-        raise ParityError(
-            f"The exported graphs differ from the model by {max(encoder, decoder):.1g} (allowed: {TOLERANCE:.0e}): "
-            "nothing was exported; please report this."
-        )
-    tokens = [found.tokens for found in _recognizer(system, options).transcribe(clips.waveforms)]
-    adapted = _adapted(system, network)
-    same = [found.tokens for found in recognize(network, adapted, clips.waveforms, system.vocabulary, options)]
-    if differing := [index for index, pair in enumerate(zip(tokens, same, strict=True)) if pair[0] != pair[1]]:
-        raise ParityError(
-            f"The exported graphs write other text than the model for {len(differing)} of {len(tokens)} clips "
-            f"(the first is number {differing[0] + 1}): nothing was exported; please report this."
-        )
+    encoder, decoder = _checked_values(system, network, clips.waveforms, tolerance)
+    tokens = _checked_tokens(system, network, clips, options)
     texts = [system.vocabulary.decode(found) for found in tokens]
-    quantised = None if int8 is None else _texts(system, int8, clips, options)
+    quantised = None if int8 is None else _int8_texts(system, int8, clips, options)
     return ParityReport(
         clips=len(tokens),
         seconds=sum(map(len, clips.waveforms)) / SAMPLE_RATE,
         encoder_difference=encoder,
         decoder_difference=decoder,
-        tolerance=TOLERANCE,
+        tolerance=tolerance,
         float32=_rates(clips, texts),
         int8=_rates(clips, quantised),
-        int8_agreement=None
-        if quantised is None
-        else float(np.mean([a == b for a, b in zip(texts, quantised, strict=True)])),
+        int8_agreement=_agreement(texts, quantised),
     )
 
 
-def _numbers(system: System, network: Network, waveforms: Sequence[Samples]) -> tuple[float, float]:
+def _checked_values(
+    system: System, network: Network, waveforms: Sequence[Samples], tolerance: float
+) -> tuple[float, float]:
+    encoder, decoder = _values(system, network, waveforms)
+    if max(encoder, decoder) > tolerance:
+        raise ParityError(
+            f"The exported graphs differ from the model by {max(encoder, decoder):.1g} (allowed: {tolerance:.0e}): "
+            "nothing was exported; please report this."
+        )
+    return encoder, decoder
+
+
+def _checked_tokens(system: System, network: Network, clips: Clips, options: DecodeOptions) -> list[tuple[int, ...]]:
+    """What torch writes, which must be what the graphs write."""
+    cpu = Recogniser(system.model, system.vocabulary, _handles(system), options, _CPU)
+    tokens = [found.tokens for found in cpu.transcribe(clips.waveforms)]
+    same = [found.tokens for found in _recognised(system, network, clips, options)]
+    if differing := [index for index, pair in enumerate(zip(tokens, same, strict=True)) if pair[0] != pair[1]]:
+        raise ParityError(
+            f"The exported graphs write other text than the model for {len(differing)} of {len(tokens)} clips "
+            f"(the first is number {differing[0] + 1}): nothing was exported; please report this."
+        )
+    return tokens
+
+
+def _values(system: System, network: Network, waveforms: Sequence[Samples]) -> tuple[float, float]:
     """The largest differences of the encoder and of the decoder over all cases."""
     cases = [(_handles(system), _adapted(system, network))]
     if network.takes_tensors and system.tensors:
@@ -154,36 +174,51 @@ def _batches(waveforms: Sequence[Samples]) -> Iterator[list[Samples]]:
 def _difference(
     model: EncoderDecoder, handles: Handles, network: Network, adapted: Adapted, batch: list[Samples]
 ) -> tuple[float, float]:
-    recognizer = Recogniser(model, Vocabulary("grapheme", ()), handles, DecodeOptions(), _CPU)
-    encoded, exported = recognizer.encode(batch), network.encode(batch, adapted)
+    recogniser = Recogniser(model, Vocabulary("grapheme", ()), handles, DecodeOptions(), _CPU)
+    encoded, exported = recogniser.encode(batch), network.encode(batch, adapted)
     ours, theirs = TorchDecoder(model, encoded, handles), OnnxDecoder(network, exported, adapted)
-    pairs = list(zip([tensor for pair in ours.cross[0] for tensor in pair], exported.cross.values(), strict=True))
     logits = model.ctc_logits(encoded, handles)
+    expected = [tensor for memory in ours.cross[0] for tensor in memory]
+    pairs = list(zip(expected, exported.cross.values(), strict=True))
     if logits is not None and exported.ctc_log_probs is not None:
         pairs.append((logits.log_softmax(-1), exported.ctc_log_probs))
     padding = exported.mask.shape[1] - exported.lengths
-    encoder = max(_largest(_heard(tensor.numpy() - array, padding)) for tensor, array in pairs)
-    decoder, state, exported_state = 0.0, ours.start(), theirs.start()
-    tokens = np.full(len(batch), EOS)
+    encoder = max(_largest(_inside(tensor.numpy() - array, padding)) for tensor, array in pairs)
+    return encoder, _decoder_difference(ours, theirs, len(batch))
+
+
+def _decoder_difference(ours: TorchDecoder, theirs: OnnxDecoder, rows: int) -> float:
+    """The largest over some steps."""
+    worst, state, exported_state = 0.0, ours.start(), theirs.start()
+    tokens = np.full(rows, EOS)
     for step in range(STEPS):
         scores, state = ours.step(tokens, state)
         exported_scores, exported_state = theirs.step(tokens, exported_state)
-        decoder = max(decoder, _largest(scores - exported_scores))
+        worst = max(worst, _largest(scores - exported_scores))
         tokens = (tokens + step) % scores.shape[1]
-    return encoder, decoder
+    return worst
 
 
-def _heard(difference: npt.NDArray[np.float32], padding: Ints) -> npt.NDArray[np.float32]:
+def _inside(difference: npt.NDArray[np.float32], padding: Ints) -> npt.NDArray[np.float32]:
     """(rows, ..., frames, size), zero in each row's last frames, which pad it: the decoder reads none of them."""
     frames = difference.shape[-2]
     inside = np.arange(frames) < frames - padding[:, None]
     return np.where(inside.reshape(len(padding), *[1] * (difference.ndim - 3), frames, 1), difference, np.float32(0))
 
 
-def _texts(system: System, folder: Path, clips: Clips, options: DecodeOptions) -> list[str]:
-    network = Network.open(folder, "cpu")
-    found = recognize(network, _adapted(system, network), clips.waveforms, system.vocabulary, options)
-    return [system.vocabulary.decode(hypothesis.tokens) for hypothesis in found]
+def _recognised(system: System, network: Network, clips: Clips, options: DecodeOptions) -> list[Recognised]:
+    graphs = OnnxRecogniser(network, _adapted(system, network), system.vocabulary, options)
+    return graphs.recognise(clips.waveforms)
+
+
+def _int8_texts(system: System, folder: Path, clips: Clips, options: DecodeOptions) -> list[str]:
+    return [found.text for found in _recognised(system, Network.open(folder, "cpu"), clips, options)]
+
+
+def _agreement(texts: Sequence[str], quantised: Sequence[str] | None) -> float | None:
+    if quantised is None:
+        return None
+    return float(np.mean([a == b for a, b in zip(texts, quantised, strict=True)]))
 
 
 def _rates(clips: Clips, texts: Sequence[str] | None) -> Rates | None:
@@ -192,10 +227,6 @@ def _rates(clips: Clips, texts: Sequence[str] | None) -> Rates | None:
     ids = [str(index) for index in range(len(texts))]
     scores = score(clips.labels, texts, ids, normalisation=clips.normalisation, normalise=clips.normalise)
     return Rates(scores.cer, scores.wer, clips.normalisation)
-
-
-def _recognizer(system: System, options: DecodeOptions) -> Recogniser:
-    return Recogniser(system.model, system.vocabulary, _handles(system), options, _CPU)
 
 
 def _handles(system: System) -> Handles:

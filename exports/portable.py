@@ -11,14 +11,17 @@ from pathlib import Path
 
 import torch
 
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.files import write_bytes
 from lect.engine.model.network import EncoderDecoder
-from lect.exports.build import BUILDS, export_graphs, own_facts, quantized, save_graph
-from lect.exports.card import PORTABLE
-from lect.exports.folders import whole_folder
-from lect.exports.graph_weights import halve
-from lect.exports.graphs import Constants
-from lect.exports.pack import (
+
+from .backbone_graphs import export_graphs, own_facts, save_graph
+from .export_folders import whole_folder
+from .graph_weights import halve
+from .graphs import Constants
+from .model_card import PORTABLE
+from .onnx_network import BUILD, DECODER, ENCODER
+from .pack import (
     CARD,
     MANIFEST,
     PREDICTIONS,
@@ -31,8 +34,8 @@ from lect.exports.pack import (
     dumped,
     language_model_file,
 )
-from lect.exports.parity import Clips, ParityReport, System, check_parity, own_vocabulary
-from lect.exports.sessions import BUILD, DECODER, ENCODER
+from .parity import Clips, ParityReport, System, check_parity, own_vocabulary
+from .quantisation import quantized
 
 
 def write_portable(
@@ -46,7 +49,7 @@ def write_portable(
     assert build in BUILDS
     system = System(model, own_vocabulary(model) | dict(contents.tensors), contents.vocabulary)
     with whole_folder(folder, MANIFEST) as made, tempfile.TemporaryDirectory(dir=made) as trials:
-        builds = {name: Path(trials) / name for name in {"float32", build}}
+        builds: dict[str, Path] = {name: Path(trials) / name for name in ("float32", build)}
         _save_graphs(system, builds)
         report = check_parity(system, builds["float32"], clips, int8=builds.get("int8"))
         for name in (ENCODER, DECODER):

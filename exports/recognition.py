@@ -4,86 +4,96 @@ It does not know files, packs, or where in a recording a waveform lies.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import TextError
 from lect.engine.decoding.alignment import ctc_align
 from lect.engine.decoding.ctc import LogProbs, best_paths
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
-from lect.exports.sessions import BATCH_SECONDS, Adapted, Encoded, Network, OnnxDecoder, Samples
-from lect.exports.transcript import TimedWord, WordTimes
+
+from .onnx_decoder import OnnxDecoder
+from .onnx_network import BATCH_SECONDS, Adapted, Encoded, Network
+from .transcript import TimedWord, WordTimes
 
 HOP_UNIT_SAMPLES = 80  # 5 ms: every frontend's frames are whole multiples apart
-# CTC says a token in the frame where it is surest, so a word reaches a little beyond its first and last. On words of
+# CTC writes a token in the frame where it is surest, so a word reaches a little beyond its first and last. On words of
 # espeak-ng at known times the starter's edges lie 0.03 s inside of the true ones on average.
 REACH_S = 0.03
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in one waveform."""
+class Recognised:
+    """What was recognised in one waveform."""
 
+    tokens: tuple[int, ...]
     text: str
     words: tuple[TimedWord, ...]  # seconds from the waveform's beginning
-    confidence: float  # in [0, 1]: geometric mean over the tokens; 0 where nothing was heard
-    is_blank: bool  # the CTC head hears nothing at all: whatever the text says is invented
-    word_times: WordTimes
+    confidence: float  # in [0, 1]: geometric mean over the tokens; 0 without tokens
+    is_blank: bool  # the CTC head finds nothing at all: whatever the text, it is invented
 
 
-def hear(
-    network: Network,
-    adapted: Adapted,
-    vocabulary: Vocabulary,
-    waveforms: Sequence[Samples],
-    options: DecodeOptions,
-    batch_seconds: float = BATCH_SECONDS,
-) -> list[Heard]:
-    """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
-    found: dict[int, Heard] = {}
-    for batch in network.batches(waveforms, batch_seconds):
-        encoded = network.encode([waveforms[index] for index in batch], adapted)
-        hypotheses = _search(network, adapted, encoded, vocabulary, options)
-        hop = _hop_seconds(max(len(waveforms[index]) for index in batch), encoded)
-        for row, (index, hypothesis) in enumerate(zip(batch, hypotheses, strict=True)):
-            seconds = len(waveforms[index]) / SAMPLE_RATE
+@dataclass(frozen=True)
+class OnnxRecogniser:
+    """A network with an adaptation and its vocabulary: what the torch `Recogniser` is, and words with their times."""
+
+    network: Network
+    adapted: Adapted
+    vocabulary: Vocabulary
+    options: DecodeOptions
+
+    @property
+    def word_times(self) -> WordTimes:
+        """How words get their times."""
+        return "ctc" if self.network.has_ctc and self.adapted.uses_ctc else "estimated"
+
+    def recognise(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Recognised]:
+        """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
+        found: dict[int, Recognised] = {}
+        for batch in self.network.batches(waveforms, batch_seconds):
+            found |= dict(zip(batch, self._batch([waveforms[index] for index in batch]), strict=True))
+        return [found[index] for index in range(len(waveforms))]
+
+    def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
+        encoded = self.network.encode(waveforms, self.adapted)
+        hop = _hop_seconds(max(map(len, waveforms)), encoded)
+        for row, (waveform, hypothesis) in enumerate(zip(waveforms, self._search(encoded), strict=True)):
             ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.lengths[row]]
-            found[index] = _heard(vocabulary, hypothesis, ctc, hop, seconds)
-    return [found[index] for index in range(len(waveforms))]
+            yield with_times(self.vocabulary, hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE)
+
+    def _search(self, encoded: Encoded) -> list[Hypothesis]:
+        make_decoder, positions = partial(OnnxDecoder, self.network, encoded, self.adapted), self.network.positions
+        return decode(make_decoder, encoded.ctc_log_probs, encoded.lengths, self.vocabulary, self.options, positions)
 
 
-def _search(
-    network: Network, adapted: Adapted, encoded: Encoded, vocabulary: Vocabulary, options: DecodeOptions
-) -> list[Hypothesis]:
-    make_decoder = partial(OnnxDecoder, network, encoded, adapted)
-    return decode(make_decoder, encoded.ctc_log_probs, encoded.lengths, vocabulary, options, network.positions)
+def with_times(
+    vocabulary: Vocabulary, hypothesis: Hypothesis, ctc: LogProbs | None, hop: float, seconds: float
+) -> Recognised:
+    """A hypothesis about a waveform of so many seconds; ctc: (frames, vocab), `hop` seconds apart, if there is any."""
+    logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
+    spans = None if ctc is None else _spans(ctc, hypothesis, hop)
+    if spans is None:
+        spans = _spread(vocabulary, hypothesis, seconds)
+    return Recognised(
+        tokens=hypothesis.tokens,
+        text=vocabulary.decode(hypothesis.tokens),
+        words=_timed(vocabulary, hypothesis, np.minimum(spans, seconds), seconds),
+        confidence=math.exp(sum(logs) / len(logs)) if logs else 0.0,
+        is_blank=ctc is not None and not len(best_paths(ctc[None], np.array([len(ctc)]))[0]),
+    )
 
 
 def _hop_seconds(samples: int, encoded: Encoded) -> float:
     """How far apart frames are, from how many the batch's longest clip has."""
     hop = samples / max(1, int(encoded.lengths.max()))
     return max(1, round(hop / HOP_UNIT_SAMPLES)) * HOP_UNIT_SAMPLES / SAMPLE_RATE
-
-
-def _heard(vocabulary: Vocabulary, hypothesis: Hypothesis, ctc: LogProbs | None, hop: float, seconds: float) -> Heard:
-    logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
-    spans = None if ctc is None else _spans(ctc, hypothesis, hop)
-    if spans is None:
-        spans = _spread(vocabulary, hypothesis, seconds)
-    return Heard(
-        text=vocabulary.decode(hypothesis.tokens),
-        words=_timed(vocabulary, hypothesis, np.minimum(spans, seconds), seconds),
-        confidence=math.exp(sum(logs) / len(logs)) if logs else 0.0,
-        is_blank=ctc is not None and not len(best_paths(ctc[None], np.array([len(ctc)]))[0]),
-        word_times="estimated" if ctc is None else "ctc",
-    )
 
 
 def _spans(ctc: LogProbs, hypothesis: Hypothesis, hop: float) -> np.ndarray | None:

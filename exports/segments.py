@@ -1,6 +1,6 @@
 """Where a recording is cut: stretches of speech, at pauses, none longer than a model can hear; and what lies between.
 
-Works on a stream and keeps no more of it than one stretch. It does not know how speech is told from other sound.
+Works on a stream and keeps no more of it than one stretch. It does not know how speech is detected.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from lect.engine.contract.errors import UsageError
 
 FRAME_SAMPLES = 512  # 32 ms, the unit of voice activity: what Silero's network takes at once
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
-MAX_SECONDS = 30.0  # the longest stretch that a backbone hears at once
+MAX_SECONDS = 30.0  # the longest stretch that a backbone takes at once
 # A frame that is less likely than the threshold by this much ends speech; between the two it goes on as before.
 HYSTERESIS = 0.15
 HOLE_FRAMES = 4  # 128 ms: shorter silences are the stops inside of words
@@ -85,7 +85,7 @@ def cut(windows: Iterable[tuple[Samples, Likely]], options: CutOptions) -> Itera
 
 
 class Cutter:
-    """What has been heard and is not yet decided: frame 0 is the first after the last piece or gap."""
+    """The part of the stream that is not decided yet: frame 0 is the first after the last piece or gap."""
 
     def __init__(self, options: CutOptions) -> None:
         self._pause = _frames(options.vad_min_silence_duration_ms / 1000)
@@ -198,9 +198,9 @@ def levels(samples: Samples) -> npt.NDArray[np.float64]:
 
 def _quietest(samples: Samples, first: int, last: int) -> int:
     """The frame in (first, last] before which a cut hurts least."""
-    heard = levels(samples[: last * FRAME_SAMPLES])
+    dbfs = levels(samples[: last * FRAME_SAMPLES])
     # The edges of "same" are averaged with zeros, which are loud.
-    smooth = np.convolve(heard, np.ones(SMOOTHED_FRAMES) / SMOOTHED_FRAMES, "same")
+    smooth = np.convolve(dbfs, np.ones(SMOOTHED_FRAMES) / SMOOTHED_FRAMES, "same")
     return first + 1 + int(smooth[first + 1 :].argmin())
 
 

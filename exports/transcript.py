@@ -1,4 +1,4 @@
-"""What was heard in a recording, and when. All times are seconds from the recording's beginning.
+"""What was recognised in a recording, and when. All times are seconds from the recording's beginning.
 
 Plain data: it does not know how it was found nor how it is written to a file.
 """
@@ -37,18 +37,18 @@ class Skipped:
 
     start: float
     end: float
-    reason: Literal["no speech", "no words"]  # by the voice activity; or by the recogniser, which heard nothing in it
+    reason: Literal["no speech", "no words"]  # by the voice activity; or by the recogniser, which found nothing in it
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was heard in one recording: segments and skipped stretches together cover all of it."""
+    """What was recognised in one recording: segments and skipped stretches together cover all of it."""
 
     text: str
     segments: tuple[Segment, ...]
     skipped: tuple[Skipped, ...]
     words: tuple[TimedWord, ...]  # those of all segments
-    confidence: float  # in [0, 1]: geometric mean over the segments, by their words; 0 where nothing was heard
+    confidence: float  # in [0, 1]: geometric mean over the segments, by their words; 0 without any
     seconds: float  # of audio
     real_time_factor: float  # seconds of work a second of audio, reading included; in a batch, the batch's
     device: str  # cpu or cuda, as read back from ONNX Runtime

@@ -10,11 +10,19 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lect.engine.audio.quality import (
+    NOISE_PERCENTILE,
+    SILENT_DBFS,
+    SPEECH_ABOVE_NOISE_DB,
+    SPEECH_RANGE_DB,
+    STEADY_DB,
+)
 from lect.engine.audio.reading import Samples
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
-from lect.exports.segments import FRAME_S, FRAME_SAMPLES, Likely, levels
-from lect.exports.sessions import open_session
+
+from .onnx_sessions import open_session
+from .segments import FRAME_S, FRAME_SAMPLES, Likely, levels
 
 Method = Literal["silero", "energy", "off"]
 METHODS: tuple[Method, ...] = ("silero", "energy", "off")
@@ -23,19 +31,14 @@ SILERO = ASSETS / "silero" / "silero_vad_16k_sequence.onnx"
 SILERO_CONTEXT = 64  # samples that the network sees before each frame
 SILERO_STATE = (1, 1, 128)
 
-# The energy gate's limits are those of `lect.engine.audio.quality`, where they were tried on 12 000 clips.
+# The energy gate. Its limits in dB are those of a take's quality, tried on thousands of clips.
 WINDOW_FRAMES = round(30 / FRAME_S)  # the background is judged over this much, and as much before
-NOISE_PERCENTILE = 10
 LOUD_FRAMES = 6  # 0.2 s, so that a click is not taken for the loudest speech
-SPEECH_ABOVE_NOISE_DB = 8.0
-SPEECH_RANGE_DB = 35.0  # weak consonants are 30 dB below vowels
-STEADY_DB = 7.0  # less between background and loudest: a hum, a fan
-SILENT_DBFS = -70.0
 SLOPE_DB = 2.0  # how far above its limit a level must be for a likelihood of 0.73
 
 
 class Detector(Protocol):
-    """Tells speech from other sound."""
+    """Detects speech."""
 
     name: str
 
@@ -71,9 +74,9 @@ class EnergyGate:
         """As `Detector` says; waits for WINDOW_FRAMES."""
         before = np.zeros(0)
         for samples in regrouped(blocks, WINDOW_FRAMES * FRAME_SAMPLES):
-            heard = levels(samples)
-            yield samples, _standing_out(heard, np.concatenate([before, heard]))
-            before = heard
+            dbfs = levels(samples)
+            yield samples, _standing_out(dbfs, np.concatenate([before, dbfs]))
+            before = dbfs
 
 
 class Silero:
@@ -90,10 +93,10 @@ class Silero:
         context = np.zeros(SILERO_CONTEXT, np.float32)
         for samples in regrouped(blocks, FRAME_SAMPLES):
             padding = np.zeros(-len(samples) % FRAME_SAMPLES, np.float32)
-            heard = np.concatenate([context, samples, padding])
-            frames = sliding_window_view(heard, SILERO_CONTEXT + FRAME_SAMPLES)[::FRAME_SAMPLES]
+            sound = np.concatenate([context, samples, padding])
+            frames = sliding_window_view(sound, SILERO_CONTEXT + FRAME_SAMPLES)[::FRAME_SAMPLES]
             likely, h, c = self._session.run(None, {"input": np.ascontiguousarray(frames), "h": h, "c": c})
-            context = heard[-SILERO_CONTEXT:]
+            context = sound[-SILERO_CONTEXT:]
             yield samples, likely
 
 
@@ -110,11 +113,11 @@ def regrouped(blocks: Iterable[Samples], size: int) -> Iterator[Samples]:
         yield held
 
 
-def _standing_out(heard: np.ndarray, context: np.ndarray) -> Likely:
+def _standing_out(dbfs: np.ndarray, context: np.ndarray) -> Likely:
     """(frames,) dBFS of a window, and with those before it -> how likely each is speech."""
     noise = float(np.percentile(context, NOISE_PERCENTILE))
-    loud = float(np.sort(heard)[-min(LOUD_FRAMES, len(heard))])
+    loud = float(np.sort(dbfs)[-min(LOUD_FRAMES, len(dbfs))])
     if loud < SILENT_DBFS or loud - noise < STEADY_DB:
-        return np.zeros(len(heard), np.float32)
+        return np.zeros(len(dbfs), np.float32)
     limit = max(noise + SPEECH_ABOVE_NOISE_DB, loud - SPEECH_RANGE_DB)
-    return (1 / (1 + np.exp((limit - heard) / SLOPE_DB))).astype(np.float32)
+    return (1 / (1 + np.exp((limit - dbfs) / SLOPE_DB))).astype(np.float32)

@@ -1,10 +1,10 @@
 """A Whisper run as a folder in Hugging Face's layout with optimum's graphs: onnx-asr, among others, opens it.
 
-It is a gate like every export: the graphs must say what PyTorch says, to the token, on `clips`. The folder knows
+It is a gate like every export: the graphs must give what PyTorch gives, to the token, on `clips`. The folder knows
 nothing of Lect's search: whoever opens it writes greedily, one window of 30 s at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,23 @@ import numpy as np
 import torch
 
 from lect.engine.audio.batches import padded
-from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import UsageError
-from lect.engine.model.frontend import Frames, MelFrontend
+from lect.engine.model.frontend import MelFrontend
 from lect.engine.model.handles import Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.byte_pairs import lettered
 from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START, Vocabulary
-from lect.exports.build import save_graph
-from lect.exports.card import WHISPER, model_card
-from lect.exports.folders import whole_folder
-from lect.exports.graphs import Constants
-from lect.exports.pack import CARD, MANIFEST, PackContents, describe, dumped
-from lect.exports.parity import TOLERANCE, ParityError, own_vocabulary
-from lect.exports.sessions import DECODER, ENCODER, Samples, open_session
-from lect.exports.whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
+
+from .backbone_graphs import save_graph
+from .export_folders import whole_folder
+from .graphs import Constants
+from .model_card import WHISPER, model_card
+from .onnx_network import DECODER, ENCODER
+from .onnx_sessions import Session, open_session
+from .pack import CARD, MANIFEST, PackContents, describe, dumped
+from .parity import TOLERANCE, ParityError, own_vocabulary
+from .whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
 
 WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100
 NAMES = {BOS: "<|startoftranscript|>", EOS: "<|endoftext|>", PAD: "<|nospeech|>", UNK: "<|startoflm|>"}
@@ -118,26 +120,30 @@ def _difference(
     encoder, decoder = (open_session(folder / name, cuda=False, threads=None) for name in (ENCODER, DECODER))
     handles, worst = Handles.from_tensors(constants), 0.0
     for waveform in waveforms[:STEPS]:
-        features = _features(model, waveform)
         audio, lengths = map(torch.from_numpy, padded([waveform[:WINDOW_SAMPLES]]))
-        frames = model.encoder.embed(audio, lengths)
-        states = model.encoder(frames, handles).values
-        (given,) = encoder.run(["last_hidden_state"], {"input_features": features})
-        tokens, cache = np.array([vocabulary.start]), _empty(decoder)
-        worst = max(worst, float(np.abs(given - states.numpy()).max()))
-        for _ in range(STEPS):
-            began = any(rows.shape[0] for rows in cache.values())
-            feeds = {"input_ids": tokens[:, -1:] if began else tokens, "encoder_hidden_states": given, **cache}
-            logits, *grown = decoder.run(None, feeds | {"use_cache_branch": np.array([began])})
-            cache = {n: new if new.shape[0] else old for (n, old), new in zip(cache.items(), grown, strict=True)}
-            written = torch.from_numpy(tokens)
-            expected = model.teacher_forcing(Frames(states, frames.lengths), written, handles)[0, -1].numpy()
-            said = logits[0, -1] > -1e8
-            worst = max(worst, float(np.abs(logits[0, -1] - expected)[said].max()))
-            tokens = np.concatenate([tokens, logits[:, -1:].argmax(-1)], axis=1)
+        expected = model.encoder(model.encoder.embed(audio, lengths), handles)
+        (states,) = encoder.run(["last_hidden_state"], {"input_features": _features(model, waveform)})
+        worst = float(np.maximum(worst, np.abs(states - expected.values.numpy()).max()))
+        tokens = np.array([vocabulary.start])
+        for written, logits in _greedy_steps(decoder, tokens, states):
+            of_torch = model.teacher_forcing(expected, torch.from_numpy(written), handles)[0, -1].numpy()
+            allowed = logits > -1e8
+            worst = float(np.maximum(worst, np.abs(logits - of_torch)[allowed].max()))
     if not worst < TOLERANCE:
         raise ParityError(f"The graphs differ from PyTorch by {worst:.1e}: nothing was exported; please report it.")
     return worst
+
+
+def _greedy_steps(decoder: Session, tokens: np.ndarray, states: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The tokens so far (1, length) and the next one's logits (vocabulary,), step by step."""
+    cache = _empty(decoder)
+    for _ in range(STEPS):
+        began = any(rows.shape[0] for rows in cache.values())
+        feeds = {"input_ids": tokens[:, -1:] if began else tokens, "encoder_hidden_states": states, **cache}
+        logits, *grown = decoder.run(None, feeds | {"use_cache_branch": np.array([began])})
+        cache = {n: new if new.shape[0] else old for (n, old), new in zip(cache.items(), grown, strict=True)}
+        yield tokens, logits[0, -1]
+        tokens = np.concatenate([tokens, logits[:, -1:].argmax(-1)], axis=1)
 
 
 def _features(model: EncoderDecoder, waveform: Samples) -> np.ndarray:
@@ -150,6 +156,6 @@ def _features(model: EncoderDecoder, waveform: Samples) -> np.ndarray:
     return features
 
 
-def _empty(decoder: Any) -> dict[str, np.ndarray]:
+def _empty(decoder: Session) -> dict[str, np.ndarray]:
     ports = [port for port in decoder.get_inputs() if port.name.startswith("past_key_values.")]
     return {port.name: np.zeros((0, port.shape[1], 0, port.shape[3]), np.float32) for port in ports}

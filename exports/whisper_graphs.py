@@ -2,26 +2,25 @@
 
 The encoder takes log-mel features. The decoder is two graphs under one `If`: the first call reads all tokens and the
 encoder's states and gives every key and value, each later one reads a token and these. What the search would otherwise
-know is in the logits: tokens that are never said, and the language that the decoder is started with, which a program
-that asks for the language hears. It does not know files.
+know is in the logits: tokens that are never written, and the language that the decoder is started with, which is the
+answer to a program that asks for the language. It does not know files.
 """
 
-import logging
-import tempfile
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import onnx
 import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.frontend import Frames, MelFrontend
 from lect.engine.model.handles import Handles, KeyValue
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.text.vocabulary import BOS, PAD, UNK, Vocabulary
-from lect.exports.graphs import OPSET, Constants, attention
+
+from .graphs import Constants, behind_prompts, without_prompts
+from .onnx_export import OPSET, Port, export
 
 FEATURE_FRAMES = 3000  # of a window of 30 s, which such programs always fill
 NEVER = -1e9  # finite, so that probabilities are numbers
@@ -51,7 +50,7 @@ class _Decoder(nn.Module):
     def __init__(self, model: EncoderDecoder, handles: Handles, vocabulary: Vocabulary):
         super().__init__()
         self.decoder, self.handles = model.decoder, handles
-        led = len(vocabulary.start) - 1  # tokens that follow the start, whatever was heard
+        led = len(vocabulary.start) - 1  # tokens that follow the start, whatever the sound
         scale, bias = torch.zeros(led + 1, 1), torch.full((led + 1, len(vocabulary)), NEVER)
         bias[torch.arange(led), list(vocabulary.start[1:])] = 0.0
         scale[led], bias[led] = 1.0, 0.0
@@ -59,28 +58,21 @@ class _Decoder(nn.Module):
         self.register_buffer("scale", scale)
         self.register_buffer("bias", bias)
 
-    def said(self, logits: Tensor, position: Tensor | int) -> Tensor:
+    def masked(self, logits: Tensor, position: Tensor | int) -> Tensor:
         """Logits (batch, length, vocabulary) of the tokens from `position` on, as the search would have them."""
         rows = (torch.arange(logits.shape[1]) + position).clamp(max=len(self.scale) - 1)
         return logits * self.scale[rows] + self.bias[rows]
-
-    def without_prompt(self, layer: int, memory: KeyValue) -> list[Tensor]:
-        """A prompt stands in front of the cache at each call, and is no part of it."""
-        prompt = self.handles.decoder_prompts.get(layer)
-        return [rows if prompt is None else rows[:, :, len(prompt.key) :] for rows in memory]
 
 
 class _First(_Decoder):
     def forward(self, input_ids: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, ...]:
         """(batch, length), (batch, frames, dim) -> logits, then each layer's self and cross keys and values."""
         encoded = Frames(encoder_hidden_states, _full(encoder_hidden_states))
-        past = self.decoder.past(len(input_ids), self.handles, encoder_hidden_states)
+        past = self.decoder.past(input_ids.shape[0], self.handles, encoder_hidden_states)
         cross = self.decoder.cross(encoded, self.handles)
         logits, grown = self.decoder(input_ids, 0, past, cross, self.handles)
-        layers = enumerate(zip(grown, cross[0], strict=True))
-        return self.said(logits, 0), *(
-            rows for layer, (own, heard) in layers for rows in (*self.without_prompt(layer, own), *heard)
-        )
+        pairs = zip(without_prompts(grown, self.handles), cross[0], strict=True)
+        return self.masked(logits, 0), *(rows for own, encoder in pairs for rows in (*own, *encoder))
 
 
 class _Later(_Decoder):
@@ -89,16 +81,11 @@ class _Later(_Decoder):
         pairs = [KeyValue(*pair) for pair in zip(memories[::2], memories[1::2], strict=True)]
         own, cross = pairs[::2], pairs[1::2]
         position = own[0].key.shape[2]
-        prompts = [self.handles.decoder_prompts.get(layer) for layer in range(len(own))]
-        past = [
-            memory if prompt is None else prompt.rows(len(input_ids)).concatenate(memory)
-            for prompt, memory in zip(prompts, own, strict=True)
-        ]
+        past = behind_prompts(own, self.handles)
         seen = torch.ones(1, 1, 1, 1, dtype=torch.bool)
-        logits, grown = self.decoder(input_ids, position, past, (cross, seen), self.handles)
-        return self.said(logits, position), *(
-            rows for layer, memory in enumerate(grown) for rows in self.without_prompt(layer, memory)
-        )
+        logits, grown = self.decoder(input_ids, position, past, (cross, [seen] * len(cross)), self.handles)
+        own = without_prompts(grown, self.handles)
+        return self.masked(logits, position), *(rows for memory in own for rows in memory)
 
 
 def _full(values: Tensor) -> Tensor:
@@ -109,64 +96,43 @@ def _full(values: Tensor) -> Tensor:
 def whisper_encoder(model: EncoderDecoder, constants: Constants) -> onnx.ModelProto:
     """input_features (batch, mels, 3000) -> last_hidden_state; constants: the adaptation's tensors by input name."""
     features = torch.randn(_BATCH, model.config.mels, FEATURE_FRAMES)
-    graph = _exported(_Encoder(model, Handles.from_tensors(constants)), [("input_features", features, {0: "batch"})],
-                      ["last_hidden_state"])  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    port = Port("input_features", features, {0: "batch"})
+    exported = export(_Encoder(model, Handles.from_tensors(constants)), [port], ["last_hidden_state"])
+    return helper.make_model(exported.graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
 
 def whisper_decoder(model: EncoderDecoder, constants: Constants, vocabulary: Vocabulary) -> onnx.ModelProto:
     """The merged decoder, named as optimum's: `use_cache_branch` chooses."""
     handles, config = Handles.from_tensors(constants), model.config
-    tokens = ("input_ids", torch.full((_BATCH, _TOKENS), 7), {0: "batch", 1: "length"})
-    states = ("encoder_hidden_states", torch.randn(_BATCH, FEATURE_FRAMES // 2, config.dim), {0: "batch"})
-    caches = [
-        (f"past_key_values.{layer}.{stack}.{part}", torch.randn(_BATCH, config.heads, size, config.head_dim),
-         {0: "batch", 2: f"{stack}.length"})
-        for layer in range(config.decoder_layers)
-        for stack, size in (("decoder", _PAST), ("encoder", FEATURE_FRAMES // 2 + 1))
-        for part in KeyValue._fields
-    ]  # fmt: skip
-    outputs = ["logits", *(name.replace("past_key_values", "present") for name, *_ in caches)]
+    examples = torch.full((_BATCH, _TOKENS), 7)
+    tokens = Port("input_ids", examples, {0: "batch", 1: "length"})
+    states = Port("encoder_hidden_states", torch.randn(_BATCH, FEATURE_FRAMES // 2, config.dim), {0: "batch"})
+    caches = _caches(config)
+    outputs = ["logits", *(port.name.replace("past_key_values", "present") for port in caches)]
     own = [name for name in outputs if ".encoder." not in name]
-    first = _exported(_First(model, handles, vocabulary), [tokens, states], outputs)
-    one = ("input_ids", tokens[1][:, :1], {0: "batch"})
-    later = _exported(_Later(model, handles, vocabulary), [one, *caches], own)
+    first = export(_First(model, handles, vocabulary), [tokens, states], outputs).graph
+    one = Port("input_ids", examples[:, :1], {0: "batch"})
+    later = export(_Later(model, handles, vocabulary), [one, *caches], own).graph
     _give_nothing(later, outputs, config.heads, config.head_dim)
     return _merged(first, later, [tokens, states, *caches], outputs, config.heads, config.head_dim)
 
 
-Example = tuple[str, Tensor, dict[int, str]]  # name, example, axis -> the size's name
-
-
-def _exported(module: nn.Module, inputs: Sequence[Example], outputs: list[str]) -> onnx.GraphProto:
-    shapes = [dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC) for _, _, dynamic in inputs]
-    plain = 1 if isinstance(module, _Later) else len(inputs)  # then come the tensors behind the star
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        warnings.simplefilter("ignore", FutureWarning)
-        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            module.eval(),
-            tuple(example for _, example, _ in inputs),
-            input_names=[name for name, _, _ in inputs],
-            output_names=outputs,
-            dynamic_shapes=(*shapes[:plain], *([tuple(shapes[plain:])] if shapes[plain:] else [])),
-            opset_version=OPSET,
-            dynamo=True,
-            custom_translation_table={torch.ops.aten.scaled_dot_product_attention.default: attention},
-            verbose=False,
+def _caches(config: ModelConfig) -> list[Port]:
+    sizes = {"decoder": _PAST, "encoder": FEATURE_FRAMES // 2 + 1}
+    return [
+        Port(
+            f"past_key_values.{layer}.{stack}.{part}",
+            torch.randn(_BATCH, config.heads, size, config.head_dim),
+            {0: "batch", 2: f"{stack}.length"},
         )
-        assert program is not None
-        program.save(Path(folder) / "graph.onnx")
-        graph = onnx.load(Path(folder) / "graph.onnx").graph
-    for node in graph.node:
-        node.ClearField("metadata_props")
-        node.ClearField("doc_string")
-    graph.ClearField("value_info")
-    return graph
+        for layer in range(config.decoder_layers)
+        for stack, size in sizes.items()
+        for part in KeyValue._fields
+    ]
 
 
 def _give_nothing(later: onnx.GraphProto, outputs: list[str], heads: int, head_dim: int) -> None:
-    """What was heard does not change: in its place later calls give nothing (no rows), as optimum's do."""
+    """In place of the encoder's keys and values, which do not change, later calls give no rows, as optimum's do."""
     nothing = helper.make_tensor("nothing", TensorProto.FLOAT, [0, heads, 1, head_dim], [])
     later.initializer.append(nothing)
     given = {value.name: value for value in later.output}
@@ -181,7 +147,7 @@ def _give_nothing(later: onnx.GraphProto, outputs: list[str], heads: int, head_d
 def _merged(
     first: onnx.GraphProto,
     later: onnx.GraphProto,
-    inputs: Sequence[Example],
+    inputs: Sequence[Port],
     outputs: list[str],
     heads: int,
     head_dim: int,
@@ -189,7 +155,7 @@ def _merged(
     weights: dict[bytes, onnx.TensorProto] = {}  # by content: the branches share them
     branches = [_branch(graph, name, weights) for graph, name in ((first, "first"), (later, "later"))]
     flag = helper.make_tensor_value_info("use_cache_branch", TensorProto.BOOL, [1])
-    given = [_port(name, example, dynamic) for name, example, dynamic in inputs]
+    given = [_port(port) for port in inputs]
     made = [
         helper.make_tensor_value_info(
             name,
@@ -225,9 +191,9 @@ def _branch(graph: onnx.GraphProto, prefix: str, weights: dict[bytes, onnx.Tenso
     return helper.make_graph(list(graph.node), prefix, [], made)
 
 
-def _port(name: str, example: Tensor, dynamic: dict[int, str]) -> onnx.ValueInfoProto:
-    kind = TensorProto.INT64 if example.dtype == torch.int64 else TensorProto.FLOAT
-    shape = [dynamic.get(axis, size) for axis, size in enumerate(example.shape)]
-    if name.startswith("past_key_values."):
-        shape[0], shape[2] = f"{name}.batch", f"{name}.length"  # of no rows before the first call
-    return helper.make_tensor_value_info(name, kind, shape)
+def _port(port: Port) -> onnx.ValueInfoProto:
+    kind = TensorProto.INT64 if port.example.dtype == torch.int64 else TensorProto.FLOAT
+    shape = [port.dynamic.get(axis, size) for axis, size in enumerate(port.example.shape)]
+    if port.name.startswith("past_key_values."):
+        shape[0], shape[2] = f"{port.name}.batch", f"{port.name}.length"  # of no rows before the first call
+    return helper.make_tensor_value_info(port.name, kind, shape)

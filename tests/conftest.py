@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device

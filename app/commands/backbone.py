@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import positive
-from lect.app.output import counted, print_result, size, table
+from ..options import positive
+from ..output import counted, print_result, size, table
 
 if TYPE_CHECKING:
     from lect.engine.model.backbone import Backbone

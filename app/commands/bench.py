@@ -14,12 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lect.app.measuring import measured
-from lect.app.options import positive
-from lect.app.output import counted, duration, print_result, progress, size, table
-from lect.app.runtimes import add_packs, add_runtime
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
+
+from ..measuring import measured
+from ..options import positive
+from ..output import counted, duration, print_result, progress, size, table
+from ..runtimes import add_packs, add_runtime
 
 SAMPLE_CLIPS = 40
 MEASURED = ("open_s", "cold_start_s", "real_time_factor", "peak_memory_bytes")
@@ -46,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
     shared = {name: value for name, value in runs[0].items() if name not in MEASURED}
     figures = {name: sorted(run[name] for run in runs) for name in MEASURED if runs[0][name] is not None}
     facts = {**shared, "threads": args.threads, "cores": os.cpu_count(), "runs": args.runs}
-    told = {**facts, **{name: median(values) for name, values in figures.items()}, "all": figures}
-    print_result(args, told, f"{_conditions(facts)}\n{_table(figures)}")
+    value = {**facts, **{name: median(values) for name, values in figures.items()}, "all": figures}
+    print_result(args, value, f"{_conditions(facts)}\n{_table(figures)}")
     return 0
 
 

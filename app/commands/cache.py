@@ -2,8 +2,8 @@
 
 import argparse
 
-from lect.app.options import add_project, open_project
-from lect.app.output import print_result, size
+from ..options import add_project, open_project
+from ..output import print_result, size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

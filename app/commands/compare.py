@@ -1,18 +1,19 @@
 """Which of several runs is best on the clips that all were scored on, by how much, and whether that may be chance.
 
 The run with the lowest CER is compared with each of the others; a single run is compared with its bare backbone. Each
-95 % interval is of one difference, by a bootstrap over the same utterances. Methods as such compare only where about as
-many numbers learn.
+95 % interval is of one difference, by a bootstrap over the same utterances. Methods as such compare only where they
+have about as many trainable parameters.
 """
 
 import argparse
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lect.app.options import add_project, find_run, open_project
-from lect.app.output import percent, print_result, table
 from lect.engine.contract.events import Started
 from lect.engine.contract.run_files import RunFiles
+
+from ..options import add_project, find_run, open_project
+from ..output import percent, print_result, table
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from lect.engine.scoring.comparison import Comparison
     from lect.engine.scoring.scores import Scores
 
-ALIKE = 1.05  # the most numbers that learn over the fewest, of runs that learn equally much
+ALIKE = 1.05  # the most trainable parameters over the fewest, of runs of one size
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class System:
     """What is compared."""
 
     name: str
-    learnt: str  # the method, and where it learns
-    trained: int  # numbers that learn
+    learnt: str  # the method, and where it is placed
+    trained: int  # trainable parameters
     scores: "Scores"
 
     @property
@@ -54,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads stored scores; nothing is decoded anew."""
-    from lect.app.scores import stored
     from lect.engine.scoring.comparison import compare
+
+    from ..scores import stored
 
     project = open_project(args)
     runs = [find_run(project, name) for name in args.run_ids]
@@ -99,7 +101,7 @@ def _table(systems: list[System]) -> str:
         )
         for system in systems
     ]
-    headings = ["system", "learns", "numbers", "CER [95%]", "WER [95%]", *(["slot edit F1"] if slots else [])]
+    headings = ["system", "method", "parameters", "CER [95%]", "WER [95%]", *(["slot edit F1"] if slots else [])]
     return table(headings, rows, right=range(2, len(headings)))
 
 
@@ -135,6 +137,6 @@ def _fairness(learning: list[System]) -> list[str]:
     if len(learning) < 2 or max(numbers) <= ALIKE * min(numbers):
         return []
     return [
-        f"Mind: {min(numbers):,} to {max(numbers):,} numbers learn, so this compares these runs and not their methods: "
-        "choose --num-virtual-tokens or --rank so that as many learn."
+        f"Mind: {min(numbers):,} to {max(numbers):,} trainable parameters, so this compares these runs and not their "
+        "methods: choose --num-virtual-tokens or --rank so that they have equally many."
     ]

@@ -1,6 +1,6 @@
 """The whole way on a small sample set: a project, its clips, a training, a pack, and texts without PyTorch.
 
-The sample is synthetic speech, made with espeak-ng in a language that the starter never heard.
+The sample is synthetic speech, made with espeak-ng in a language that the starter was never trained on.
 """
 
 import argparse
@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.output import counted, duration, percent, print_json, size
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.files import ASSETS
+
+from ..output import counted, duration, percent, print_json, size
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Clip
@@ -82,10 +83,11 @@ class Story:
 
     def collect(self) -> "Project":
         """A project with the sample's clips, checked and split."""
-        from lect.app.commands.split import describe
         from lect.engine.audio.quality import usable
         from lect.engine.data.importers import import_into
         from lect.engine.data.store import Project
+
+        from .split import describe
 
         project = Project.create(self.folder, "demo", "und")
         report = import_into(project, self.args.sample)
@@ -102,23 +104,24 @@ class Story:
         """A run with the default settings."""
         from dataclasses import replace
 
-        from lect.app.commands.train import Watch
         from lect.engine.contract.run_request import RunRequest
         from lect.engine.contract.train_settings import TrainSettings
         from lect.engine.runs.preparation import create_run
+
+        from ..training_watch import watch
 
         settings = replace(TrainSettings(), max_steps=self.args.steps)
         run_id = create_run(project, RunRequest(self.args.backbone, settings=settings))
         self.say(
             f"3. Training a {settings.spec.method} on the frozen backbone {self.args.backbone}; Ctrl-C ends it early."
         )
-        if Watch(self.args, project, run_id).follow():
+        if watch(self.args, project, run_id):
             self.say("   Ended early; the best so far is kept.")
         return run_id
 
     def scores(self, project: "Project", run_id: str) -> dict[str, Any]:
         """Before and after, on the test split."""
-        from lect.app.scores import before_after, figures, judged, stored
+        from ..scores import before_after, figures, judged, stored
 
         run = project.run(run_id)
         base, adapted = stored(run.folder, run_id, "test")
@@ -133,12 +136,12 @@ class Story:
 
     def pack(self, project: "Project", run_id: str) -> Path:
         """The run as a verified file."""
-        from lect.app.commands.pack import contents, default_path, write
+        from lect.exports.pack_assembly import default_path, pack_contents, pack_run
 
         run = project.run(run_id)
         path = default_path(project, run)
-        report = write(project, run, path, contents(project, run))
-        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} numbers, verified.")
+        report = pack_run(project, run, path, pack_contents(project, run))
+        self.say(f"5. {path.name}: {size(report.bytes)}, {report.parameters:,} parameters, verified.")
         return path
 
     def offline(self, project: "Project", run_id: str, pack: Path) -> dict[str, Any]:
@@ -163,7 +166,7 @@ class Story:
 
 
 def torch_texts(project: "Project", run_id: str, clips: "list[Clip]") -> list[str]:
-    """What PyTorch hears, as it comes from the decoder."""
+    """What PyTorch writes, as it comes from the decoder."""
     from lect.engine.audio.reading import load_audio
     from lect.engine.decoding.recogniser import Recogniser
     from lect.engine.model.device import choose_device

@@ -1,6 +1,6 @@
-"""What this machine can do: each part is really used, not only looked up, and what is amiss is said with its remedy.
+"""What this machine can do: each part is really used, not only looked up; what is amiss is reported with its remedy.
 
-Fails only when something that transcribing needs is broken; what only training or the page needs is said.
+Fails only when something that transcribing needs is broken; what only training or the page needs is reported.
 """
 
 import argparse
@@ -14,9 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lect.app.commands.backbone import exported_builds
-from lect.app.output import print_result, size
 from lect.engine.contract.errors import LectError, UsageError
+
+from ..output import print_result, size
+from .backbone import exported_builds
 
 LEAST_FREE_BYTES = 2_000_000_000  # a project's audio, its feature cache and some runs
 LEAST_PYTHON = (3, 11)
@@ -89,7 +90,7 @@ def _onnxruntime() -> Finding:
 def real_providers() -> list[str]:
     """What the starter is really run by: a list of what is available also names what cannot run here."""
     from lect.engine.model.backbone import open_backbone
-    from lect.exports.sessions import Network
+    from lect.exports.onnx_network import Network
 
     return list(Network.open(open_backbone().graphs("int8")).encoder.get_providers())
 

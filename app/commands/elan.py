@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from lect.app.output import print_result
-from lect.app.runtimes import add_packs, add_runtime, open_runtime, pack_names
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
 from lect.engine.contract.subprocesses import module_command
+
+from ..output import print_result
+from ..runtimes import add_packs, add_runtime, open_runtime, pack_names
 
 SOURCE, RESULT = "source", "result"  # the parameters of the description
 
@@ -76,7 +77,7 @@ def _description(name: str) -> str:
     basic = {"level": "basic", "optional": "false"}
     sound = {**basic, "type": "audio", "mimetypes": "audio/x-wav audio/*", "info": "The recording"}
     ET.SubElement(recogniser, "input", sound).text = SOURCE
-    tier = {**basic, "type": "tier", "mimetypes": "text/xml", "info": "What was heard"}
+    tier = {**basic, "type": "tier", "mimetypes": "text/xml", "info": "The transcript"}
     ET.SubElement(recogniser, "output", tier).text = RESULT
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"

@@ -1,14 +1,19 @@
 """Scores a run on a split, the bare backbone beside it, and says whether the difference may be chance."""
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lect.app.options import add_device, add_project, add_run, find_run, fraction, open_project, positive
-from lect.app.output import print_result, remark
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_files import RunFiles
+
+from ..options import add_device, add_project, add_run, find_run, fraction, open_project, positive
+from ..output import print_result, remark
 
 if TYPE_CHECKING:
+    from lect.engine.data.clips import Run
     from lect.engine.decoding.language_model import LanguageModel
+    from lect.engine.decoding.search import DecodeOptions
     from lect.engine.scoring.scores import Scores
 
 SHOWN = 3
@@ -29,31 +34,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scores anew; the run keeps the figures."""
-    from dataclasses import replace
-
-    from lect.app.scores import before_after, figures, judged, stored, warn_of_unknown_symbols
     from lect.engine.model.device import choose_device
-    from lect.engine.runs.results import decoding
     from lect.engine.runs.scored import score_run
+
+    from ..scores import before_after, figures, judged, stored, warn_of_unknown_symbols
 
     project = open_project(args)
     found = find_run(project, args.run_id)
-    device = choose_device(args.device)
-    given = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
-    options = replace(decoding(found.folder), **{name: value for name, value in given.items() if value is not None})
-    if (weight := args.language_model_weight) is not None:
-        options = replace(options, language_model=_weighted(options.language_model, weight, found.id))
+    device, options = choose_device(args.device), _decoding(args, found)
     warn_of_unknown_symbols(args, project, found.id, args.split)
     remark(args, f"Scoring run {found.id} and its backbone on {args.split}, on {device.name}.")
     score_run(project, found.id, args.split, device, options)
     base, adapted = stored(found.folder, found.id, args.split)
     comparison, sentence = judged(base, adapted)
-    predictions = found.folder / f"predictions-{args.split}.tsv"
+    predictions = RunFiles(found.folder).predictions(args.split)
     value = {"run": found.id, "split": args.split, **figures(base, adapted, comparison), "predictions": predictions}
     value |= {**options.to_json(), "device": device.name}
     text = [before_after({args.split: (base, adapted)}), adapted.describe(), sentence, *_worst(adapted)]
     print_result(args, value, "\n".join([*text, f"All of them: {predictions}"]))
     return 0
+
+
+def _decoding(args: argparse.Namespace, found: "Run") -> "DecodeOptions":
+    """How the run's result is decoded, with what the options change."""
+    from lect.engine.runs.results import decoding
+
+    given = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
+    options = replace(decoding(found.folder), **{name: value for name, value in given.items() if value is not None})
+    if (weight := args.language_model_weight) is not None:
+        options = replace(options, language_model=_weighted(options.language_model, weight, found.id))
+    return options
 
 
 def _weighted(language_model: "LanguageModel | None", weight: float, run_id: str) -> "LanguageModel | None":

@@ -8,21 +8,18 @@ Every export is a gate: it fails, and leaves nothing, where the graphs do not wr
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.app.options import add_project, find_run, open_project
-from lect.app.output import counted, duration, percent, print_result, remark, size
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_request import STARTER
+
+from ..options import add_project, find_run, open_project
+from ..output import counted, duration, percent, print_result, remark, size
 
 if TYPE_CHECKING:
-    from lect.engine.data.clips import Run
-    from lect.engine.data.store import Project
-    from lect.exports.parity import Clips, ParityReport
-
-BUILDS = ("float32", "int8")
-GATE_SPLIT = "dev"  # whose clips the graphs and PyTorch must hear alike
+    from lect.exports.parity import ParityReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.layout == "whisper":
         return _whisper(args)
     form = "portable" if args.portable else "bundle" if args.bundle else "backbone"
-    folder, report = {"portable": _portable, "bundle": _bundle, "backbone": _backbone}[form](args)
+    folder, report = _backbone(args) if form == "backbone" else _run(args, form)
     written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     value = {"folder": folder, "form": form, "bytes": written, "parity": report.to_json()}
     text = [f"{folder}: {size(written)}.", describe(report)]
@@ -80,7 +77,7 @@ def describe(report: "ParityReport") -> str:
     """The gate's figures for people."""
     text = f"The graphs write the same text as PyTorch on {counted(report.clips, 'clip')} ({duration(report.seconds)})"
     text += f"; encoder within {report.encoder_difference:.0e}, decoder within {report.decoder_difference:.0e}."
-    for build, rates in (("float32", report.float32), ("int8", report.int8)):
+    for build, rates in zip(BUILDS, (report.float32, report.int8), strict=True):
         text += f"\n{build}: CER {percent(rates.cer)}, WER {percent(rates.wer)}." if rates else ""
     if report.int8_agreement is not None:
         text += f"\nint8 writes the float32 text for {percent(report.int8_agreement)} of them."
@@ -88,70 +85,33 @@ def describe(report: "ParityReport") -> str:
 
 
 def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from lect.engine.contract.run_request import STARTER
     from lect.engine.model.backbone import open_backbone
     from lect.engine.model.weights import load_model
-    from lect.exports.build import build_backbone
+    from lect.exports.backbone_graphs import build_backbone
 
     backbone = open_backbone(args.backbone or STARTER)
     return backbone.folder, build_backbone(backbone, load_model(backbone))
 
 
-def _portable(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from lect.app.commands.pack import contents
-    from lect.engine.runs.results import load_run
-    from lect.exports.portable import write_portable
+def _run(args: argparse.Namespace, form: str) -> "tuple[Path, ParityReport]":
+    from lect.exports.run_export import default_folder, export_bundle, export_portable
 
     project = open_project(args)
-    found = find_run(project, args.run_id)
-    folder = args.out or _default_folder(project, found, "portable")
-    model = load_run(project, found.id).model
-    clips = _gate_clips(project, found)
-    return folder, write_portable(folder, contents(project, found), model, clips, args.build or BUILDS[0])
+    run = find_run(project, args.run_id)
+    folder = args.out or default_folder(project, run, form)
+    if form == "bundle":
+        return folder, export_bundle(project, run, folder)
+    return folder, export_portable(project, run, folder, args.build or BUILDS[0])
 
 
 def _whisper(args: argparse.Namespace) -> int:
-    from lect.app.commands.pack import contents
-    from lect.engine.runs.results import load_run
-    from lect.exports.whisper_folder import write_whisper_folder
+    from lect.exports.run_export import default_folder, export_whisper
 
     project = open_project(args)
-    found = find_run(project, args.run_id)
-    folder = args.out or _default_folder(project, found, "whisper")
-    model = load_run(project, found.id).model
-    clips = _gate_clips(project, found).waveforms
-    difference = write_whisper_folder(folder, contents(project, found), model, clips)
+    run = find_run(project, args.run_id)
+    folder = args.out or default_folder(project, run, "whisper")
+    difference = export_whisper(project, run, folder)
     value = {"folder": folder, "form": "whisper", "difference": difference}
     text = f"{folder}: the graphs differ from PyTorch by {difference:.0e} at most; its README.md says how to open it."
     print_result(args, value, text)
     return 0
-
-
-def _bundle(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
-    from lect.app.commands.pack import check_packable, contents
-    from lect.exports.bundle import write_bundle
-    from lect.exports.pack import write_pack
-
-    project = open_project(args)
-    found = find_run(project, args.run_id)
-    check_packable(found)
-    what = contents(project, found)
-    folder = args.out or _default_folder(project, found, "bundle")
-    with tempfile.TemporaryDirectory() as temporary:
-        pack = Path(temporary) / "pack.lect"
-        write_pack(pack, what)
-        return folder, write_bundle(folder, pack, what.backbone, _gate_clips(project, found))
-
-
-def _default_folder(project: "Project", found: "Run", form: str) -> Path:
-    return project.folder / "packs" / f"{found.id}-{form}"
-
-
-def _gate_clips(project: "Project", found: "Run") -> "Clips":
-    from lect.engine.audio.reading import load_audio
-    from lect.engine.runs.preparation import RunData
-    from lect.exports.parity import Clips
-
-    clips = RunData.open(project, found.id).clips[GATE_SPLIT]
-    waveforms, labels = [load_audio(clip.path) for clip in clips], [clip.text for clip in clips]
-    return Clips(waveforms, labels, project.rules.apply, project.rules.name)

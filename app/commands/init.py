@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from lect.app.output import print_result
+from ..output import print_result
 
 UNDETERMINED = "und"  # BCP-47's own word for it
 

@@ -5,7 +5,7 @@ below, or any name when --system says what is compared. A system is a method wit
 
   lect lab mine --data ~/set --system prompt --system "adapter --rank 8" --minutes 5 10 --seeds 0 1
 
-No system leans on a language model unless its options give one a weight.
+No system is fused with a language model unless its options give one a weight.
 """
 
 import argparse
@@ -15,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lect.app.lab_tables import TABLES, Table
-from lect.app.options import minutes
-from lect.app.output import counted, note, print_result, progress, remark, table
 from lect.engine.contract.errors import LectError, UsageError
+
+from ..lab_tables import TABLES, Table
+from ..options import minutes
+from ..output import counted, note, print_result, progress, remark, table
 
 if TYPE_CHECKING:
     from lect.engine.contract.run_request import RunRequest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lect.engine.lab.experiments import Cell, Data, Row
 
 INTERRUPTED = 130
-ALONE = "--language-model-weight 0"  # adaptations are compared by what they themselves hear, as in the paper
+ALONE = "--language-model-weight 0"  # adaptations are compared by their own texts, as in the paper
 TRAIN_ONLY = ("--project", "--resume", "--detach", "--minutes", "--seed")  # the lab sets these
 
 
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what is compared (the table's own, unless given)")
     what.add_argument("--system", action="append", metavar="OPTIONS", help="a method and its options; may be repeated")
     what.add_argument(
-        "--equal", action="store_true", help="sizes at which as many numbers learn as in the first system"
+        "--equal", action="store_true", help="sizes with as many trainable parameters as the first system's"
     )
     what.add_argument("--minutes", nargs="+", type=minutes, metavar="M", help="learn from so much of each set")
     what.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="each system once for each (0)")
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             interrupted = _train(args, cell, f"{number} of {len(cells)}")
         except LectError as error:
-            failed[cell.name] = f"{_told(cell)}: {error}"
+            failed[cell.name] = f"{_named(cell)}: {error}"
             note(f"lect: {failed[cell.name]}")
         found = _write(args.table, chosen, folder, cells)
         if interrupted:
@@ -81,9 +82,14 @@ def _chosen(args: argparse.Namespace) -> Table:
     if args.table not in TABLES and not args.system:
         raise UsageError(f"There is no table {args.table!r}: choose {', '.join(TABLES)}, or say what with --system.")
     found = TABLES.get(args.table, Table("", ()))
-    given = {"systems": args.system and tuple(args.system), "minutes": args.minutes and tuple(args.minutes)}
-    given |= {"options": args.options, "layout": args.layout, "equal": args.equal}
-    return replace(found, **{name: value for name, value in given.items() if value})
+    return replace(
+        found,
+        systems=tuple(args.system or found.systems),
+        minutes=tuple(args.minutes or found.minutes),
+        options=args.options or found.options,
+        layout=args.layout or found.layout,
+        equal=args.equal or found.equal,
+    )
 
 
 def _sources(named: list[str], chosen: Table) -> list[tuple[str, Path]]:
@@ -163,8 +169,8 @@ def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list
 
 def _request(chosen: Table, system: str) -> "RunRequest":
     """What `lect train` would do with these options. Raises UsageError, as it would."""
-    from lect.app.cli import parser_for, plain_options
-    from lect.app.commands.train import request_of
+    from ..cli import parser_for, plain_options
+    from ..train_options import request_of
 
     try:
         words = plain_options(shlex.split(f"{ALONE} {chosen.options} --method {system}"))  # the later option holds
@@ -177,16 +183,17 @@ def _request(chosen: Table, system: str) -> "RunRequest":
 
 def _train(args: argparse.Namespace, cell: "Cell", place: str) -> bool:
     """Trains a cell that is not finished; whether a person ended it. Raises LectError when it failed."""
-    from lect.app.commands.train import Watch
     from lect.engine.lab.experiments import finished
+
+    from ..training_watch import watch
 
     if finished(cell.find()):
         return False
-    remark(args, f"Training {place}: {_told(cell)}.")
-    return Watch(args, cell.data.project, cell.run().id).follow()
+    remark(args, f"Training {place}: {_named(cell)}.")
+    return watch(args, cell.data.project, cell.run().id)
 
 
-def _told(cell: "Cell") -> str:
+def _named(cell: "Cell") -> str:
     length = f", {cell.request.minutes:g} min" if cell.request.minutes else ""
     return f"{cell.data.name}{length}, {cell.system}, seed {cell.request.settings.seed}"
 
@@ -199,7 +206,7 @@ def _list(args: argparse.Namespace, cells: "list[Cell]") -> int:
     for cell in cells:
         spec, done = cell.request.settings.spec, finished(cell.find())
         size = getattr(spec, SIZES[spec.method]) if spec.method in SIZES else None
-        rows.append((cell.name, cell.data.name, _told(cell), size or "–", spec.placement, "done" if done else "to do"))
+        rows.append((cell.name, cell.data.name, _named(cell), size or "–", spec.placement, "done" if done else "to do"))
         values.append({"cell": cell.name, "data": cell.data.name, "system": cell.system, "size": size, "done": done})
     text = table(("cell", "set", "training", "size", "placement", ""), rows, right=(3,))
     print_result(args, {"cells": values}, text)
@@ -232,5 +239,5 @@ def _conditions(chosen: Table, cells: "list[Cell]", found: "list[Row]") -> str:
     return (
         f"{done} of {counted(len(cells), 'training')} done, on the backbone {request.backbone}"
         f"{f', each with {chosen.options}' if chosen.options else ''}. Rates are of the best step by dev CER; brackets "
-        "are 95% bootstrap intervals over what was said, not over trainings."
+        "are 95% bootstrap intervals over utterances, not over trainings."
     )

@@ -1,4 +1,4 @@
-"""Writes what is said into the microphone, while it is said; offline, without PyTorch.
+"""Writes what is spoken into the microphone, while it is spoken; offline, without PyTorch.
 
 On a terminal the last line grows, its dimmed end still open; each phrase that ended is a line of stdout. With --json
 every event is a line: {"event": "partial", "settled": ..., "open": ...} and {"event": "final", "text": ...}. Ctrl-C
@@ -17,9 +17,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.app.output import note, print_json
-from lect.app.runtimes import add_packs, add_runtime, open_runtime
 from lect.engine.contract.errors import UsageError
+
+from ..output import note, print_json
+from ..runtimes import add_packs, add_runtime, open_runtime
 
 if TYPE_CHECKING:
     from lect.engine.audio.reading import Samples
@@ -32,7 +33,7 @@ class _ListMicrophones(argparse.Action):
     """--list-microphones needs no pack, as --help does not."""
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> None:
-        from lect.app.microphone import devices
+        from ..microphone import devices
 
         for number, name in devices():
             print(f"{number}  {name}")
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--microphone", metavar="NAME", help="its number or a part of its name (the system's)")
     parser.add_argument("--list-microphones", action=_ListMicrophones, nargs=0, help="which there are")
     parser.add_argument(
-        "--input", type=Path, metavar="FILE", help="a recording instead, heard as fast as it was spoken"
+        "--input", type=Path, metavar="FILE", help="a recording instead, taken as fast as it was spoken"
     )
     add_runtime(parser)
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.input:
         blocks = _paced(args.input)
     else:
-        from lect.app.microphone import blocks as microphone
+        from ..microphone import blocks as microphone
 
         name = args.microphone
         blocks = microphone(int(name) if name and name.isdecimal() else name, shown.tell)
@@ -123,8 +124,8 @@ class _Screen:
         if self._terminal:
             print(CLEAR, end="", file=sys.stderr, flush=True)
 
-    def _line(self, told: dict[str, object]) -> None:
-        print_json(told)
+    def _line(self, value: dict[str, object]) -> None:
+        print_json(value)
         sys.stdout.flush()
 
     def _grow(self, event: "Partial") -> None:
@@ -152,9 +153,8 @@ def _object(event: "Event") -> dict[str, object]:
 
 def _paced(path: Path) -> "Iterator[Samples]":
     """A recording's samples, none before its time."""
-    from lect.engine.audio.reading import SAMPLE_RATE
+    from lect.engine.audio.reading import SAMPLE_RATE, stream
     from lect.exports.live import short
-    from lect.exports.recording import stream
 
     started, given = time.monotonic(), 0
     for block in short(stream(path)):

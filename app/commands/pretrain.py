@@ -9,14 +9,16 @@ lect pretrain finish FOLDER BACKBONE the checkpoint as a backbone that projects 
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from lect.app.options import add_device, add_output, json_object, positive
-from lect.app.output import counted, duration, percent, print_result, progress, remark, table
 from lect.engine.contract.errors import UsageError
+
+from ..fields import from_fields
+from ..output import counted, duration, percent, print_result, progress, remark, table
+from ..pretrain_options import add_pretrain_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,61 +30,12 @@ if TYPE_CHECKING:
     from lect.engine.pretraining.prepare import Prepared
     from lect.engine.text.vocabulary import Vocabulary
 
-T = TypeVar("T")
-
-RARE_PHONE = 30  # times that a symbol must occur to be learnt
 STARTER_SIZE = {"convolution_kernel": 15}  # 11.4 M parameters with ModelConfig's defaults
-SYMBOLS, CONFIG, EVENTS = "symbols.json", "config.json", "events.jsonl"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One sub-command a stage."""
-    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    add = _stage(stages, "add", "labelled recordings into a corpus")
-    add.add_argument("corpus", type=Path, metavar="CORPUS", help="a folder; made if it is not there")
-    add.add_argument("source", type=Path, metavar="SOURCE", help="a folder, as `lect import` reads it")
-    add.add_argument("--name", help="of this part of the corpus (the source's folder name)")
-    add.add_argument("--layout", default="auto", help="how the source lies on the disk (auto)")
-    add.add_argument("--language", default="", metavar="TAG", help="of recordings that state none")
-    add.add_argument("--leave-out", default="", metavar="TAGS", help="languages not to take, with commas between")
-    add.add_argument("--unlabelled", action="store_true", help="take every recording of the folder, without labels")
-    synth = _stage(stages, "synth", "synthetic speech into a corpus")
-    synth.add_argument("corpus", type=Path, metavar="CORPUS", help="a folder; made if it is not there")
-    synth.add_argument("text", type=Path, metavar="TEXT", help="a UTF-8 file in the voice's language")
-    synth.add_argument("--voice", required=True, help="an espeak-ng voice, such as uk")
-    synth.add_argument("--hours", type=float, default=1.0, help="how much at most (1)")
-    synth.add_argument("--seed", type=int, default=0, help="another seed, other voices (0)")
-    units = _stage(stages, "units", "pseudo-labels into a corpus")
-    units.add_argument("corpus", type=Path, metavar="CORPUS", help="what `add` and `synth` made")
-    units.add_argument("--clusters", type=positive, help="of frames (100)")
-    units.add_argument("--pieces", type=positive, help="symbols that runs of clusters are written in (1000)")
-    units.add_argument("--backbone", metavar="NAME", help="cluster what its encoder hears, not the plain spectrum")
-    units.add_argument("--layer", type=positive, metavar="N", help="of its encoder, from 1 (the middle one)")
-    units.add_argument("--seed", type=int, help="another seed, other clusters (0)")
-    add_device(units)
-    train = _stage(stages, "run", "train on a corpus, or go on with a training")
-    train.add_argument("corpus", type=Path, metavar="CORPUS", help="what `add` and `synth` made")
-    train.add_argument("folder", type=Path, metavar="FOLDER", help="of the training; made if it is not there")
-    train.add_argument("--steps", type=positive, required=True, help="in all, those of an earlier start included")
-    train.add_argument("--parts", default="", metavar="NAMES", help="of the corpus, with commas between (all)")
-    train.add_argument("--start", metavar="BACKBONE", help="begin with its weights, symbols and shape")
-    train.add_argument("--noise", type=Path, metavar="DIR", help="recordings of noise to mix in")
-    train.add_argument("--model", type=json_object, metavar="JSON", help="fields of ModelConfig (the starter's)")
-    train.add_argument("--settings", type=json_object, default={}, metavar="JSON", help="fields of PretrainSettings")
-    train.add_argument("--threads", type=positive, help="of the processor (all)")
-    add_device(train)
-    finish = _stage(stages, "finish", "write a checkpoint as a backbone")
-    finish.add_argument("folder", type=Path, metavar="FOLDER", help="of the training")
-    finish.add_argument("backbone", type=Path, metavar="BACKBONE", help="the backbone's folder; made if not there")
-    finish.add_argument("--name", required=True, help="of the backbone")
-    finish.add_argument("--licence", required=True, help="of the backbone, such as CC-BY-4.0")
-    finish.add_argument("--languages", default="", metavar="TAGS", help="that it heard, with commas between")
-
-
-def _stage(stages: Any, name: str, what: str) -> argparse.ArgumentParser:
-    stage: argparse.ArgumentParser = stages.add_parser(name, help=what, description=what, allow_abbrev=False)
-    add_output(stage)
-    return stage
+    add_pretrain_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -189,18 +142,7 @@ def _run(args: argparse.Namespace) -> int:
     start = open_backbone(args.start) if args.start else None
     config, vocabulary = _network(args, corpus, start)
     events = pretrain(config, corpus, vocabulary, settings, _noises(args.noise), args.folder, device, start)
-    last: dict[str, Any] = {}
-    with (
-        progress(args, args.steps, "pretraining", "step") as bar,
-        (args.folder / EVENTS).open("a", encoding="utf-8") as log,
-    ):
-        for event in events:
-            log.write(json.dumps(event) + "\n")
-            log.flush()
-            bar.update(event["step"] - bar.n)
-            if event["event"] == "evaluation":
-                last = event
-                remark(args, f"step {event['step']}: {_errors(event)}")
+    last = _follow(args, events)
     if not Processes.join().first:
         return 0
     following = f"lect pretrain finish {args.folder} BACKBONE --name NAME --licence LICENCE"
@@ -209,49 +151,44 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None") -> "tuple[ModelConfig, Vocabulary]":
-    """The network and the symbols of FOLDER, which its first start fixes. Raises UsageError for other ones later."""
-    from lect.engine.contract.files import write_json
-    from lect.engine.contract.model_config import ModelConfig
+def _follow(args: argparse.Namespace, events: "Iterable[dict[str, Any]]") -> dict[str, Any]:
+    """Writes and shows a pretraining's events; the last evaluation."""
+    from lect.engine.pretraining.training_folder import TrainingFolder
 
-    if not (args.folder / SYMBOLS).exists():
-        write_json(args.folder / SYMBOLS, start.vocabulary.symbols if start else [" ", *_symbols(args, corpus)])
-    size = len(_vocabulary(args.folder))
-    given = (start.model if start else STARTER_SIZE) if args.model is None else args.model
-    wanted = from_fields("--model", ModelConfig, {k: v for k, v in given.items() if k != "vocab_size"}, vocab_size=size)
-    if not (args.folder / CONFIG).exists():
-        write_json(args.folder / CONFIG, wanted.to_json())
-    config = _config(args.folder)
+    last: dict[str, Any] = {}
+    with (
+        progress(args, args.steps, "pretraining", "step") as bar,
+        TrainingFolder(args.folder).events.open("a", encoding="utf-8") as log,
+    ):
+        for event in events:
+            log.write(json.dumps(event) + "\n")
+            log.flush()
+            bar.update(event["step"] - bar.n)
+            if event["event"] == "evaluation":
+                last = event
+                remark(args, f"step {event['step']}: {_errors(event)}")
+    return last
+
+
+def _network(args: argparse.Namespace, corpus: "Corpus", start: "Backbone | None") -> "tuple[ModelConfig, Vocabulary]":
+    """The network and the symbols of FOLDER. Raises UsageError for other ones than its first start fixed."""
+    from lect.engine.contract.model_config import ModelConfig
+    from lect.engine.pretraining.training_folder import TrainingFolder
+
+    folder = TrainingFolder(args.folder)
+    vocabulary = folder.fix_symbols(corpus, start.vocabulary if start else None)
+    if start and args.model is None:
+        wanted = replace(start.config, vocab_size=len(vocabulary))
+    else:
+        given = {**(STARTER_SIZE if args.model is None else args.model)}
+        given.pop("vocab_size", None)  # the symbols' number decides
+        wanted = from_fields("--model", ModelConfig, given, vocab_size=len(vocabulary))
+    config = folder.fix_config(wanted)
     if (args.model is not None or start) and config != wanted:
         raise UsageError(
             f"{args.folder} trains another network: leave --model and --start out, or name another folder."
         )
-    return config, _vocabulary(args.folder)
-
-
-def _symbols(args: argparse.Namespace, corpus: "Corpus") -> "Sequence[str]":
-    from lect.engine.pretraining.prepare import symbols
-
-    found = symbols((utterance.label for utterance in corpus.utterances), RARE_PHONE)
-    if not found:
-        raise UsageError(
-            f"No symbol occurs {RARE_PHONE} times in {args.corpus}: add more, or label it with `lect pretrain units`."
-        )
-    return found
-
-
-def _config(folder: Path) -> "ModelConfig":
-    from lect.engine.contract.files import read_json
-    from lect.engine.contract.model_config import ModelConfig
-
-    return ModelConfig.from_json(read_json(folder / CONFIG))
-
-
-def _vocabulary(folder: Path) -> "Vocabulary":
-    from lect.engine.contract.files import read_json
-    from lect.engine.text.vocabulary import Vocabulary
-
-    return Vocabulary("phone", tuple(read_json(folder / SYMBOLS)))
+    return config, vocabulary
 
 
 def _noises(folder: Path | None) -> "list[np.ndarray]":
@@ -273,14 +210,14 @@ def _errors(event: dict[str, Any]) -> str:
 
 def _finish(args: argparse.Namespace) -> int:
     from lect.engine.pretraining.pretrain import finish
+    from lect.engine.pretraining.training_folder import TrainingFolder
 
-    if not (args.folder / CONFIG).exists():
-        raise UsageError(f"{args.folder} holds no pretraining: start one with `lect pretrain run CORPUS FOLDER`.")
+    folder = TrainingFolder(args.folder)
     finish(
         args.folder,
         args.backbone,
-        _config(args.folder),
-        _vocabulary(args.folder),
+        folder.config(),
+        folder.vocabulary(),
         name=args.name,
         languages=_names(args.languages),
         licence=args.licence,
@@ -293,38 +230,3 @@ def _finish(args: argparse.Namespace) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(tag for tag in text.split(",") if tag)
-
-
-def from_fields(option: str, kind: type[T], given: Mapping[str, Any], **fixed: Any) -> T:
-    """A dataclass with the fields that `option` gives and the `fixed` ones.
-
-    Raises UsageError for a field that it has not, or whose value is of another kind than the default.
-    """
-    assert is_dataclass(kind)
-    known = {each.name: each for each in fields(kind) if each.name not in fixed}
-    values = dict(fixed)
-    for name, value in given.items():
-        if name not in known:
-            raise UsageError(f"{option} has no field {name!r}: it knows {', '.join(known)}.")
-        factory = known[name].default_factory
-        if factory is not MISSING and isinstance(value, dict):
-            values[name] = from_fields(f"{option} {name}", type(factory()), value)
-            continue
-        default = factory() if factory is not MISSING else known[name].default
-        if not _alike(value, default):
-            raise UsageError(f"{option} field {name!r} cannot be {json.dumps(value)}: its usual value is {default}.")
-        values[name] = _tuples(value)
-    return kind(**values)
-
-
-def _alike(value: Any, default: Any) -> bool:
-    """Whether JSON's value can stand where the default stands."""
-    if isinstance(default, tuple):
-        return isinstance(value, list) and all(_alike(each, default[0]) for each in value)
-    if isinstance(default, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is type(default)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -10,11 +10,12 @@ import contextlib
 import os
 import sys
 
-from lect.app.addresses import is_loopback, listen
-from lect.app.options import positive
-from lect.app.output import note, print_json, remark
-from lect.app.runtimes import add_packs, add_runtime, add_speech, open_runtimes, pack_names, speech_options
 from lect.engine.contract.errors import UsageError
+
+from ..addresses import is_loopback, listen
+from ..options import positive
+from ..output import note, print_json, remark
+from ..runtimes import add_packs, add_runtime, add_speech, open_runtimes, pack_names, speech_options
 
 FIRST_PORT = 8000
 KEY = "LECT_API_KEY"
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("Serving needs its extra: run pip install 'lect[serve]'.") from error
-    from lect.app.service.build import Limits, build
+    from ..service.build import Limits, build
 
     token = os.environ.get(KEY) or None
     if token is None and not is_loopback(args.host):

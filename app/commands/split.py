@@ -4,8 +4,8 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from lect.app.options import add_project, open_project
-from lect.app.output import counted, duration, lines, print_result, table
+from ..options import add_project, open_project
+from ..output import counted, duration, lines, print_result, table
 
 if TYPE_CHECKING:
     from lect.engine.data.splits import SplitReport

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lect.app.options import positive
-from lect.app.output import counted, duration, percent, print_beside, print_json, progress, remark
-from lect.app.recordings import formats, outputs, recordings
-from lect.app.runtimes import add_packs, add_runtime, add_speech, pack_names
-from lect.app.transcribing import Done, Job, Transcriber, work
 from lect.engine.contract.errors import UsageError
+
+from ..options import positive
+from ..output import counted, duration, percent, print_beside, print_json, progress, remark
+from ..recordings import formats, outputs, recordings
+from ..runtimes import add_packs, add_runtime, add_speech, pack_names
+from ..transcribing import Done, Job, Transcriber, work
 
 ENGINES = ("local", "ray")
 FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, trn, csv"
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     results, facts = list[dict[str, Any]](), {} if todo else Transcriber(args).facts
     with progress(args, len(todo), "transcribing", "file") as bar:
         for one in _workers(args)(args, todo):
-            facts = facts or _told(args, one.facts)
+            facts = facts or _shown_facts(args, one.facts)
             for result in one.results:
                 results.append(result)
                 _show(args, result, bar, alone=len(found) == 1)
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _workers(args: argparse.Namespace) -> Callable[[argparse.Namespace, Sequence[Job]], Iterator[Done]]:
     if args.engine == "local":
         return work
-    from lect.app import cluster
+    from .. import cluster
 
     return cluster.work
 
@@ -81,7 +82,7 @@ def _is_done(job: Job) -> bool:
     return all(path.exists() for places in job.places.values() for path in places.values())
 
 
-def _told(args: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
+def _shown_facts(args: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
     if unknown := facts.get("unknown_hotwords"):
         remark(args, f"Letters that the pack does not know, so not preferred: {', '.join(unknown)}.")
     return facts
@@ -106,7 +107,7 @@ def stretches(result: dict[str, Any]) -> list[str]:
     """A line for each segment, and for each stretch in which nothing was written down."""
     lines = [(one["start"], one["end"], _segment(one)) for one in result["segments"]]
     lines += [(one["start"], one["end"], f"({one['reason']})") for one in result["skipped"]]
-    return [f"[{start:9.2f} {end:9.2f}] {told}" for start, end, told in sorted(lines)]
+    return [f"[{start:9.2f} {end:9.2f}] {text}" for start, end, text in sorted(lines)]
 
 
 def _segment(one: dict[str, Any]) -> str:
@@ -121,5 +122,5 @@ def summary(results: list[dict[str, Any]], skipped: int) -> str:
     seconds = sum(result.get("seconds", 0.0) for result in results)
     counts = {"transcribed": len(results) - failed - silent, "without speech": silent}
     counts |= {"skipped, their files are there": skipped, "failed": failed}
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{counted(len(results) + skipped, 'recording')}, {duration(seconds)} heard: {told}."
+    outcomes = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"{counted(len(results) + skipped, 'recording')}, {duration(seconds)} of sound: {outcomes}."

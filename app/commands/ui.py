@@ -11,9 +11,10 @@ import sys
 from getpass import getpass
 from pathlib import Path
 
-from lect.app.addresses import is_loopback, listen
-from lect.app.output import note, print_json, remark
 from lect.engine.contract.errors import UsageError
+
+from ..addresses import is_loopback, listen
+from ..output import note, print_json, remark
 
 FIRST_PORT = 7860
 
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("The page needs its extra: run pip install 'lect[app]'.") from error
-    from lect.app.page.server import ServerOptions, make_server
+    from ..page.access import ServerOptions
+    from ..page.server import make_server
 
     password = _password(args)
     if password is None and not is_loopback(args.host):
@@ -67,8 +69,9 @@ def _password(args: argparse.Namespace) -> str | None:
 def _first_project(folder: Path | None) -> str:
     if folder is None:
         return ""
-    from lect.app.page.recent import remember
     from lect.engine.data.store import Project
+
+    from ..page.recent import remember
 
     project = Project.open(folder)
     remember(project)

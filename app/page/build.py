@@ -2,10 +2,9 @@
 
 import gradio as gr
 
-from lect.app.page import clips, export, header, project, recent, record, results, train, transcribe, upload
-from lect.app.page.events import bind, html_block
-from lect.app.page.server import ServerOptions
-from lect.app.page.shared import Page
+from . import clips, export, header, project, recent, record, results, train, transcribe, upload
+from .events import bind, html_block
+from .shared import Page
 
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
 UPLOADS_KEPT_S = 24 * 3600
@@ -16,12 +15,13 @@ REMEMBERED = '() => sessionStorage.getItem("lect-project") || ""'
 REMEMBER = '(folder) => { sessionStorage.setItem("lect-project", folder); return folder; }'
 
 
-def build_page(options: ServerOptions, first: str = "") -> gr.Blocks:
-    """The page; first: the folder of the project that new windows show, the latest when it is ""."""
+def build_page(local: bool, first: str = "") -> gr.Blocks:
+    """The page; local: whether only this machine can reach it; first: the folder of the project that new windows show,
+    the latest when it is ""."""
     blocks = gr.Blocks(title="Lect", analytics_enabled=False, delete_cache=(3600, UPLOADS_KEPT_S), fill_width=True)
     with blocks:
         opened = gr.State("")
-        told = gr.Textbox(visible="hidden", elem_id="told")
+        kept = gr.Textbox(visible="hidden", elem_id="kept")  # what the browser remembers
         line = html_block(elem_id="header")
 
         def open_first(remembered: str) -> tuple[str, str]:
@@ -29,11 +29,11 @@ def build_page(options: ServerOptions, first: str = "") -> gr.Blocks:
             chosen = next((each for each in (remembered, first, *known) if each in known), "")
             return chosen, chosen
 
-        loaded = bind(blocks.load, open_first, [told], [opened, told], js=REMEMBERED)
-        bind(opened.change, lambda folder: folder, [opened], [told])
-        told.change(None, [told], [], js=REMEMBER, api_visibility="private")
+        loaded = bind(blocks.load, open_first, [kept], [opened, kept], js=REMEMBERED)
+        bind(opened.change, lambda folder: folder, [opened], [kept])
+        kept.change(None, [kept], [], js=REMEMBER, api_visibility="private")
         with gr.Tabs(elem_id="steps", overflow_behavior="wrap") as tabs:
-            page = Page(opened, tabs, line, loaded, options.local)
+            page = Page(opened, tabs, line, loaded, local)
             for step in STEPS:
                 step.build(page)
         header.connect(page)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from lect.app.page.markup import play, speech, text
-from lect.app.page.texts import Say, label
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.clips import Clip
 from lect.engine.data.store import Project
 from lect.engine.text.rules import nfc
+
+from .markup import play, speech, text
+from .texts import Say, label
 
 PAGE = 30  # rows at once
 ALL = "all"  # what is ticked (assets/page/ticks.js), when it is all that is found

@@ -2,13 +2,14 @@
 
 from rapidfuzz.distance import Levenshtein
 
-from lect.app.page.markup import text
 from lect.engine.text.rules import graphemes
 
+from .markup import text
 
-def marked(reference: str, heard: str) -> str:
-    """`heard` as HTML: what is wrong underlined, what is missing struck through."""
-    wanted, got = graphemes(reference), graphemes(heard)
+
+def marked(reference: str, hypothesis: str) -> str:
+    """`hypothesis` as HTML: what is wrong underlined, what is missing struck through."""
+    wanted, got = graphemes(reference), graphemes(hypothesis)
     parts = []
     for step in Levenshtein.opcodes(wanted, got):
         missing = text("".join(wanted[step.src_start : step.src_end]))
@@ -21,12 +22,12 @@ def marked(reference: str, heard: str) -> str:
 
 
 def confusions(pairs: list[tuple[str, str]]) -> list[tuple[str, str, int]]:
-    """(written, heard, how often) of single letters, the most frequent first; "" is nothing."""
+    """(in the label, in the hypothesis, how often) of single letters, the most frequent first; "" is nothing."""
     counts: dict[tuple[str, str], int] = {}
-    for reference, heard in pairs:
-        wanted, got = graphemes(reference), graphemes(heard)
+    for reference, hypothesis in pairs:
+        wanted, got = graphemes(reference), graphemes(hypothesis)
         for op in Levenshtein.editops(wanted, got):
-            said = "" if op.tag == "insert" else wanted[op.src_pos]
-            wrote = "" if op.tag == "delete" else got[op.dest_pos]
-            counts[said, wrote] = counts.get((said, wrote), 0) + 1
+            label = "" if op.tag == "insert" else wanted[op.src_pos]
+            letter = "" if op.tag == "delete" else got[op.dest_pos]
+            counts[label, letter] = counts.get((label, letter), 0) + 1
     return sorted(((a, b, n) for (a, b), n in counts.items()), key=lambda each: (-each[2], each[0], each[1]))

@@ -24,7 +24,7 @@ element.addEventListener("click", (event) => {
 
 
 def html_block(value: str = "", *, picks: bool = False, **options: Any) -> gr.HTML:
-    """Our own HTML, in our own styles; picks: whether clicks in it are told (`bind_pick`)."""
+    """Our own HTML, in our own styles; picks: whether clicks in it reach Python (`bind_pick`)."""
     return gr.HTML(value, apply_default_css=False, js_on_load=PICKS if picks else None, **options)
 
 
@@ -42,8 +42,8 @@ def bind(
 
 
 def _without_progress(used: list[Any]) -> dict[str, Any]:
-    """Options of an event whose progress is not shown. Hidden or not, at every event Gradio's page tells each component
-    that any event so far has shown progress on (25 ms a click); a State has no place on the page to be told."""
+    """Options of an event whose progress is not shown. Hidden or not, at every event Gradio's page notifies each
+    component that any event so far has shown progress on (25 ms a click); a State has no place on the page."""
     nowhere = next((one for one in used if isinstance(one, gr.State)), None)
     return {"show_progress": "hidden", "show_progress_on": nowhere}
 

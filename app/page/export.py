@@ -1,25 +1,26 @@
 """Export: a run as a file to carry away, in three forms; and whether a file from elsewhere is whole."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lect.app.output import percent, size
-from lect.app.page import folders, recent
-from lect.app.page.events import bind, html_block, progressing
-from lect.app.page.header import show as header
-from lect.app.page.markup import card, chips, empty, notice, onward, table, text
-from lect.app.page.markup import label as fact
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
+from lect.engine.contract.builds import BUILDS
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
 
+from ..output import percent, size
+from . import folders, recent
+from .events import bind, html_block, progressing
+from .header import show as header
+from .markup import card, chips, empty, notice, onward, table, text
+from .markup import label as fact
+from .shared import Page, opened
+from .texts import Say, label, words_for
+
 FORMS = ("pack", *folders.FORMS)
-BUILDS = ("float32", "int8")
 
 
 def build(page: Page) -> None:
@@ -27,16 +28,7 @@ def build(page: Page) -> None:
     with gr.Tab(label("tab_export"), id="export") as tab:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
-                run = gr.Dropdown([], label=label("column_run"), elem_id="export-run")
-                form = gr.Radio(
-                    [(label(f"form_{name}"), name) for name in FORMS],
-                    value="pack",
-                    label=label("export_form"),
-                    elem_id="export-form",
-                )
-                numbers = gr.Radio(
-                    BUILDS, value="float32", label=label("transcribe_compute"), elem_id="export-build", visible=False
-                )
+                run, form, numbers = _choices()
                 with gr.Column() as words:
                     name, licence, notes = _card_fields()
                 make = gr.Button(label("export_make"), variant="primary", elem_id="export-make")
@@ -44,16 +36,27 @@ def build(page: Page) -> None:
                     stranger = gr.File(
                         label=label("export_verify_file"), file_types=[".lect"], elem_id="verify-file", height=120
                     )
-                    verdict = html_block(elem_id="verify-told")
+                    verdict = html_block(elem_id="verify-verdict")
             with gr.Column(scale=3, min_width=320):
                 made = html_block(elem_id="export-made")
                 packs = html_block(elem_id="packs")
 
-    told = [made, packs, page.header]
+    outputs = [made, packs, page.header]
     bind(tab.select, show, [page.project], [run, name, made, packs])
     bind(form.input, choose_form, [form], [words, numbers])
-    bind(make.click, export, [page.project, run, form, numbers, name, licence, notes], told)
+    bind(make.click, export, [page.project, run, form, numbers, name, licence, notes], outputs)
     bind(stranger.upload, verify, [stranger], [verdict])
+
+
+def _choices() -> tuple[gr.Dropdown, gr.Radio, gr.Radio]:
+    """(run, form, numbers)."""
+    forms = [(label(f"form_{name}"), name) for name in FORMS]
+    run = gr.Dropdown([], label=label("column_run"), elem_id="export-run")
+    form = gr.Radio(forms, value=FORMS[0], label=label("export_form"), elem_id="export-form")
+    numbers = gr.Radio(
+        BUILDS, value=BUILDS[0], label=label("transcribe_compute"), elem_id="export-build", visible=False
+    )
+    return run, form, numbers
 
 
 def _card_fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
@@ -72,9 +75,9 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
     if not folder:
         return gr.Dropdown([]), "", empty(say("no_project"), say("tab_project"), "project"), ""
     project = opened(folder)
-    runs = [run.id for run in project.runs() if (run.folder / "best.safetensors").exists()]
-    told = notice(say("export_what")) if runs else empty(say("results_none"), say("tab_train"), "train")
-    return gr.Dropdown(runs[::-1], value=runs[-1] if runs else None), project.name, told, _files(project, say)
+    runs = [run.id for run in project.runs() if RunFiles(run.folder).best.exists()]
+    made = notice(say("export_what")) if runs else empty(say("results_none"), say("tab_train"), "train")
+    return gr.Dropdown(runs[::-1], value=runs[-1] if runs else None), project.name, made, _files(project, say)
 
 
 def choose_form(form: str) -> tuple[Any, ...]:
@@ -86,7 +89,7 @@ def export(
     folder: str, run_id: str | None, form: str, numbers: str, name: str, licence: str, notes: str, request: gr.Request
 ) -> Iterator[tuple[Any, ...]]:
     """Makes it and checks it; it goes on when the window is closed."""
-    from lect.app.options import find_run
+    from ..options import find_run
 
     project, say = opened(folder), words_for(request)
     found = find_run(project, run_id or "latest")
@@ -94,19 +97,20 @@ def export(
     if form == "pack":
         shown = _pack(project, found, name, licence, notes, say)
     else:
-        told = next(result for _, result in progressing(lambda tell: folders.export(project, found.id, form, numbers)))
-        assert told is not None
-        shown = _folder(project, told, say)
+        work = progressing(lambda report: folders.export(project, found.id, form, numbers))
+        exported = next(result for _, result in work)
+        assert exported is not None
+        shown = _folder(project, exported, say)
     yield shown, _files(project, say), header(folder, request)
 
 
 def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say: Say) -> str:
-    from lect.app.commands.pack import check_packable, contents, default_path, write
+    from lect.exports.pack_assembly import check_packable, default_path, pack_contents, pack_run
 
     check_packable(found)
     path = default_path(project, found)
-    what = contents(project, found, name=name.strip() or None, licence=licence.strip() or None)
-    report = write(project, found, path, replace(what, notes=notes))
+    contents = pack_contents(project, found, name=name.strip() or None, licence=licence.strip() or None, notes=notes)
+    report = pack_run(project, found, path, contents)
     figures = [
         (size(report.bytes), say("export_size")),
         (f"{report.parameters:,}", say("export_numbers", count=report.parameters)),
@@ -119,18 +123,16 @@ def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say
     return card(path.name, body)
 
 
-def _folder(project: Project, told: dict[str, Any], say: Say) -> str:
-    """What `lect export` made, and what its gate found."""
-    parity = told["parity"]
-    clips = say("count_clips", count=parity["clips"])
-    rows = [(build, percent(parity[build]["cer"]), percent(parity[build]["wer"])) for build in BUILDS if parity[build]]
+def _folder(project: Project, exported: folders.Exported, say: Say) -> str:
+    """What `lect export` made, and what its gate measured."""
+    path, clips = exported.path, say("count_clips", count=exported.clips)
+    rows = [(each.build, percent(each.cer), percent(each.wer)) for each in exported.rates]
     headings = [say("transcribe_compute"), "CER", "WER"]
     rates = table(headings, rows, say("export_rates", clips=clips), numbers=(1, 2)) if rows else ""
-    path = Path(told["folder"]).with_suffix(".zip")
     link = _download(_zip_address(project, path), path.name, say)
     figures = chips([(size(path.stat().st_size), say("export_size"))])
-    told_well = notice(say("export_same", clips=clips), "good")
-    return card(path.name, told_well + figures + rates + f'<div class="links">{link}</div>')
+    passed = notice(say("export_same", clips=clips), "good")
+    return card(path.name, passed + figures + rates + f'<div class="links">{link}</div>')
 
 
 def _download(address: str, name: str, say: Say) -> str:
@@ -154,8 +156,9 @@ def verify(path: str | None, request: gr.Request) -> str:
         (say("export_rules"), manifest.normalisation),
         *((f"CER {split}", percent(rates["cer"])) for split, rates in manifest.scores.items()),
     ]
-    told = notice(say("export_whole"), "good")
-    return told + "<dl>" + "".join(fact(key, text(value)) for key, value in facts) + "</dl>"
+    return (
+        notice(say("export_whole"), "good") + "<dl>" + "".join(fact(key, text(value)) for key, value in facts) + "</dl>"
+    )
 
 
 def _files(project: Project, say: Say) -> str:

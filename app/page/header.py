@@ -4,14 +4,15 @@ from pathlib import Path
 
 import gradio as gr
 
-from lect.app.output import duration
-from lect.app.page import languages, watch
-from lect.app.page.events import bind
-from lect.app.page.markup import onward, text
-from lect.app.page.shared import Page
-from lect.app.page.texts import Say, words_for
 from lect.engine.contract.errors import LectError
 from lect.engine.data.store import Project
+
+from ..output import duration
+from . import languages, watch
+from .events import bind
+from .markup import onward, text
+from .shared import Page
+from .texts import Say, words_for
 
 FIRST_GOAL = 30  # clips with which a first training is worth its while
 
@@ -28,18 +29,18 @@ def show(folder: str, request: gr.Request) -> str:
     if not folder:
         return _line(f'<span class="muted">{text(say("header_none"))}</span>')
     try:
-        return _told(Project.open(Path(folder)), say)
+        return _facts(Project.open(Path(folder)), say)
     except LectError as error:
         return _line(f'<span class="bad">{text(str(error))}</span>')
 
 
-def _told(project: Project, say: Say) -> str:
+def _facts(project: Project, say: Say) -> str:
     clips = project.clips()
     step, words = next_step(project, len(clips), say)
     count = say("count_clips", count=len(clips))
     facts = say("header_facts", clips=count, length=duration(sum(clip.seconds for clip in clips)))
-    told = text(f"{languages.shown(project.language)} · {facts}")
-    return _line(f'<b>{text(project.name)}</b><span class="muted">{told}</span>' + onward(words, step, "act"))
+    described = text(f"{languages.shown(project.language)} · {facts}")
+    return _line(f'<b>{text(project.name)}</b><span class="muted">{described}</span>' + onward(words, step, "act"))
 
 
 def _line(inside: str) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from html import escape as text
 from pathlib import Path
 
-from lect.app.output import duration
-from lect.app.page import recent
 from lect.engine.data.clips import Clip
+
+from ..output import duration
+from . import recent
 
 __all__ = [
     "card",
@@ -66,8 +67,8 @@ def table(
     kinds = [' class="number"' if column in numbers else "" for column in range(len(headings))]
     head = "".join(f'<th scope="col"{kind}>{text(heading)}</th>' for heading, kind in zip(headings, kinds, strict=True))
     body = "".join(f"<tr>{_cells(row, numbers)}</tr>" for row in rows)
-    said = f"<caption>{text(caption)}</caption>" if caption else ""
-    inside = f"{said}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    title = f"<caption>{text(caption)}</caption>" if caption else ""
+    inside = f"{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="scroll" tabindex="0"><table>{inside}</table></div>'
 
 

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lect.app.page.markup import text
+from lect.engine.audio.reading import Samples
+
+from .markup import text
 
 BARS = 240
-SPECTRUM_ROWS, WINDOW, HIGHEST_HZ = 96, 512, 8000
+SPECTRUM_ROWS, WINDOW = 96, 512  # WINDOW: samples
 FLOOR_DB = 70.0  # below the loudest, black
 WIDTH, HEIGHT, MARGIN, RIGHT, TOP, BOTTOM = 640, 200, 60, 8, 16, 174  # of a chart
 HIGHEST_RATE = 1.5  # what a chart of error rates shows; a base that invents much lies beyond
-
-Samples = NDArray[np.float32]
 
 
 def waveform(samples: Samples, name: str) -> str:
@@ -60,10 +59,10 @@ def chart(
     level = f'<path class="base" d="M{axes.at(0, base)} L{axes.at(steps, base)}"/>' if base is not None else ""
     line = "M" + " L".join(axes.at(x, y) for x, y in _thinned(points)) if points else ""
     dots = "".join(axes.dot(x, y) for x, y in points if percent)
-    said = f"{name}: {axes.written(points[-1][1])}" if points else name
+    described = f"{name}: {axes.written(points[-1][1])}" if points else name
     return (
         f'<figure class="chart"><figcaption>{text(name)}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(said)}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(described)}">'
         f'{axes.drawn()}{level}<path class="line" d="{line}"/>{dots}</svg></figure>'
     )
 

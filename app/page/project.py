@@ -1,24 +1,23 @@
-"""The first step: the sample, a new project, one that is there; then its settings and speakers."""
+"""The first step: the sample, a new project, one that is there; and what the open one holds."""
 
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lect.app.page import languages, recent, rules
-from lect.app.page.events import bind, bind_pick, html_block, progressing
-from lect.app.page.markup import card, chips, empty, length, meter, notice, speech, table, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
-from lect.engine.contract.errors import LectError, UsageError
+from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
-from lect.engine.data.clips import Speaker
 from lect.engine.data.store import Project
 
+from . import languages, project_settings, recent, rules
+from .events import bind, bind_pick, html_block, progressing
+from .markup import card, chips, empty, length, meter, text
+from .project_settings import UNDETERMINED
+from .shared import Page, opened
+from .texts import Say, label, words_for
+
 SAMPLE = ASSETS / "sample"
-UNDETERMINED = "und"
 RECENT = 6  # projects listed
-EXAMPLE = "“Hé, N’golo!” [laughs]"  # capitals, punctuation, a mark inside a word, a remark
 
 
 def build(page: Page) -> None:
@@ -35,11 +34,11 @@ def build(page: Page) -> None:
                     path = gr.Textbox("", label=label("project_path"), placeholder="/home/…", elem_id="open-path")
                     open_path = gr.Button(label("project_open"), elem_id="open")
         with gr.Accordion(label("project_new"), open=False, elem_id="new-project"):
-            created = _new_project(page)
+            created = _new_project()
         with gr.Accordion(label("project_settings"), open=False, elem_id="settings"):
-            settings = _settings(page)
+            settings = project_settings.build(page)
         with gr.Accordion(label("project_speakers"), open=False, elem_id="speakers"):
-            speakers = _speakers(page)
+            speakers = project_settings.build_speakers(page)
 
     view = [current, sample, others, *settings, *speakers]
     bind(sample.click, open_sample, [], [page.project, progress])
@@ -51,63 +50,14 @@ def build(page: Page) -> None:
         bind(trigger, show, [page.project], view)
 
 
-def _rule_fields() -> tuple[Any, ...]:
-    with gr.Row():
-        keep_case = gr.Checkbox(label=label("rules_case"), info=label("rules_case_info"))
-        keep_punctuation = gr.Checkbox(label=label("rules_punctuation"), info=label("rules_punctuation_info"))
-    with gr.Row():
-        removed = gr.Textbox("", label=label("rules_remove"), info=label("rules_remove_info"), lines=2)
-        replaced = gr.Textbox("", label=label("rules_replace"), info=label("rules_replace_info"), lines=2)
-    with gr.Row():
-        example = gr.Textbox(EXAMPLE, label=label("rules_example"), elem_classes="speech")
-        preview = html_block()
-    fields = (keep_case, keep_punctuation, removed, replaced)
-    for field in (*fields, example):
-        bind(field.change, preview_rules, [*fields, example], [preview])
-    return fields
-
-
-def _new_project(page: Page) -> tuple[Any, ...]:
+def _new_project() -> tuple[Any, ...]:
     """(trigger, name, language, the rules)."""
     with gr.Row():
         name = gr.Textbox("", label=label("project_name"), elem_id="new-name", max_length=80)
-        language = _language_field("new-language")
-    fields = _rule_fields()
+        language = project_settings.language_field("new-language")
+    fields = project_settings.rule_fields()
     make = gr.Button(label("project_make"), variant="primary", elem_id="make")
     return make.click, name, language, *fields
-
-
-def _language_field(elem_id: str) -> gr.Textbox:
-    """A language's tag; page.js offers those of the registry as one types."""
-    return gr.Textbox(
-        "",
-        label=label("project_language"),
-        info=label("project_language_info"),
-        elem_id=elem_id,
-        elem_classes="language",
-        max_lines=1,
-    )
-
-
-def _settings(page: Page) -> tuple[Any, ...]:
-    with gr.Row():
-        name = gr.Textbox("", label=label("project_name"), elem_id="name", max_length=80)
-        language = _language_field("language")
-    fields = _rule_fields()
-    save = gr.Button(label("save"))
-    bind(save.click, change, [page.project, name, language, *fields], [page.header])
-    return name, language, *fields
-
-
-def _speakers(page: Page) -> tuple[Any, ...]:
-    known = html_block()
-    with gr.Row():
-        name = gr.Textbox("", label=label("speaker_name"))
-        licence = gr.Textbox("", label=label("speaker_licence"), placeholder="CC0-1.0")
-    consent = gr.Textbox("", label=label("speaker_consent"), info=label("speaker_consent_info"), lines=2)
-    save = gr.Button(label("save"))
-    bind(save.click, save_speaker, [page.project, name, licence, consent], [known])
-    return (known,)
 
 
 def create(name: str, language: str, case: bool, punctuation: bool, removed: str, replaced: str) -> str:
@@ -146,47 +96,6 @@ def open_sample(request: gr.Request) -> Any:
     yield _entered(project), ""
 
 
-def change(
-    folder: str,
-    name: str,
-    language: str,
-    case: bool,
-    punctuation: bool,
-    removed: str,
-    replaced: str,
-    request: gr.Request,
-) -> str:
-    """Saves the settings of the open project."""
-    from lect.app.page.header import show as header
-
-    project = opened(folder)
-    made = rules.from_fields(case, punctuation, removed, replaced)
-    project.set_name(name.strip() or project.name)
-    project.set_language(language.strip() or UNDETERMINED)
-    project.set_rules(made)
-    gr.Info(words_for(request)("saved"))
-    return header(folder, request)
-
-
-def save_speaker(folder: str, name: str, licence: str, consent: str, request: gr.Request) -> str:
-    """Adds a speaker, or changes what they allow."""
-    if not name.strip():
-        raise UsageError("The speaker has no name: write one, or a letter that stands for them.")
-    project = opened(folder)
-    project.save_speakers([Speaker(name.strip(), consent.strip(), licence.strip())])
-    return _speaker_table(project, words_for(request))
-
-
-def preview_rules(case: bool, punctuation: bool, removed: str, replaced: str, example: str, request: gr.Request) -> str:
-    """What the rules leave of an example."""
-    say = words_for(request)
-    try:
-        left = rules.from_fields(case, punctuation, removed, replaced).apply(example)
-    except LectError as error:
-        return notice(str(error), "warn")
-    return f'<div class="preview"><span>{text(say("rules_becomes"))}</span> {speech(left)}</div>'
-
-
 def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
     """(current, sample, recent, name, language, case, punctuation, removed, replaced, speakers)."""
     say = words_for(request)
@@ -195,7 +104,7 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
         return empty(say("project_none")), first, _recent(say, folder), "", "", False, False, "", "", ""
     project = opened(folder)
     settings = (project.name, project.language, *rules.to_fields(project.rules))
-    return _current(project, say), first, _recent(say, folder), *settings, _speaker_table(project, say)
+    return _current(project, say), first, _recent(say, folder), *settings, project_settings.speaker_table(project, say)
 
 
 def _current(project: Project, say: Say) -> str:
@@ -219,13 +128,6 @@ def _recent(say: Say, folder: str) -> str:
 def _item(folder: Path) -> str:
     where = f"<span>{text(str(folder.parent))}</span>"
     return f'<button class="item" data-pick="{recent.key(folder)}">{text(folder.name)}{where}</button>'
-
-
-def _speaker_table(project: Project, say: Say) -> str:
-    rows = [(text(one.name), text(one.licence) or "–", text(one.consent) or "–") for one in project.speakers()]
-    if not rows:
-        return notice(say("speakers_none"))
-    return table([say("speaker_name"), say("speaker_licence"), say("speaker_consent")], rows)
 
 
 def _entered(project: Project) -> str:

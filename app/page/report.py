@@ -1,21 +1,23 @@
 """The report on a set, as HTML: what `lect check` says, in figures, tables and advice."""
 
-from lect.app.commands.check import Report
-from lect.app.page.markup import card, chips, length, notice, speech, table, text
-from lect.app.page.texts import Say
 from lect.engine.data.clips import Clip
+from lect.engine.data.review import Review
 from lect.engine.text.rules import SymbolCount
+
+from ..advice import advice
+from .markup import card, chips, length, notice, speech, table, text
+from .texts import Say
 
 SYMBOLS = 120
 PROBLEMS = 30
 
 
-def shown(report: Report, say: Say) -> str:
+def shown(report: Review, say: Say) -> str:
     """The whole of it."""
     return "".join([_figures(report, say), _advice(report, say), _problems(report, say), _symbols(report, say)])
 
 
-def _figures(report: Report, say: Say) -> str:
+def _figures(report: Review, say: Say) -> str:
     rows = [
         (
             text(say(f"split_{name}" if name else "split_none")),
@@ -23,16 +25,16 @@ def _figures(report: Report, say: Say) -> str:
             length(part),
             _voices(part),
         )
-        for name, part in report.splits().items()
+        for name, part in report.splits.items()
     ]
     splits = table(
         [say("column_split"), say("column_clips"), say("column_length"), say("column_speakers")],
         rows,
         numbers=(1, 2, 3),
     )
-    verdicts = [(str(number), say("word_" + word.replace(" ", "_"))) for word, number in report.verdicts().items()]
+    verdicts = [(str(number), say("word_" + word.replace(" ", "_"))) for word, number in report.verdicts.items()]
     voices = [
-        (text(name or say("speaker_unknown")), str(len(part)), length(part)) for name, part in report.speakers().items()
+        (text(name or say("speaker_unknown")), str(len(part)), length(part)) for name, part in report.speakers.items()
     ]
     speakers = table([say("column_speaker"), say("column_clips"), say("column_length")], voices, numbers=(1, 2))
     return card(say("report_set"), splits + speakers) + card(say("report_recordings"), chips(verdicts))
@@ -42,12 +44,12 @@ def _voices(part: list[Clip]) -> str:
     return str(len({clip.speaker for clip in part} - {""}))
 
 
-def _advice(report: Report, say: Say) -> str:
-    advice = [notice(line, "warn") for line in report.advice]
-    return card(say("report_advice"), "".join(advice)) if advice else ""
+def _advice(report: Review, say: Say) -> str:
+    sentences = [notice(sentence, "warn") for sentence in advice(report)]
+    return card(say("report_advice"), "".join(sentences)) if sentences else ""
 
 
-def _problems(report: Report, say: Say) -> str:
+def _problems(report: Review, say: Say) -> str:
     if not report.problems:
         return ""
     rows = [
@@ -58,7 +60,7 @@ def _problems(report: Report, say: Say) -> str:
     return card(title, table([say("column_clip"), say("column_label"), say("column_why")], rows))
 
 
-def _symbols(report: Report, say: Say) -> str:
+def _symbols(report: Review, say: Say) -> str:
     cells = "".join(map(_symbol, report.inventory[:SYMBOLS]))
     title = say("report_symbols", what=say("count_symbols", count=len(report.inventory)))
     return card(title, f'<div class="symbols">{cells}</div>')

@@ -4,15 +4,16 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.output import duration, percent
-from lect.app.page.diff import confusions, marked
-from lect.app.page.events import bind, bind_pick, html_block, in_turn
-from lect.app.page.markup import card, empty, figure_of, notice, play, speech, table, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.clips import Clip, Run
 from lect.engine.data.store import Project
+
+from ..output import duration, percent
+from .diff import confusions, marked
+from .events import bind, bind_pick, html_block, in_turn
+from .markup import card, empty, figure_of, notice, play, speech, table, text
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 SPLITS = ("test", "dev")
 BEFORE = ""  # in place of another run's number: the backbone before any training
@@ -62,8 +63,8 @@ def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tu
     runs = [run.id for run in scored(opened(folder))] if folder else []
     if not runs:
         lacks = ("results_none", "train") if folder else ("no_project", "project")
-        told = empty(say(lacks[0]), say(f"tab_{lacks[1]}"), lacks[1])
-        return gr.Dropdown([]), gr.Dropdown([]), told, "", gr.Column(visible=False)
+        nothing = empty(say(lacks[0]), say(f"tab_{lacks[1]}"), lacks[1])
+        return gr.Dropdown([]), gr.Dropdown([]), nothing, "", gr.Column(visible=False)
     chosen = run_id if run_id in runs else runs[-1]
     others = [
         (say("results_before"), BEFORE),
@@ -75,14 +76,14 @@ def show(folder: str, run_id: str | None, split: str, request: gr.Request) -> tu
 
 def scored(project: Project) -> list[Run]:
     """The runs that have scores on some split."""
-    from lect.app.scores import has_scores
+    from ..scores import has_scores
 
     return [run for run in project.runs() if any(has_scores(run.folder, split) for split in SPLITS)]
 
 
 def compare(folder: str, run_id: str, split: str, against: str, request: gr.Request) -> tuple[Any, ...]:
     """(summary, rows, editor) of one run on one split, beside its bare backbone or another run."""
-    from lect.app.scores import judged, stored
+    from ..scores import judged, stored
 
     project, say = opened(folder), words_for(request)
     base, adapted = stored(project.run(run_id).folder, run_id, split)
@@ -92,7 +93,6 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
         names = (say("results_title", number=against), say("results_title", number=run_id))
     comparison, _ = judged(base, adapted)
     on = adapted.conditions
-    told = say("outcome_" + comparison.outcome)
     conditions = say(
         "results_conditions",
         clips=say("count_clips", count=on.clips),
@@ -103,7 +103,7 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
     )
     bars = "".join(_rate(kind, names, base, adapted, say) for kind in ("cer", "wer"))
     summary = (
-        notice(told, KIND[comparison.outcome])
+        notice(say("outcome_" + comparison.outcome), KIND[comparison.outcome])
         + f'<div class="rates">{bars}</div><p class="muted">{text(conditions)}</p>'
     )
     pairs = [(row.reference, row.hypothesis) for row in adapted.rows]
@@ -176,9 +176,9 @@ def _confusions(pairs: list[tuple[str, str]], say: Say) -> str:
         return notice(say("results_all_right"), "good")
     most = found[0][2]
     bars = "".join(
-        f'<li><span class="pair" dir="ltr">{_letter(said)} → {_letter(heard)}</span>'
+        f'<li><span class="pair" dir="ltr">{_letter(wanted)} → {_letter(recognised)}</span>'
         f'<i style="width:{100 * count / most:.0f}%"></i><b>{count}</b></li>'
-        for said, heard, count in found
+        for wanted, recognised, count in found
     )
     return card(say("results_confusions"), f'<ul class="confusions">{bars}</ul>')
 

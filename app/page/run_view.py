@@ -1,13 +1,14 @@
-"""A run on the page: how far it is, its curves, what it hears; and the list of all runs. It does not know events."""
+"""A run on the page: how far it is, its curves, texts of dev clips; and the list of all runs. It reads no file."""
 
 from collections.abc import Sequence
 
-from lect.app.output import duration, percent
-from lect.app.page import pictures
-from lect.app.page.markup import card, meter, notice, onward, speech, table, text
-from lect.app.page.texts import Say
-from lect.app.page.watch import View
 from lect.engine.contract.events import BaseScored, Evaluated, FeaturesReady, Started, Stepped
+
+from ..output import duration, percent
+from . import pictures
+from .markup import card, meter, notice, onward, speech, table, text
+from .texts import Say
+from .watch import View
 
 
 def live(view: View, say: Say) -> str:
@@ -24,7 +25,7 @@ def live(view: View, say: Say) -> str:
         parts.append(pictures.chart(view.losses, steps, say("curve_loss")))
     if (evaluation := view.latest(Evaluated)) and evaluation.texts:
         rows = [(speech(one.label), speech(one.text)) for one in evaluation.texts]
-        headings = [say("column_label"), say("column_heard")]
+        headings = [say("column_label"), say("column_recognised")]
         parts.append(table(headings, rows, say("train_texts", step=evaluation.step)))
     return card(say("run_title", number=view.run.id), "".join(parts))
 
@@ -43,8 +44,8 @@ def _progress(view: View, say: Say) -> str:
         return notice(say(f"phase_{view.phase}"))
     if view.phase == "done":
         facts = view.run.facts
-        told = say("phase_done", step=facts.get("best_step", "?"), length=duration(facts.get("seconds", 0)))
-        return notice(told, "good") + onward(say("tab_results"), "results")
+        sentence = say("phase_done", step=facts.get("best_step", "?"), length=duration(facts.get("seconds", 0)))
+        return notice(sentence, "good") + onward(say("tab_results"), "results")
     return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
 
 
@@ -54,7 +55,7 @@ def _facts(start: Started, say: Say) -> str:
         method=say("method_" + start.settings["spec"]["method"]),
         clips=say("count_clips", count=start.train_clips),
         length=duration(start.train_seconds),
-        numbers=f"{start.trained_parameters:,}",
+        parameters=f"{start.trained_parameters:,}",
         device=start.device,
         precision=start.precision,
     )

@@ -4,74 +4,39 @@ Only the files of projects that were opened here leave, by number; the machine's
 are not reachable through it. It does not know what the page shows.
 """
 
-import base64
-import hmac
 import json
+import os
 import tempfile
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
+import gradio as gr
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from lect.app.page import recent
-from lect.app.page.folders import zips
-from lect.app.page.texts import language_of, texts_of
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.files import ASSETS
+from lect.engine.data.store import Project
+
+from . import recent
+from .access import Guard, ServerOptions
+from .build import HEAD, build_page, theme
+from .folders import zips
+from .texts import labels, language_of, texts_of
 
 MAX_UPLOAD_BYTES = 2_000_000_000
-# Gradio would fetch addresses elsewhere for whoever asks.
-OUTWARD = ("/gradio_api/file=http:", "/gradio_api/file=https:", "/gradio_api/file/http", "/gradio_api/proxy=")
-USER = "lect"
-
-Asgi = Callable[
-    [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
-]
-
-
-@dataclass(frozen=True)
-class ServerOptions:
-    """Who may reach the page."""
-
-    host: str = "127.0.0.1"
-    password: str | None = None  # needed for any host but this machine
-
-    @property
-    def local(self) -> bool:
-        """Whether only this machine reaches it."""
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is only reachable from this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, "tempfile.TemporaryDirectory[str]"]:
     """The application, and the folder of its uploads, which goes when it is cleaned up. project: opened first."""
-    import os
-
-    import gradio as gr
-
-    from lect.app.page.build import HEAD, build_page, theme
-    from lect.app.page.texts import labels
-
     uploads = tempfile.TemporaryDirectory(prefix="lect-page-")
     os.environ["GRADIO_TEMP_DIR"] = uploads.name
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app)
     gr.mount_gradio_app(
         app,
-        build_page(options, project),
+        build_page(options.local, project),
         path="/",
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
         footer_links=[],
@@ -106,20 +71,20 @@ def add_routes(app: FastAPI) -> None:
     @app.get("/project/{key}/clip/{clip_id}")
     def clip(key: str, clip_id: int) -> FileResponse:
         found = _project(key).clip(clip_id)
-        return _file(found and found.path)
+        return _file(found.path if found else None)
 
     @app.get("/project/{key}/pack/{number}")
     def pack(key: str, number: int) -> FileResponse:
         packs = _project(key).packs()
         found = packs[number] if 0 <= number < len(packs) else None
-        return _file(found and found.path, download=True)
+        return _file(found.path if found else None, download=True)
 
     @app.get("/project/{key}/export/{name}")
     def export(key: str, name: str) -> FileResponse:
         return _file(next((path for path in zips(_project(key)) if path.name == name), None), download=True)
 
 
-def _project(key: str) -> Any:
+def _project(key: str) -> Project:
     try:
         if project := recent.by_key(key):
             return project
@@ -132,24 +97,3 @@ def _file(path: Path | None, download: bool = False) -> FileResponse:
     if path is None or not path.is_file():
         raise HTTPException(404)
     return FileResponse(path, filename=path.name if download else None)
-
-
-class Guard:
-    """Asks for the password, where there is one, and refuses to fetch from elsewhere."""
-
-    def __init__(self, app: Asgi, password: str | None):
-        self.app = app
-        token = base64.b64encode(f"{USER}:{password}".encode())
-        self.expected = None if password is None else b"Basic " + token
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        """One request."""
-        if scope["type"] not in ("http", "websocket"):
-            return await self.app(scope, receive, send)
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if self.expected is not None and not hmac.compare_digest(given, self.expected):
-            asks = {"WWW-Authenticate": f'Basic realm="Lect; the user is {USER}"'}
-            return await Response("The password is needed.", 401, asks)(scope, receive, send)
-        if scope["path"].lower().startswith(OUTWARD):
-            return await Response("Nothing is fetched from elsewhere.", 403)(scope, receive, send)
-        return await self.app(scope, receive, send)

@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page.events import bind
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.store import Project
+
+from .events import bind
 
 
 @dataclass

@@ -1,7 +1,4 @@
-"""Recording with this computer's own sound device, without the browser's permission or processing.
-
-PortAudio plays no part until it is asked for: a machine without it gets one sentence that says what to install.
-"""
+"""Recording with this computer's own sound device, without the browser's permission or processing."""
 
 import tempfile
 import threading
@@ -13,33 +10,20 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from lect.app.page.events import bind, html_block
-from lect.app.page.markup import meter, notice
-from lect.app.page.texts import label, words_for
-from lect.engine.audio.reading import from_array, write_wav
+from lect.engine.audio.reading import from_array
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError
+
+from ..microphone import devices, portaudio
+from .events import bind, html_block
+from .markup import meter, notice
+from .texts import label, words_for
 
 RATE = 48_000  # Hz, what nearly every device offers; the engine makes 16 kHz of it
 MAX_SECONDS = 60
 POLL_S = 0.25
 QUIETEST_DB = 60.0  # the left end of the level meter, below full scale
-NO_PORTAUDIO = (
-    "This computer's sound library PortAudio is missing: install it (Debian, Ubuntu: apt install libportaudio2; "
-    "macOS: brew install portaudio), or record with the browser."
-)
-
-
-def devices() -> list[tuple[str, int]]:
-    """(name, number) of every input. Raises AudioError without PortAudio, or when there is none."""
-    found = [
-        (f"{device['name']} ({host['name']})", int(device["index"]))
-        for host in _portaudio().query_hostapis()
-        for device in (_portaudio().query_devices(number) for number in host["devices"])
-        if device["max_input_channels"] > 0
-    ]
-    if not found:
-        raise AudioError("This computer has no microphone that it can use: plug one in, or record with the browser.")
-    return found
+NO_DEVICE = "This computer has no microphone that it can use: plug one in, or record with the browser."
 
 
 class Recording:
@@ -58,7 +42,7 @@ class Recording:
 
     def start(self, device: int | None) -> None:
         """Starts. Raises AudioError when the device refuses."""
-        library = _portaudio()
+        library = portaudio()
         with self._lock:
             if self._stream is not None:
                 raise AudioError("A recording is going on already: stop it first.")
@@ -95,7 +79,7 @@ class Parts:
     """What the step that records shows and listens to."""
 
     column: gr.Column
-    told: gr.HTML
+    problem: gr.HTML  # why there is no device
     list: gr.Dropdown
     start: gr.Button
     take: gr.State  # the path of the latest take
@@ -105,7 +89,7 @@ def build() -> Parts:
     """The recorder of this computer's own sound device, hidden at first."""
     recording, take = Recording(), gr.State("")
     with gr.Column(visible=False) as column:
-        told = html_block()
+        problem = html_block()
         device = gr.Dropdown([], label=label("soundcard_device"), elem_id="sound-device")
         with gr.Row():
             start = gr.Button(label("record_start"), elem_id="card-start", interactive=False)
@@ -130,21 +114,19 @@ def build() -> Parts:
     bind(start.click, begin, [device], [start, stop, clock])
     bind(clock.tick, show_level, [], [level])
     bind(stop.click, end, [], [start, stop, clock, level, take])
-    return Parts(column, told, device, start, take)
+    return Parts(column, problem, device, start, take)
 
 
 def find() -> tuple[Any, ...]:
-    """(told, list, start): the devices there are, or one sentence why there are none."""
+    """(problem, list, start): the devices there are, or one sentence why there are none."""
     try:
-        found = devices()
+        found = [(name, number) for number, name in devices()]
+        problem = "" if found else NO_DEVICE
     except AudioError as error:
-        return notice(str(error), "warn"), gr.Dropdown([], visible=False), gr.Button(interactive=False)
-    return "", gr.Dropdown(found, value=found[0][1], visible=True), gr.Button(interactive=True)
-
-
-def _portaudio() -> Any:
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:
-        raise AudioError(NO_PORTAUDIO) from error
-    return sounddevice
+        found, problem = [], str(error)
+    first = found[0][1] if found else None
+    return (
+        notice(problem, "warn"),
+        gr.Dropdown(found, value=first, visible=bool(found)),
+        gr.Button(interactive=bool(found)),
+    )

@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
-from lect.app.page.plurals import form
 from lect.engine.contract.files import ASSETS
+
+from .plurals import form
 
 FOLDER = ASSETS / "page" / "texts"
 DEFAULT = "en"
@@ -29,7 +30,8 @@ def catalogues() -> dict[str, dict[str, Entry]]:
 
 
 @cache
-def _labels() -> gr.I18n:
+def labels() -> gr.I18n:
+    """For `mount_gradio_app`."""
     return gr.I18n(**{name: texts_of(name) for name in catalogues()})
 
 
@@ -38,15 +40,10 @@ def texts_of(language: str) -> dict[str, str]:
     return {key: text for key, text in catalogues()[language].items() if isinstance(text, str)}
 
 
-def labels() -> gr.I18n:
-    """For `mount_gradio_app`."""
-    return _labels()
-
-
 def label(key: str) -> I18nData:
     """A label that the browser shows in its language."""
     assert isinstance(catalogues()[DEFAULT][key], str), key
-    return _labels()(key)
+    return labels()(key)
 
 
 def language_of(header: str) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from lect.app.page import transcripts
-from lect.app.page.events import bind, html_block
-from lect.app.page.markup import empty, notice
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import label, words_for
-from lect.app.page.transcripts import FORMATS, Heard
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+
+from . import transcripts
+from .events import bind, html_block
+from .markup import empty, notice
+from .shared import Page, opened
+from .texts import label, words_for
+from .transcripts import FORMATS, Transcribed
 
 COMPUTE_TYPES = ("float32", "int8")
 OPENED = 3  # packs kept open
@@ -24,7 +25,7 @@ OPENED = 3  # packs kept open
 def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_transcribe"), id="transcribe") as tab:
-        found = gr.State([])  # what was heard, of which files are made
+        found = gr.State([])  # the transcripts of which files are made
         made = gr.Textbox("", visible="hidden", elem_id="made")  # the last file, which the browser saves
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
@@ -41,7 +42,7 @@ def build(page: Page) -> None:
                 go = gr.Button(label("transcribe_go"), variant="primary", elem_id="transcribe-go")
                 other, beside, *rest = _more()
             with gr.Column(scale=3, min_width=320):
-                told = html_block(elem_id="transcribed")
+                result = html_block(elem_id="transcribed")
                 with gr.Column(visible=False) as done:
                     words = gr.Textbox(
                         "",
@@ -57,14 +58,14 @@ def build(page: Page) -> None:
                         ]
 
     settings = [page.project, pack, other, beside, *rest]
-    outputs = [told, words, done, found]
+    outputs = [result, words, done, found]
 
-    def hear(request: gr.Request, path: str | None, *rest: Any) -> Any:
+    def run_spoken(request: gr.Request, path: str | None, *rest: Any) -> Any:
         yield from run(request, [path] if path else None, *rest)
 
-    bind(tab.select, show, [page.project], [pack, beside, told])
+    bind(tab.select, show, [page.project], [pack, beside, result])
     bind(go.click, run, [files, *settings], outputs)
-    bind(spoken.upload, hear, [spoken, *settings], outputs)
+    bind(spoken.upload, run_spoken, [spoken, *settings], outputs)
     for kind, saver in zip(FORMATS, savers, strict=True):
         saved = bind(saver.click, saving(kind), [found, words], [made])
         saved.success(None, [made], [], js="(made) => window.lectSave(made)", api_visibility="private")
@@ -87,10 +88,10 @@ def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
     """(packs to choose from, packs to compare with, what to do)."""
     say = words_for(request)
     choices = [(Path(path).name, path) for path in _packs(folder)]
-    told = notice(say("transcribe_what")) if choices else empty(say("transcribe_none"), say("tab_export"), "export")
+    advice = notice(say("transcribe_what")) if choices else empty(say("transcribe_none"), say("tab_export"), "export")
     first = choices[0][1] if choices else None
     nothing = (say("transcribe_alone"), "")
-    return gr.Dropdown(choices, value=first), gr.Dropdown([nothing, *choices], value=""), told
+    return gr.Dropdown(choices, value=first), gr.Dropdown([nothing, *choices], value=""), advice
 
 
 def run(
@@ -107,15 +108,15 @@ def run(
     names, results = [path.stem for path in sources], []
     for file in map(Path, files):
         results.append([_one(runtime, file) for runtime in runtimes])
-        firsts = [heard[0] for heard in results]
-        told = transcripts.shown(names, results, len(files), say)
-        yield told, transcripts.editable(firsts), gr.Column(visible=True), firsts
+        firsts = [each[0] for each in results]
+        shown = transcripts.shown(names, results, len(files), say)
+        yield shown, transcripts.editable(firsts), gr.Column(visible=True), firsts
 
 
-def saving(kind: str) -> Callable[[list[Heard], str], str]:
-    """A handler that makes a file of what was heard, as it was corrected: its name and content, for `lectSave`."""
+def saving(kind: str) -> Callable[[list[Transcribed], str], str]:
+    """A handler that makes a file of the transcripts, as they were corrected: its name and content, for `lectSave`."""
 
-    def save(found: list[Heard], words: str) -> str:
+    def save(found: list[Transcribed], words: str) -> str:
         name, content = transcripts.written(kind, found, words)
         return json.dumps({"name": name, "content": base64.b64encode(content).decode()})
 
@@ -145,8 +146,8 @@ def _of_project(folder: str, pack: str | None) -> str:
     raise UsageError("No pack is chosen: make one in Export, or choose a .lect file.")
 
 
-def _one(runtime: Any, path: Path) -> Heard:
+def _one(runtime: Any, path: Path) -> Transcribed:
     try:
-        return Heard(path.name, runtime.transcribe(path))
+        return Transcribed(path.name, runtime.transcribe(path))
     except (LectError, OSError) as error:
-        return Heard(path.name, error=os_sentence(error) if isinstance(error, OSError) else str(error))
+        return Transcribed(path.name, error=os_sentence(error) if isinstance(error, OSError) else str(error))

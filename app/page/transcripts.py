@@ -7,40 +7,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lect.app.page.diff import marked
-from lect.app.page.markup import card, table, text
-from lect.app.page.texts import Say
 from lect.engine.contract.errors import UsageError
 from lect.exports.formats import EXTENSIONS, WRITERS
 from lect.exports.transcript import Segment, TimedWord, Transcript
+
+from .diff import marked
+from .markup import card, table, text
+from .texts import Say
 
 FORMATS = ("txt", "srt", "vtt", "json", "eaf", "TextGrid")
 UNSURE = 0.6  # a word below is marked
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in one recording, or why nothing was."""
+class Transcribed:
+    """One recording's transcript, or why there is none."""
 
     file: str  # its name, without a folder
     transcript: Transcript | None = None
     error: str = ""
 
 
-def shown(names: Sequence[str], results: Sequence[Sequence[Heard]], total: int, say: Say) -> str:
-    """What the packs `names` heard, recording by recording; a second pack's text is marked where it differs."""
-    rows = [(text(heard[0].file), _texts(names, heard, say), _figures(heard[0])) for heard in results]
+def shown(names: Sequence[str], results: Sequence[Sequence[Transcribed]], total: int, say: Say) -> str:
+    """The transcripts of the packs `names`, recording by recording; a second pack's text is marked where it differs."""
+    rows = [(text(each[0].file), _texts(names, each, say), _figures(each[0])) for each in results]
     caption = say("transcribe_progress", done=len(results), total=say("count_recordings", count=total))
-    return card(say("transcribe_heard"), table([say("column_file"), say("column_heard"), ""], rows, caption))
+    return card(say("transcribe_result"), table([say("column_file"), say("column_recognised"), ""], rows, caption))
 
 
-def editable(results: Sequence[Heard]) -> str:
+def editable(results: Sequence[Transcribed]) -> str:
     """The texts, a segment a line; with the recording's name in front where there are several."""
     lines = [(one.file, part.text) for one in results if one.transcript for part in one.transcript.segments]
     return "\n".join(words if len(results) == 1 else f"{name}\t{words}" for name, words in lines)
 
 
-def written(kind: str, results: Sequence[Heard], edited: str) -> tuple[str, bytes]:
+def written(kind: str, results: Sequence[Transcribed], edited: str) -> tuple[str, bytes]:
     """The transcripts with the corrections of `edited`, as a file of one of FORMATS or a zip of some: (name, content).
 
     Raises UsageError when there is no transcript.
@@ -79,7 +80,7 @@ def corrected(transcript: Transcript, lines: Sequence[str]) -> Transcript:
     return replace(transcript, text=" ".join(each.text for each in segments), segments=segments, words=words)
 
 
-def _lines(results: Sequence[Heard], edited: str) -> Mapping[str, list[str]]:
+def _lines(results: Sequence[Transcribed], edited: str) -> Mapping[str, list[str]]:
     """The lines of the text field, by recording."""
     lines = [line for line in edited.splitlines() if line.strip()]
     if len(results) == 1:
@@ -90,20 +91,22 @@ def _lines(results: Sequence[Heard], edited: str) -> Mapping[str, list[str]]:
     }
 
 
-def _texts(names: Sequence[str], heard: Sequence[Heard], say: Say) -> str:
-    first = heard[0]
-    if len(heard) == 1:
+def _texts(names: Sequence[str], results: Sequence[Transcribed], say: Say) -> str:
+    first = results[0]
+    if len(results) == 1:
         return _words(first, say)
-    second = heard[1]
-    both = first.transcript and second.transcript
-    beside = marked(first.transcript.text, second.transcript.text) if both else _words(second, say)
+    second = results[1]
+    if first.transcript and second.transcript:
+        beside = marked(first.transcript.text, second.transcript.text)
+    else:
+        beside = _words(second, say)
     pairs = zip(names, (_words(first, say), beside), strict=True)
     return (
         f'<div class="texts">{"".join(f"<div><span>{text(name)}</span>{words}</div>" for name, words in pairs)}</div>'
     )
 
 
-def _words(one: Heard, say: Say) -> str:
+def _words(one: Transcribed, say: Say) -> str:
     if one.transcript is None:
         return f'<span class="bad">{text(one.error)}</span>'
     if not one.transcript.text:
@@ -116,9 +119,9 @@ def _word(word: TimedWord) -> str:
     return f'<span{kind} title="{word.confidence:.0%}">{text(word.text)}</span>'
 
 
-def _figures(one: Heard) -> str:
+def _figures(one: Transcribed) -> str:
     if one.transcript is None:
         return ""
     sure = [f"{one.transcript.confidence:.0%}"] if one.transcript.text else []
-    told = " · ".join([*sure, f"{one.transcript.seconds:.1f} s", f"×{one.transcript.real_time_factor:.2f}"])
-    return f'<span class="muted figures" dir="ltr">{told}</span>'
+    figures = " · ".join([*sure, f"{one.transcript.seconds:.1f} s", f"×{one.transcript.real_time_factor:.2f}"])
+    return f'<span class="muted figures" dir="ltr">{figures}</span>'

@@ -1,27 +1,23 @@
 """Taking in recordings that exist: a preview of what would be taken, what not and why; then the import itself."""
 
-import argparse
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lect.app.commands import import_
-from lect.app.commands.import_ import Outcome
-from lect.app.output import duration
-from lect.app.page.events import bind, html_block, progressing
-from lect.app.page.markup import card, chips, empty, meter, notice, onward, table, text
-from lect.app.page.shared import Page, opened
-from lect.app.page.texts import Say, label, words_for
-from lect.engine.audio.quality import usable
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.archives import only_folder, unpack
-from lect.engine.data.importers import Progress, import_into
-from lect.engine.data.store import Project
+from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview
+
+from ..output import duration
+from .events import bind, html_block, progressing
+from .markup import card, chips, empty, meter, notice, onward, table, text
+from .shared import Page, opened
+from .texts import Say, label, words_for
 
 MOST_UNZIPPED_BYTES = 8_000_000_000  # a visitor must not fill the disk
 SHOWN = 200  # of what would not be taken
@@ -33,64 +29,64 @@ def build(page: Page) -> None:
         folder_of_set = gr.State("")
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
-                files = gr.File(label=label("import_files"), file_count="multiple", elem_id="import-files", height=180)
-                path = gr.Textbox(
-                    "", label=label("import_folder"), placeholder="/home/…", elem_id="import-folder", visible=page.local
-                )
-                speaker = gr.Textbox("", label=label("import_speaker"), info=label("import_speaker_info"))
-                tiers = gr.Textbox(
-                    "", label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers"
-                )
+                files, path, speaker, tiers = _fields(page)
                 with gr.Row():
                     look = gr.Button(label("import_look"), variant="primary", elem_id="import-look")
                     take = gr.Button(label("import_take"), interactive=False, elem_id="import-take")
             with gr.Column(scale=3, min_width=320):
-                told = html_block(elem_id="import-told")
+                outcome = html_block(elem_id="import-outcome")
 
-    def source(files_given: list[str] | None, path_given: str) -> Path:
+    def look_through(
+        folder: str, files_given: list[str] | None, path_given: str, name: str, layers: str, request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
         if path_given.strip() and not page.local:
             raise UsageError("Folders of the server cannot be named from elsewhere: choose files.")
-        return gathered(files_given or [], path_given)
+        yield from previewed(folder, files_given or [], path_given, name, layers, request)
 
-    def preview(
-        folder: str, files_given: list[str] | None, path_given: str, name: str, layers: str, request: gr.Request
-    ) -> Any:
-        say, project = words_for(request), opened(folder)
-        found = source(files_given, path_given)
-        yield notice(say("import_looking")), "", gr.Button(interactive=False)
-        outcome = import_._rehearse(_arguments(found, name, layers), project)
-        yield _described(outcome, say, done=False), str(found), gr.Button(interactive=bool(outcome.clips))
+    bind(look.click, look_through, [page.project, files, path, speaker, tiers], [outcome, folder_of_set, take])
+    taken = [outcome, folder_of_set, take, files, path]
+    bind(take.click, take_in, [page.project, folder_of_set, speaker, tiers], taken)
+    page.fills(tab, show, [outcome])
 
-    def run(folder: str, set_folder: str, name: str, layers: str, request: gr.Request) -> Any:
-        say, project, args = words_for(request), opened(folder), _arguments(Path(set_folder), name, layers)
-        for at, outcome in progressing(lambda tell: taken(args, project, tell)):
-            if at is not None:
-                total = say("count_recordings", count=at.total)
-                yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
-            if outcome is not None:
-                _forget(set_folder)
-                yield _described(outcome, say, done=True), "", gr.Button(interactive=False), None, ""
 
-    bind(look.click, preview, [page.project, files, path, speaker, tiers], [told, folder_of_set, take])
-    bind(take.click, run, [page.project, folder_of_set, speaker, tiers], [told, folder_of_set, take, files, path])
-    page.fills(tab, show, [told])
+def _fields(page: Page) -> tuple[gr.File, gr.Textbox, gr.Textbox, gr.Textbox]:
+    """(files, path, speaker, tiers)."""
+    files = gr.File(label=label("import_files"), file_count="multiple", elem_id="import-files", height=180)
+    path = gr.Textbox(
+        "", label=label("import_folder"), placeholder="/home/…", elem_id="import-folder", visible=page.local
+    )
+    speaker = gr.Textbox("", label=label("import_speaker"), info=label("import_speaker_info"))
+    tiers = gr.Textbox("", label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers")
+    return files, path, speaker, tiers
+
+
+def previewed(
+    folder: str, files: list[str], path: str, speaker: str, tiers: str, request: gr.Request
+) -> Iterator[tuple[Any, ...]]:
+    """(outcome, folder of the set, take): what an import would do."""
+    say, project = words_for(request), opened(folder)
+    source = gathered(files, path)
+    yield notice(say("import_looking")), "", gr.Button(interactive=False)
+    expected = preview(project, asked(source, speaker, tiers))
+    yield _described(expected, say, done=False), str(source), gr.Button(interactive=bool(expected.clips))
+
+
+def take_in(folder: str, source: str, speaker: str, tiers: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """(outcome, folder of the set, take, files, path): the import, which goes on when the window is closed."""
+    say, project, wanted = words_for(request), opened(folder), asked(Path(source), speaker, tiers)
+    for at, done in progressing(lambda report: import_set(project, wanted, report)):
+        if at is not None:
+            total = say("count_recordings", count=at.total)
+            yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
+        if done is not None:
+            _forget(source)
+            yield _described(done, say, done=True), "", gr.Button(interactive=False), None, ""
 
 
 def show(folder: str, request: gr.Request) -> str:
     """What can be taken in."""
     say = words_for(request)
     return notice(say("import_what")) if folder else empty(say("no_project"), say("tab_project"), "project")
-
-
-def taken(args: argparse.Namespace, project: Project, tell: Callable[[Progress], None]) -> Outcome:
-    """What `lect import` does, with its progress told."""
-    report = import_into(project, args.source, args.layout, tiers=args.tiers, progress=tell)
-    import_._complete(args, project, report)
-    new = set(report.taken)
-    clips = [clip for clip in project.clips() if clip.id in new]
-    unusable = sum(not usable(clip.quality) for clip in clips)
-    seconds = sum(clip.seconds for clip in clips)
-    return Outcome(len(clips), seconds, report.duplicates, report.skipped, report.warnings, unusable)
 
 
 def gathered(files: list[str], path: str) -> Path:
@@ -110,13 +106,10 @@ def gathered(files: list[str], path: str) -> Path:
     return only_folder(folder)
 
 
-def _arguments(source: Path, speaker: str, tiers: str) -> argparse.Namespace:
-    """What `lect import SOURCE` would be given."""
-    from lect.app.cli import parser_for
-
-    given = [str(source), "--json"] + (["--speaker", speaker.strip()] if speaker.strip() else [])
-    given += [f"--tier={each.strip()}" for each in tiers.split(",") if each.strip()]
-    return parser_for("import").parse_args(given)
+def asked(source: Path, speaker: str, tiers: str) -> ImportRequest:
+    """What the fields ask for; the speaker is that of recordings that name none, and the others' are taken too."""
+    patterns = tuple(each.strip() for each in tiers.split(",") if each.strip())
+    return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), others=True)
 
 
 def _forget(folder: str) -> None:
@@ -126,34 +119,37 @@ def _forget(folder: str) -> None:
         shutil.rmtree(top, ignore_errors=True) if top else None
 
 
-def _described(outcome: Outcome, say: Say, done: bool) -> str:
+def _described(outcome: ImportOutcome, say: Say, done: bool) -> str:
     figures = [
         (str(outcome.clips), say("import_taken" if done else "import_would")),
         (duration(outcome.seconds), say("fact_length")),
         (str(len(outcome.skipped)), say("import_not")),
         (str(len(outcome.duplicates)), say("import_known")),
     ]
-    parts = [chips(figures)]
-    if outcome.tiers:
-        headings = [say("import_tiers"), say("import_annotations"), say("fact_length"), say("import_chosen")]
-        rows = [
-            (
-                text(" · ".join(filter(None, (tier.name, tier.kind, tier.participant)))),
-                str(tier.annotations),
-                duration(tier.seconds),
-                "✓" if tier.chosen else "–",
-            )
-            for tier in outcome.tiers
-        ]
-        parts.append(table(headings, rows, numbers=(1, 2)))
-    if outcome.skipped:
-        rows = [(text(path.name), text(why)) for path, why in outcome.skipped[:SHOWN]]
-        parts.append(table([say("column_file"), say("column_why")], rows, say("import_not")))
-    if outcome.warnings:
-        rows = [(text(path.name), text(what)) for path, what in outcome.warnings[:SHOWN]]
-        parts.append(table([say("column_file"), say("column_mind")], rows, say("import_mind")))
+    parts = [chips(figures), _tiers(outcome.tiers, say)]
+    parts.append(_files(outcome.skipped, say("column_why"), say("import_not"), say))
+    parts.append(_files(outcome.warnings, say("column_mind"), say("import_mind"), say))
     if done:
         parts.append(onward(say("tab_clips"), "clips"))
     elif outcome.clips:
         parts.append(notice(say("import_ready", what=say("count_clips", count=outcome.clips)), "good"))
     return card(say("import_done" if done else "import_preview"), "".join(parts))
+
+
+def _tiers(tiers: list[FoundTier], say: Say) -> str:
+    headings = [say("import_tiers"), say("import_annotations"), say("fact_length"), say("import_chosen")]
+    rows = [
+        (
+            text(" · ".join(filter(None, (tier.name, tier.kind, tier.participant)))),
+            str(tier.annotations),
+            duration(tier.seconds),
+            "✓" if tier.chosen else "–",
+        )
+        for tier in tiers
+    ]
+    return table(headings, rows, numbers=(1, 2)) if rows else ""
+
+
+def _files(found: list[tuple[Path, str]], heading: str, title: str, say: Say) -> str:
+    rows = [(text(path.name), text(sentence)) for path, sentence in found[:SHOWN]]
+    return table([say("column_file"), heading], rows, title) if rows else ""

@@ -1,4 +1,4 @@
-"""A run as its events tell it. It does not know how they are shown."""
+"""Where a run stands, by its events and its process. It does not know how that is shown."""
 
 import time
 from dataclasses import dataclass, field

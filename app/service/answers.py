@@ -28,19 +28,19 @@ def answer(transcript: Transcript, form: str, granularities: set[str], language:
 
 
 def _verbose(transcript: Transcript, granularities: set[str], language: str) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    value: dict[str, Any] = {
         "task": "transcribe",
         "language": language or "und",
         "duration": round(transcript.seconds, 3),
         "text": transcript.text,
     }
     if "word" in granularities:
-        told["words"] = [
+        value["words"] = [
             {"word": each.text, "start": round(each.start, 3), "end": round(each.end, 3)} for each in transcript.words
         ]
     if "segment" in granularities:
-        told["segments"] = [_segment(number, each) for number, each in enumerate(transcript.segments)]
-    return told
+        value["segments"] = [_segment(number, each) for number, each in enumerate(transcript.segments)]
+    return value
 
 
 def _segment(number: int, segment: Segment) -> dict[str, Any]:

@@ -19,12 +19,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lect.app.service.answers import FORMATS, GRANULARITIES, answer
-from lect.app.service.errors import BUSY, Refusal, refused
-from lect.app.service.guard import Guard
 from lect.engine.contract.errors import LectError
-from lect.exports.runtime import Runtime, SpeechOptions
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Transcript
+
+from .answers import FORMATS, GRANULARITIES, answer
+from .errors import BUSY, Refusal, refused
+from .guard import Guard
 
 STARTED = int(time.time())  # what the list of models gives as the time they were made
 ANY_MODEL = "whisper-1"  # what clients ask for that know no other name: the first

@@ -19,9 +19,9 @@ class Refusal(Exception):
 
     def response(self) -> JSONResponse:
         """What the client gets."""
-        told = {"message": str(self), "type": self.kind, "param": self.field or None, "code": self.code or None}
+        error = {"message": str(self), "type": self.kind, "param": self.field or None, "code": self.code or None}
         headers = {"Retry-After": str(RETRY_AFTER_S)} if self.kind == BUSY else None
-        return JSONResponse({"error": told}, self.status, headers)
+        return JSONResponse({"error": error}, self.status, headers)
 
 
 def refused(request: Request, error: Exception) -> JSONResponse:

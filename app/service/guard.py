@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lect.app.addresses import is_loopback
-from lect.app.service.errors import Refusal
+from ..addresses import is_loopback
+from .errors import Refusal
 
 
 class Guard:

@@ -4,7 +4,7 @@
 
 {
   const plainFetch = window.fetch;
-  const unanswered = new Set(), early = new Set(); // early: answered before the number of the event was told
+  const unanswered = new Set(), early = new Set(); // early: answered before the number of the event was known
 
   function accepted({ event_id: id }) {
     if (id && !early.delete(id)) unanswered.add(id);
@@ -40,9 +40,9 @@
   }
 
   function lasting(request, stream) {
-    const told = answers(request, stream), encoder = new TextEncoder();
+    const lines = answers(request, stream), encoder = new TextEncoder();
     const pull = async (controller) => {
-      const { value, done } = await told.next();
+      const { value, done } = await lines.next();
       done ? controller.close() : controller.enqueue(encoder.encode(`${value}\n\n`));
     };
     return new Response(new ReadableStream({ pull }), { headers: stream.headers });

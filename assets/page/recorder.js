@@ -72,10 +72,10 @@ class Recorder extends HTMLElement {
         <button type="button" class="room"></button>
         <output class="time" dir="ltr">0.0 s</output>
         <div class="level" role="meter" aria-valuemin="-60" aria-valuemax="0"><i></i><b></b></div>
-        <p class="said" role="status"></p>
+        <p class="message" role="status"></p>
         <audio></audio>
       </div>`;
-    this.ui = Object.fromEntries(["record", "replay", "room", "time", "level", "said"].map((name) => [name, this.querySelector("." + name)]));
+    this.ui = Object.fromEntries(["record", "replay", "room", "time", "level", "message"].map((name) => [name, this.querySelector("." + name)]));
     this.audio = this.querySelector("audio");
     this.ui.replay.textContent = say("record_replay");
     this.ui.room.textContent = say("record_room");
@@ -104,11 +104,11 @@ class Recorder extends HTMLElement {
     this.blocks = [];
     this.samples = 0;
     this.peak = METER_FLOOR_DBFS;
-    this.ui.said.textContent = "";
+    this.ui.message.textContent = "";
     this.audio.pause();
     this.show("opening");
     this.closing = false;
-    this.microphone = await Microphone.open((block) => this.hear(block));
+    this.microphone = await Microphone.open((block) => this.take(block));
   }
 
   async start() {
@@ -116,12 +116,12 @@ class Recorder extends HTMLElement {
       await this.open();
       this.show("recording");
     } catch (error) {
-      this.ui.said.textContent = refusal(error);
+      this.ui.message.textContent = refusal(error);
       this.show("idle");
     }
   }
 
-  hear(block) {
+  take(block) {
     if (this.closing) return; // what still comes while the microphone closes would set the meter again
     this.blocks.push(block);
     this.samples += block.length;
@@ -177,14 +177,14 @@ class Recorder extends HTMLElement {
     try {
       await this.open();
     } catch (error) {
-      this.ui.said.textContent = refusal(error);
+      this.ui.message.textContent = refusal(error);
       return this.show("idle");
     }
     this.show("room");
-    this.ui.said.textContent = say("room_listening");
+    this.ui.message.textContent = say("room_listening");
     await new Promise((done) => setTimeout(done, 1000 * ROOM_SECONDS));
     const noise = middle(this.blocks, await this.close());
-    this.ui.said.textContent = say(noise > LOUD_ROOM_DBFS ? "room_loud" : "room_quiet", { level: noise.toFixed(0) });
+    this.ui.message.textContent = say(noise > LOUD_ROOM_DBFS ? "room_loud" : "room_quiet", { level: noise.toFixed(0) });
     this.show("idle");
   }
 }

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.contract.tensor_names import PROJECTIONS
+from .errors import UsageError
+from .model_config import ModelConfig
+from .tensor_names import PROJECTIONS
 
 Method = Literal["prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
 METHODS: tuple[Method, ...] = get_args(Method)

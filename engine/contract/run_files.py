@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.events import Event, event_of
-from lect.engine.contract.files import read_json
-from lect.engine.contract.run_request import RunRequest
+from .errors import UsageError
+from .events import Event, event_of
+from .files import read_json
+from .run_request import RunRequest
 
 _START = b'{"event": "start"'  # how the line of a training's first event begins
 

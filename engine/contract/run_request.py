@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from lect.engine.contract.adaptation_spec import AdaptationSpec
-from lect.engine.contract.train_settings import Augmentation, TrainSettings
+from .adaptation_spec import AdaptationSpec
+from .train_settings import Augmentation, TrainSettings
 
 STARTER = "starter"
 VocabularyChoice = Literal["auto", "new", "words", "backbone"]

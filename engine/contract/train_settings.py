@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from lect.engine.contract.adaptation_spec import AdaptationSpec
+from .adaptation_spec import AdaptationSpec
 
 LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "lora": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
 

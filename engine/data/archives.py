@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from lect.engine.contract.errors import UsageError
+from ..contract.errors import UsageError
 
 MOST_BYTES = 40_000_000_000  # unpacked; a hundred hours of uncompressed speech
 MOST_FILES = 500_000
@@ -33,14 +33,14 @@ def unpacked(source: Path, workplace: Path) -> Iterator[Path]:
         yield only_folder(folder)
 
 
-def unpack(archive: Path, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+def unpack(archive: Path, folder: Path, most_bytes: int = MOST_BYTES, most_files: int = MOST_FILES) -> None:
     """Unpacks a zip into `folder`. Raises UsageError for one that is damaged, too large or would write elsewhere."""
     try:
         with zipfile.ZipFile(archive) as file:
             entries = [each for each in file.infolist() if not each.is_dir() and not _is_junk(each.filename)]
             size = sum(each.file_size for each in entries)  # nothing more is ever read of an entry
-            if len(entries) > MOST_FILES or size > most_bytes:
-                most = f"{most_bytes / 1e9:g} GB or {MOST_FILES:,} files"
+            if len(entries) > most_files or size > most_bytes:
+                most = f"{most_bytes / 1e9:g} GB or {most_files:,} files"
                 raise UsageError(f"{archive.name} holds more than {most}: split it.")
             for entry in entries:
                 name = PurePosixPath(entry.filename.replace("\\", "/"))

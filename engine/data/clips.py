@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lect.engine.audio.quality import Quality, measure, usable
-from lect.engine.contract.errors import AudioError, TextError
-from lect.engine.text.rules import TextRules
+from ..audio.quality import Quality, measure, usable
+from ..contract.errors import AudioError, TextError
+from ..text.rules import TextRules
 
 SPLITS = ("train", "dev", "test")
 UNSPLIT = ""  # the split of a clip that no training and no score uses

@@ -1,6 +1,6 @@
 """Labelled sets in, clips out: whatever a layout lists is hashed, decoded, measured and kept, a few at a time.
 
-A stretch of a longer recording becomes a clip of its own, a FLAC file of what the models hear of it: then a project
+A stretch of a longer recording becomes a clip of its own, a FLAC file of what the models read of it: then a project
 stays whole when the recording moves, one speaker's clips can be deleted for good, and training never decodes an hour
 for a sentence. What is wrong with one recording is reported, and the others go on. Does not know how a set lies on the
 disk (`layouts`), how sound is decoded (`audio`), nor where clips are kept (`store`).
@@ -14,16 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lect.engine.audio.quality import usable
-from lect.engine.audio.reading import Samples, each_stretch, encoded, load_audio, probe
-from lect.engine.contract.errors import AudioError, LectError
-from lect.engine.contract.files import sha256_file
-from lect.engine.data.clips import Kept, Speaker, Take, make_take
-from lect.engine.data.layouts import LAYOUTS, Item, cell, read
-from lect.engine.data.store import Project
-from lect.engine.text.rules import nfc
-
-__all__ = ["LAYOUTS", "Candidate", "ImportReport", "Item", "Progress", "candidates", "import_into", "read"]
+from ..audio.quality import Quality, usable
+from ..audio.reading import Samples, each_stretch, load_audio, probe
+from ..audio.writing import encoded
+from ..contract.errors import AudioError, LectError
+from ..contract.files import sha256_file
+from ..text.rules import nfc
+from .clips import Kept, Speaker, Take, make_take
+from .layouts import Item, cell, read
+from .store import Project
 
 LICENCE_COLUMNS = ("license", "licence")
 CONSENT_COLUMNS = ("consent",)
@@ -71,7 +70,7 @@ def import_into(
     select: Callable[[Item], bool] = lambda item: True,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ImportReport:
-    """Keeps what `source` lists and `select` accepts; `progress` is only told of what is committed and synced.
+    """Keeps what `source` lists and `select` accepts; `progress` counts only what is committed and synced.
 
     It may be killed at any moment and run again: what is there already is recognised without decoding it. Raises what
     `read` raises before anything is written, and StoreError when the project cannot be written any further.
@@ -109,6 +108,12 @@ def candidates(items: Iterable[Item]) -> Iterator[tuple[Item, Candidate | LectEr
             yield from zip(group, _stretches(path, group), strict=True)
         else:
             yield from ((item, _whole(item)) for item in group)
+
+
+def quality_warning(quality: Quality) -> str:
+    """What a clip is taken in spite of, in a sentence; "" where it is good."""
+    unused = "" if usable(quality) else ", so no training uses it"
+    return "" if quality.verdict == "good" else f"The recording is {quality.verdict}{unused}."
 
 
 def _is_whole(group: Sequence[Item]) -> bool:
@@ -160,11 +165,10 @@ def _stretches(path: Path, group: Sequence[Item]) -> list[Candidate | LectError]
 
 def _stretch(item: Item, waveform: Samples) -> Candidate | LectError:
     data = encoded(waveform, "FLAC")
-    heard = np.rint(waveform * np.float32(32_768)).clip(-32_768, 32_767) / np.float32(
-        32_768
-    )  # what that file gives back
+    # What that file gives back.
+    stored = np.rint(waveform * np.float32(32_768)).clip(-32_768, 32_767) / np.float32(32_768)
     try:
-        take = _made(item, (data, "flac"), heard)
+        take = _made(item, (data, "flac"), stored)
     except LectError as error:
         return error
     return Candidate(hashlib.sha256(data).hexdigest(), lambda: take)
@@ -177,14 +181,13 @@ def _made(item: Item, source: Path | tuple[bytes, str], waveform: Samples) -> Ta
 
 def _note(report: ImportReport, item: Item, kept: Kept) -> None:
     """Enters in the report what became of an item."""
-    clip, quality = kept.clip, kept.clip.quality
+    clip = kept.clip
     if kept.in_trash:
         report.skipped.append((item.place, f"It was deleted from this project as clip {clip.id}: restore it instead."))
     elif not kept.duplicate:
         report.taken.append(clip.id)
-        if quality.verdict != "good":
-            unused = "" if usable(quality) else ", so no training uses it"
-            report.warnings.append((item.place, f"The recording is {quality.verdict}{unused}."))
+        if warning := quality_warning(clip.quality):
+            report.warnings.append((item.place, warning))
     elif nfc(clip.text).strip() == nfc(item.text or "").strip():
         report.duplicates.append(item.place)
         report.repeated.append(clip.id)

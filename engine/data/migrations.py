@@ -6,13 +6,15 @@ SQLite's `user_version`. Does not know what the tables are used for (`store`).
 
 import errno
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from lect.engine.contract.errors import StoreError
+from ..contract.errors import StoreError
+
+Step = Callable[[Database], None]
 
 BUSY_TIMEOUT_S = 5.0  # how long an action waits for another program's transaction to end
 
@@ -35,12 +37,14 @@ SENTENCES = {
 
 
 @contextmanager
-def connection(folder: Path, name: str, *, create: bool = False) -> Iterator[Database]:
+def connection(
+    folder: Path, name: str, *, create: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> Iterator[Database]:
     """A connection for one action on database `name` in `folder` (absolute). Raises StoreError."""
     # Without a mode SQLite would quietly make an empty database where a project was moved away.
     address = f"{(folder / name).as_uri()}?mode={'rwc' if create else 'rw'}"
     with plain_errors(folder):
-        opened = sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        opened = sqlite3.connect(address, uri=True, timeout=busy_timeout_s, isolation_level=None)
         try:
             # FULL: a commit is on the disk when it returns, also if the power fails a moment later.
             opened.executescript("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
@@ -88,10 +92,13 @@ def _check_version(db: Database) -> None:
         )
 
 
-def migrate(db: Database) -> None:
-    """Does the steps that are missing; to be called inside a transaction, so that all of them are done or none."""
+def migrate(db: Database, steps: Sequence[Step] | None = None) -> None:
+    """Does the steps that are missing (of MIGRATIONS, unless others are given).
+
+    To be called inside a transaction, so that all of them are done or none.
+    """
     done = shape_version(db)
-    for number, step in enumerate(MIGRATIONS[done:], start=done + 1):
+    for number, step in enumerate((MIGRATIONS if steps is None else steps)[done:], start=done + 1):
         step(db)
         db.execute(f"PRAGMA user_version = {number}")
 
@@ -163,4 +170,4 @@ def _edits(db: Database) -> None:
     db.table("edits").create({"id": int, "made": str, "before": str}, pk="id")  # before: JSON of Edit.before
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_clips, _runs, _edits)
+MIGRATIONS: tuple[Step, ...] = (_clips, _runs, _edits)

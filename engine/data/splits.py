@@ -1,6 +1,6 @@
 """Which clips teach (train), which choose the best step (dev), and which are kept for an honest score (test).
 
-The same text is never on two sides, and with enough speakers neither is the same voice. What a rule costs is said,
+The same text is never on two sides, and with enough speakers neither is the same voice. What a rule costs is reported,
 never done quietly. Knows clips, no database; does not know the project's text rules: texts are compared by the
 default ones, which call more texts the same than any others.
 """
@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from lect.engine.data.clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
-from lect.engine.text.rules import TextRules
+from ..text.rules import TextRules
+from .clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
 
 TINY_CLIPS = 40  # below, a tenth is too few to say anything
 SHARES = {"test": 1 / 10, "dev": 1 / 10}

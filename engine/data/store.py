@@ -22,13 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from lect.engine.contract.errors import StoreError
-from lect.engine.contract.files import write_bytes
-from lect.engine.data import clips as records
-from lect.engine.data.clips import SPLITS, UNSPLIT, Clip, Edit, Kept, Pack, Run, Score, Speaker, Take
-from lect.engine.data.migrations import MIGRATIONS, connection, migrate, plain_errors, shape_version, transaction
-from lect.engine.data.splits import SplitReport, assign
-from lect.engine.text.rules import TextRules
+from ..contract.errors import StoreError
+from ..contract.files import write_bytes
+from ..text.rules import TextRules
+from . import clips as records
+from .clips import SPLITS, UNSPLIT, Clip, Edit, Kept, Pack, Run, Score, Speaker, Take
+from .migrations import (
+    BUSY_TIMEOUT_S,
+    MIGRATIONS,
+    connection,
+    migrate,
+    plain_errors,
+    shape_version,
+    transaction,
+)
+from .splits import SplitReport, assign
 
 DATABASE = "lect.db"
 FOLDERS = ("audio", "runs", "packs", "cache", "trash")
@@ -38,8 +46,8 @@ SYNC_THREADS = 16  # a file system gathers syncs that come together: 10 times fa
 class Project:
     """One user's work on one lect. Its methods raise StoreError when the folder or the database cannot be used."""
 
-    def __init__(self, folder: Path):
-        self.folder = Path(os.path.abspath(folder))
+    def __init__(self, folder: Path, busy_timeout_s: float = BUSY_TIMEOUT_S):
+        self.folder, self._busy_timeout_s = Path(os.path.abspath(folder)), busy_timeout_s
 
     @classmethod
     def create(cls, folder: Path, name: str, language: str, rules: TextRules | None = None) -> "Project":
@@ -321,7 +329,7 @@ class Project:
             return [Pack(records.run_name(r["run"]), self.folder / r["path"], r["sha256"], r["created"]) for r in rows]
 
     def _connection(self, *, create: bool = False) -> AbstractContextManager[Database]:
-        return connection(self.folder, DATABASE, create=create)
+        return connection(self.folder, DATABASE, create=create, busy_timeout_s=self._busy_timeout_s)
 
     @contextmanager
     def _write(self) -> Iterator[Database]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lect.engine.contract.errors import TextError
-from lect.engine.decoding.ctc import LOG_FLOOR, Floats, Ints, LogProbs
-from lect.engine.text.vocabulary import PAD
+from ..contract.errors import TextError
+from ..text.vocabulary import PAD
+from .ctc import LOG_FLOOR, Floats, Ints, LogProbs
 
 
 def ctc_align(ctc_log_probs: LogProbs, tokens: Sequence[int], blank: int = PAD) -> Ints:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.text.vocabulary import BOS, EOS, PAD, UNK
+from ..contract.errors import BackboneError
+from ..text.vocabulary import BOS, EOS, PAD, UNK
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

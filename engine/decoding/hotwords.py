@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.text.vocabulary import EOS, UNK, Vocabulary
+from ..contract.errors import UsageError
+from ..text.vocabulary import EOS, UNK, Vocabulary
 
 MOST_BOOST = 100.0
 ROOT, OUTSIDE = 0, 1  # in front of a word; inside of one that is not listed

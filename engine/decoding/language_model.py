@@ -14,8 +14,8 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from lect.engine.contract.errors import TextError
-from lect.engine.text.vocabulary import EOS, UNK
+from ..contract.errors import TextError
+from ..text.vocabulary import EOS, UNK
 
 ORDER = 6  # tokens a row, the last of them the one that is foretold
 MOST_NGRAMS = 200_000  # rows kept, the frequent ones: 3 MB
@@ -35,7 +35,7 @@ class _Seen(NamedTuple):
 
 
 class LanguageModel:
-    """n-grams and their counts, as a scorer of the search (`lect.engine.decoding.search.Scorer`).
+    """n-grams and their counts, as a scorer of the search (`search.Scorer`).
 
     ngrams: (rows, order) with the context's last token first and the foretold token last, in lexicographic order, so
     that what continues any context is one stretch of rows; all lower orders are sums over such stretches.

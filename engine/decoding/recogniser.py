@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lect.engine.audio.batches import batches_by_length, padded
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.decoding.ctc import Ints, LogProbs
-from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
-from lect.engine.model.device import Device
-from lect.engine.model.frontend import Frames
-from lect.engine.model.handles import Handles, KeyValue
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.text.vocabulary import Vocabulary
+from ..audio.batches import batches_by_length, padded
+from ..audio.reading import SAMPLE_RATE
+from ..model.device import Device
+from ..model.frontend import Frames
+from ..model.handles import Handles, KeyValue
+from ..model.network import Cross, EncoderDecoder
+from ..text.vocabulary import Vocabulary
+from .ctc import Ints, LogProbs
+from .search import DecodeOptions, Hypothesis, decode
 
 BATCH_SECONDS = 60.0
 
@@ -87,7 +87,7 @@ class TorchState:
     position: int
     clips: Ints  # (rows,) which clip of the batch each row attends to
     past: list[KeyValue]  # (rows, heads, prompt + written, head_dim)
-    cross: tuple[list[KeyValue], Tensor]
+    cross: Cross
 
 
 class TorchDecoder:
@@ -118,7 +118,7 @@ class TorchDecoder:
         clips, cross = state.clips[rows], state.cross
         if not np.array_equal(clips, state.clips):
             index = torch.from_numpy(clips).to(self.encoded.values.device)
-            cross = (_picked(self.cross[0], index), self.cross[1][index])
+            cross = (_picked(self.cross[0], index), [mask[index] for mask in self.cross[1]])
         past = _picked(state.past, torch.from_numpy(rows).to(self.encoded.values.device))
         return TorchState(state.position, clips, past, cross)
 

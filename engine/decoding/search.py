@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.decoding.ctc import CtcPrefixes, Floats, Ints, LogProbs, best_paths, check_numbers
-from lect.engine.decoding.hotwords import Hotwords
-from lect.engine.decoding.language_model import LanguageModel
-from lect.engine.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from ..contract.errors import UsageError
+from ..text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from .ctc import CtcPrefixes, Floats, Ints, LogProbs, best_paths, check_numbers
+from .hotwords import Hotwords
+from .language_model import LanguageModel
 
 State = TypeVar("State")
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from lect.engine.decoding.search import Hypothesis
-from lect.engine.text.rules import nfc
-from lect.engine.text.vocabulary import Vocabulary
+from ..text.rules import nfc
+from ..text.vocabulary import Vocabulary
+from .search import Hypothesis
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,21 @@ from typing import Any
 
 from safetensors import safe_open
 
-from lect.engine.contract.adaptation_spec import AdaptationSpec
-from lect.engine.contract.errors import TrainError
-from lect.engine.contract.events import Started
-from lect.engine.contract.files import read_json, sha256_file
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.contract.run_request import RunRequest
-from lect.engine.contract.tensor_names import VOCABULARY
-from lect.engine.data.clips import SPLITS, Run
-from lect.engine.data.store import Project
-from lect.engine.model.adaptations import NewVocabulary, make_adaptation
-from lect.engine.model.backbone import Backbone, open_backbone
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.runs.preparation import checked, create_run
-from lect.engine.scoring.comparison import Comparison, compare
-from lect.engine.scoring.scores import Scores, pooled
+from ..contract.adaptation_spec import AdaptationSpec
+from ..contract.errors import TrainError
+from ..contract.events import Started
+from ..contract.files import read_json, sha256_file
+from ..contract.run_files import RunFiles
+from ..contract.run_request import RunRequest
+from ..contract.tensor_names import VOCABULARY
+from ..data.clips import SPLITS, Run
+from ..data.store import Project
+from ..model.adaptations import NewVocabulary, make_adaptation
+from ..model.backbone import Backbone, open_backbone
+from ..model.network import EncoderDecoder
+from ..runs.preparation import checked, create_run
+from ..scoring.comparison import Comparison, compare
+from ..scoring.scores import Scores, pooled
 
 NAME_DIGITS = 12
 CELL = "cell"  # the fact of a run that holds its cell's name

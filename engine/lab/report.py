@@ -8,10 +8,10 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from lect.engine.lab.experiments import Row
-from lect.engine.scoring.bootstrap import Interval
-from lect.engine.scoring.scores import Scores
-from lect.engine.scoring.slot_scores import RATES as SLOT_RATES
+from ..scoring.bootstrap import Interval
+from ..scoring.scores import Scores
+from ..scoring.slot_scores import RATES as SLOT_RATES
+from .experiments import Row
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666", "#000000")  # Okabe and Ito
 HEADINGS = (

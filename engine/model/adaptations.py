@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from lect.engine.contract.adaptation_spec import AdaptationSpec, parse_placement, parse_projections
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.tensor_names import (
+from ..contract.adaptation_spec import AdaptationSpec, parse_placement, parse_projections
+from ..contract.errors import UsageError
+from ..contract.tensor_names import (
     ADAPTER,
     CTC_BIAS,
     CTC_WEIGHT,
@@ -26,10 +26,10 @@ from lect.engine.contract.tensor_names import (
     changes_weights,
     pairs,
 )
-from lect.engine.model.handles import Handles, KeyValue, Updates
-from lect.engine.model.layers import Attention, DecoderLayer, EncoderLayer
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.text.vocabulary import Vocabulary
+from ..text.vocabulary import Vocabulary
+from .handles import Handles, KeyValue, Updates
+from .layers import Attention, DecoderLayer, EncoderLayer
+from .network import EncoderDecoder
 
 
 class Part(nn.Module):

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lect.engine.contract.errors import BackboneError, UsageError
-from lect.engine.contract.files import ASSETS, read_json, sha256_file, write_bytes
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.text.vocabulary import Vocabulary
+from ..contract.errors import BackboneError, UsageError
+from ..contract.files import ASSETS, read_json, sha256_file, write_bytes
+from ..contract.model_config import ModelConfig
+from ..text.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"

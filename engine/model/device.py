@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lect.engine.contract.errors import UsageError
+from ..contract.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.model.torchaudio_bridge import functional as audio_functional
+from ..audio.reading import SAMPLE_RATE
+from .torchaudio_bridge import functional as audio_functional
 
 WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms

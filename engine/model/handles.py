@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lect.engine.contract.tensor_names import (
+from ..contract.tensor_names import (
     ADAPTER,
     CTC_BIAS,
     CTC_WEIGHT,

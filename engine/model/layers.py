@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.handles import NO_UPDATES, Bottleneck, KeyValue, Updates
+from ..contract.model_config import ModelConfig
+from .handles import NO_UPDATES, Bottleneck, KeyValue, Updates
 
 
 class Attention(nn.Module):
@@ -127,7 +127,7 @@ class EncoderLayer(Layer):
         mask = None if inside is None else inside[:, None, None, :]
         if prompt is not None:
             memory = prompt.concatenate(memory)
-            mask = None if mask is None else _visible_prompt(mask, prompt)
+            mask = None if mask is None else visible_prompt(mask, prompt)
         x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
         if self.convolution is not None and self.convolution_norm is not None:
             branch = self.convolution(self.before(self.convolution_norm, x), inside)
@@ -190,6 +190,6 @@ class Stack(nn.Module):
         return layer(*inputs)
 
 
-def _visible_prompt(mask: Tensor, prompt: KeyValue) -> Tensor:
+def visible_prompt(mask: Tensor, prompt: KeyValue) -> Tensor:
     """The mask (.., size) with the prompt's columns in front, always visible."""
     return F.pad(mask, (prompt.key.shape[2], 0), value=True)

@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.frontend import Corruption, Frames, MelFrontend, WaveformFrontend
-from lect.engine.model.handles import NO_UPDATES, Handles, KeyValue, Vocabularies
-from lect.engine.model.layers import DecoderLayer, EncoderLayer, Stack
+from ..contract.model_config import ModelConfig
+from .frontend import Corruption, Frames, MelFrontend, WaveformFrontend
+from .handles import NO_UPDATES, Handles, KeyValue, Vocabularies
+from .layers import DecoderLayer, EncoderLayer, Stack, visible_prompt
 
+Cross = tuple[list[KeyValue], list[Tensor]]  # each layer's cross keys/values and mask, see `Decoder.cross`
 FIRST_POSITION = 2  # fairseq numbers positions from padding_idx + 1
 
 
@@ -110,9 +111,9 @@ class Decoder(Stack):
         self.norm = nn.LayerNorm(config.dim) if config.decoder_norm_first else None
 
     def embed(self, tokens: Tensor, positions: Tensor, table: Tensor) -> Tensor:
-        """What the first layer reads: tokens (..., length), positions (length,) from 0, table (vocab, dim).
+        """What the first layer reads: tokens (batch, new), positions (new,) or (batch, new) from 0, table (vocab, dim).
 
-        -> (..., length, dim).
+        -> (batch, new, dim).
         """
         x = F.embedding(tokens, table)
         if self.config.scale_embedding:
@@ -121,48 +122,52 @@ class Decoder(Stack):
             return x + sinusoids(positions + FIRST_POSITION, self.config.dim)
         return x + F.embedding(positions, self.positions)
 
-    def cross(self, encoded: Frames, handles: Handles) -> tuple[list[KeyValue], Tensor]:
-        """Each layer's cross keys/values, prompts first, and the mask (batch, 1, 1, prompt + frames) they share."""
-        memories = []
+    def cross(self, encoded: Frames, handles: Handles) -> Cross:
+        """Each layer's cross keys/values, prompts first, and its mask (batch, 1, 1, prompt + frames)."""
+        memories, masks, mask = [], [], encoded.mask()[:, None, None, :]
         for index, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
             updates = handles.cross_updates.get(index, NO_UPDATES)
             memory = layer.cross_attention.keys_values(encoded.values, updates)
             prompt = handles.cross_prompts.get(index)
-            memories.append(memory if prompt is None else prompt.rows(encoded.values.shape[0]).concatenate(memory))
-        mask = encoded.mask()[:, None, None, :]
-        extra = memories[0].key.shape[2] - encoded.values.shape[1]
-        return memories, F.pad(mask, (extra, 0), value=True)
+            rows = None if prompt is None else prompt.rows(encoded.values.shape[0])
+            memories.append(memory if rows is None else rows.concatenate(memory))
+            masks.append(mask if rows is None else visible_prompt(mask, rows))
+        return memories, masks
 
     def past(self, batch: int, handles: Handles, like: Tensor) -> list[KeyValue]:
         """The keys/values before the first token: each layer's prompt, or nothing."""
         empty = KeyValue(*(like.new_zeros(0, self.config.heads, self.config.head_dim),) * 2)
         return [handles.decoder_prompts.get(index, empty).rows(batch) for index in range(len(self.layers))]
 
-    def forward(
-        self,
-        tokens: Tensor,
-        position: Tensor | int,
-        past: Sequence[KeyValue],
-        cross: tuple[list[KeyValue], Tensor],
-        handles: Handles,
+    def states(
+        self, tokens: Tensor, position: Tensor | int, past: Sequence[KeyValue], cross: Cross, handles: Handles
     ) -> tuple[Tensor, list[KeyValue]]:
-        """tokens: (batch, new), the first at `position` (never counted from `past`, which holds prompts too).
-
-        -> logits (batch, new, vocab) and each layer's grown keys/values.
-        """
-        table = self.embedding if handles.vocabulary is None else handles.vocabulary.embedding
-        x = self.embed(tokens, torch.arange(tokens.shape[1], device=tokens.device) + position, table)
-        grown = []
+        """As `forward`, but what the output reads, (batch, new, dim), in place of logits."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device) + position
+        x, grown = self.embed(tokens, positions, self.table(handles)), list[KeyValue]()
         for index, layer in enumerate(self.layers):
             mask, adapter = _causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
             updates = (handles.decoder_updates.get(index, NO_UPDATES), handles.cross_updates.get(index, NO_UPDATES))
-            inputs = (x, past[index], mask, cross[0][index], cross[1], adapter, *updates)
+            inputs = (x, past[index], mask, cross[0][index], cross[1][index], adapter, *updates)
             x, memory = self.through(layer, *inputs)
             grown.append(memory)
-        if self.norm is not None:
-            x = self.norm(x)
-        return F.linear(x, table), grown
+        return x if self.norm is None else self.norm(x), grown
+
+    def table(self, handles: Handles) -> Tensor:
+        """The embedding (vocab, dim), which is the output's too."""
+        return self.embedding if handles.vocabulary is None else handles.vocabulary.embedding
+
+    def forward(
+        self, tokens: Tensor, position: Tensor | int, past: Sequence[KeyValue], cross: Cross, handles: Handles
+    ) -> tuple[Tensor, list[KeyValue]]:
+        """tokens: (batch, new), the first at `position` (never counted from `past`, which holds prompts too).
+
+        position: one for all, or (batch, 1).
+        -> logits (batch, new, vocab) and each layer's grown keys/values.
+        """
+        x, grown = self.states(tokens, position, past, cross, handles)
+        return F.linear(x, self.table(handles)), grown
 
 
 class EncoderDecoder(nn.Module):
@@ -207,11 +212,11 @@ class EncoderDecoder(nn.Module):
 
 
 def sinusoids(positions: Tensor, dim: int) -> Tensor:
-    """(length,) -> (length, dim): sines then cosines, in fairseq's (and Whisper's) spacing."""
+    """(...) -> (..., dim): sines then cosines, in fairseq's (and Whisper's) spacing."""
     half = dim // 2
     frequencies = torch.exp(torch.arange(half, device=positions.device) * -(math.log(10_000) / (half - 1)))
-    angles = positions[:, None].float() * frequencies[None, :]
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+    angles = positions[..., None].float() * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def _causal_mask(new: int, past: KeyValue) -> Tensor | None:

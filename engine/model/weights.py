@@ -9,12 +9,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError, TrainError
-from lect.engine.contract.files import atomic_path, write_json
-from lect.engine.contract.tensor_names import is_shared_prompt, shared_prompt_weight, shared_prompts
-from lect.engine.model.backbone import CONFIG, FORMAT_VERSION, WEIGHTS, Backbone, write_sums
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.text.vocabulary import Vocabulary
+from ..contract.errors import BackboneError, TrainError
+from ..contract.files import atomic_path, write_json
+from ..contract.tensor_names import is_shared_prompt, shared_prompt_weight, shared_prompts
+from ..text.vocabulary import Vocabulary
+from .backbone import CONFIG, FORMAT_VERSION, WEIGHTS, Backbone, write_sums
+from .network import EncoderDecoder
 
 
 def load_model(backbone: Backbone) -> EncoderDecoder:

@@ -17,13 +17,13 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from tokenizers import Tokenizer, models, trainers
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import atomic_path, sha256_file
-from lect.engine.model.device import Device
-from lect.engine.model.frontend import LogMel
-from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.pretraining.corpus import INDEX, Corpus, Utterance, write_index
+from ..contract.errors import UsageError
+from ..contract.files import atomic_path, sha256_file
+from ..model.device import Device
+from ..model.frontend import LogMel
+from ..model.handles import NO_HANDLES
+from ..model.network import EncoderDecoder
+from .corpus import INDEX, Corpus, Utterance, write_index
 
 UNITS = "units"  # their language and source, so that this task has other prompts than spelling has
 FRAMES_PER_PIECE = 4  # log-mel frames averaged, 40 ms, the rate of the starter's encoder

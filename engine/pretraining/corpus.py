@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import atomic_path
+from ..audio.reading import SAMPLE_RATE
+from ..contract.errors import UsageError
+from ..contract.files import atomic_path
 
 INDEX = "index.jsonl"
 SYNTHETIC = "espeak-ng"  # the source of synthetic clips

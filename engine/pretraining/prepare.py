@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lect.engine.audio.reading import SAMPLE_RATE, load_audio
-from lect.engine.contract.errors import LectError
-from lect.engine.data.layouts import Item, read, sounds_in
-from lect.engine.pretraining.corpus import SYNTHETIC, CorpusWriter
-from lect.engine.pretraining.synth import Spoken, phrases, speak_all
-from lect.engine.text.phones import available_voices, phones, voice_for
+from ..audio.reading import SAMPLE_RATE, load_audio
+from ..contract.errors import LectError
+from ..data.layouts import Item, read, sounds_in
+from ..text.phones import available_voices, phones, voice_for
+from .corpus import SYNTHETIC, CorpusWriter
+from .synth import Spoken, phrases, speak_all
 
 HELD_OUT_SHARE = 0.05  # of the speakers
 SECONDS = (0.8, 20.0)  # of a clip

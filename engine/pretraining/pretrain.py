@@ -21,24 +21,24 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.contract.tensor_names import PROMPT, Stack, TensorName
-from lect.engine.decoding.ctc import best_paths
-from lect.engine.model.adaptations import project
-from lect.engine.model.backbone import Backbone
-from lect.engine.model.device import Device
-from lect.engine.model.handles import NO_HANDLES, Handles
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
-from lect.engine.pretraining.corpus import Corpus, Utterance
-from lect.engine.pretraining.sampling import SHARED, Batch, Batches, Sampling, collate
-from lect.engine.text.vocabulary import Vocabulary
-from lect.engine.training.augment import SpecAugment
-from lect.engine.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from lect.engine.training.losses import Losses, joint_loss
-from lect.engine.training.processes import Processes
+from ..audio.reading import SAMPLE_RATE
+from ..contract.errors import UsageError
+from ..contract.model_config import ModelConfig
+from ..contract.tensor_names import PROMPT, Stack, TensorName
+from ..decoding.ctc import best_paths
+from ..model.adaptations import project
+from ..model.backbone import Backbone
+from ..model.device import Device
+from ..model.handles import NO_HANDLES, Handles
+from ..model.network import EncoderDecoder
+from ..model.weights import load_model, load_shared_prompt, save_backbone
+from ..text.vocabulary import Vocabulary
+from ..training.augment import SpecAugment
+from ..training.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from ..training.losses import Losses, joint_loss
+from ..training.processes import Processes
+from .corpus import Corpus, Utterance
+from .sampling import SHARED, Batch, Batches, Sampling, collate
 
 EVENT_STEPS = 20
 FARTHEST_START = 500  # frame positions: clips may start there, so that long ones do not meet untrained positions

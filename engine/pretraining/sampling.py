@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.contract.train_settings import Augmentation
-from lect.engine.pretraining.corpus import SYNTHETIC, Corpus, Utterance
-from lect.engine.text.vocabulary import PAD, Vocabulary
-from lect.engine.training.augment import augment
-from lect.engine.training.losses import Labels
+from ..audio.reading import SAMPLE_RATE
+from ..contract.train_settings import Augmentation
+from ..text.vocabulary import PAD, Vocabulary
+from ..training.augment import augment
+from ..training.losses import Labels
+from .corpus import SYNTHETIC, Corpus, Utterance
 
 POOL_BATCHES = 32  # drawn together, sorted and cut, so that clips of a batch are about as long as each other
 BUCKET_SECONDS = 1.0  # to which a batch's longest clip is rounded up, for its size

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, from_array
-from lect.engine.contract.files import atomic_path
-from lect.engine.text.phones import espeak
+from ..audio.reading import SAMPLE_RATE, from_array
+from ..contract.files import atomic_path
+from ..text.phones import espeak
 
 # Variants that differ audibly and speak clearly in every language.
 VARIANTS = (

@@ -14,20 +14,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lect.engine.contract.errors import LectError, TrainError, os_sentence
-from lect.engine.contract.events import Evaluated, Event, FeaturesReady, Stepped
-from lect.engine.contract.run_request import RunRequest
-from lect.engine.contract.train_settings import TrainSettings
-from lect.engine.data.clips import Clip
-from lect.engine.data.splits import assign
-from lect.engine.data.store import Project
-from lect.engine.model.backbone import open_backbone
-from lect.engine.model.device import choose_device
-from lect.engine.runs.preparation import LEAST_TRAIN_CLIPS, checked, run_vocabulary
-from lect.engine.text.vocabulary import Vocabulary
-from lect.engine.training.features import Example, FeatureCache
-from lect.engine.training.state import make_state
-from lect.engine.training.train import TrainData, train
+from ..contract.errors import LectError, TrainError, os_sentence
+from ..contract.events import Evaluated, Event, FeaturesReady, Stepped
+from ..contract.run_request import RunRequest
+from ..contract.train_settings import TrainSettings
+from ..data.clips import Clip
+from ..data.splits import assign
+from ..data.store import Project
+from ..model.backbone import open_backbone
+from ..model.device import choose_device
+from ..text.vocabulary import Vocabulary
+from ..training.features import Example, FeatureCache
+from ..training.state import make_state
+from ..training.train import TrainData, train
+from .preparation import LEAST_TRAIN_CLIPS, checked, run_vocabulary
 
 TRAINED, CHECKED = 8, 4  # clips that are tried
 STEPS = 3  # the first one, which sets things up, does not count

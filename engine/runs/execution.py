@@ -7,22 +7,22 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from lect.engine.audio.reading import Samples
-from lect.engine.contract.events import Done, Event, LanguageModelChosen, Scored, Scoring
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.contract.tensor_names import changes_weights
-from lect.engine.data.store import Project
-from lect.engine.decoding.recogniser import Recogniser
-from lect.engine.model.backbone import open_backbone
-from lect.engine.model.device import choose_device
-from lect.engine.model.weights import load_adaptation, load_model
-from lect.engine.runs.preparation import RunData
-from lect.engine.runs.results import applied, decoding
-from lect.engine.runs.scored import bare_recogniser, keep_scores, load_waveforms
-from lect.engine.runs.shallow_fusion import decode_dev
-from lect.engine.training.features import FeatureCache
-from lect.engine.training.state import TrainState, make_state
-from lect.engine.training.train import TrainData, train
+from ..audio.reading import Samples
+from ..contract.events import Done, Event, LanguageModelChosen, Scored, Scoring
+from ..contract.run_files import RunFiles
+from ..contract.tensor_names import changes_weights
+from ..data.store import Project
+from ..decoding.recogniser import Recogniser
+from ..model.backbone import open_backbone
+from ..model.device import choose_device
+from ..model.weights import load_adaptation, load_model
+from ..training.features import FeatureCache
+from ..training.state import TrainState, make_state
+from ..training.train import TrainData, train
+from .preparation import RunData
+from .results import applied, decoding
+from .scored import bare_recogniser, keep_scores, load_waveforms
+from .shallow_fusion import decode_dev
 
 
 def run_training(project: Project, run_id: str) -> Iterator[Event]:

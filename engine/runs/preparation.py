@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
-from lect.engine.contract.adaptation_spec import parse_placement, parse_projections
-from lect.engine.contract.errors import TrainError, UsageError
-from lect.engine.contract.files import read_json, write_bytes, write_json
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.contract.run_request import RunRequest
-from lect.engine.data.clips import SPLITS, Clip
-from lect.engine.data.layouts.items import decode
-from lect.engine.data.store import Project
-from lect.engine.model.backbone import open_backbone
-from lect.engine.text.vocabulary import Vocabulary
-from lect.engine.text.vocabulary_building import build_vocabulary
-from lect.engine.training.features import Example
+from ..contract.adaptation_spec import parse_placement, parse_projections
+from ..contract.errors import TrainError, UsageError
+from ..contract.files import read_json, write_bytes, write_json
+from ..contract.run_files import RunFiles
+from ..contract.run_request import RunRequest
+from ..data.clips import SPLITS, Clip
+from ..data.layouts.items import decode
+from ..data.store import Project
+from ..model.backbone import open_backbone
+from ..text.vocabulary import Vocabulary
+from ..text.vocabulary_building import build_vocabulary
+from ..training.features import Example
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
 LEAST_TRAIN_CLIPS = 4

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.engine.contract.errors import TrainError
-from lect.engine.contract.events import Done, Event, Failed
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.contract.subprocesses import module_command
+from ..contract.errors import TrainError
+from ..contract.events import Done, Event, Failed
+from ..contract.run_files import RunFiles
+from ..contract.subprocesses import module_command
 
 if TYPE_CHECKING:
-    from lect.engine.data.store import Project
+    from ..data.store import Project
 
 WORKER = "lect.engine.runs.worker"
 POLL_SECONDS = 0.2

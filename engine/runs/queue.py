@@ -4,12 +4,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.runs.process import WORKER, start_run
+from ..contract.run_files import RunFiles
+from .process import WORKER, start_run
 
 if TYPE_CHECKING:
-    from lect.engine.data.clips import Run
-    from lect.engine.data.store import Project
+    from ..data.clips import Run
+    from ..data.store import Project
 
 PROCESSES = Path("/proc")  # where the system tells what its processes run
 SILENT_S = 120.0  # elsewhere, a run without an event for so long has ended

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lect.engine.contract.files import read_json
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.contract.tensor_names import network_weights
-from lect.engine.data.store import Project
-from lect.engine.decoding.language_model import LanguageModel
-from lect.engine.decoding.search import DecodeOptions
-from lect.engine.model.adaptations import merge_updates
-from lect.engine.model.backbone import Backbone, open_backbone
-from lect.engine.model.handles import Handles
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import load_adaptation, load_model
-from lect.engine.text.vocabulary import Vocabulary
+from ..contract.files import read_json
+from ..contract.run_files import RunFiles
+from ..contract.tensor_names import network_weights
+from ..data.store import Project
+from ..decoding.language_model import LanguageModel
+from ..decoding.search import DecodeOptions
+from ..model.adaptations import merge_updates
+from ..model.backbone import Backbone, open_backbone
+from ..model.handles import Handles
+from ..model.network import EncoderDecoder
+from ..model.weights import load_adaptation, load_model
+from ..text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lect.engine.audio.reading import Samples, load_audio
-from lect.engine.contract.files import write_json
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.data.clips import Clip
-from lect.engine.data.store import Project
-from lect.engine.decoding.recogniser import Recogniser
-from lect.engine.decoding.search import DecodeOptions
-from lect.engine.model.backbone import Backbone
-from lect.engine.model.device import Device
-from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import load_model
-from lect.engine.runs.preparation import RunData
-from lect.engine.runs.results import decoding, load_run
-from lect.engine.scoring.score_files import write_predictions, write_trn
-from lect.engine.scoring.scores import Scores, score
-from lect.engine.text.vocabulary import Vocabulary
+from ..audio.reading import Samples, load_audio
+from ..contract.files import write_json
+from ..contract.run_files import RunFiles
+from ..data.clips import Clip
+from ..data.store import Project
+from ..decoding.recogniser import Recogniser
+from ..decoding.search import DecodeOptions
+from ..model.backbone import Backbone
+from ..model.device import Device
+from ..model.handles import NO_HANDLES
+from ..model.network import EncoderDecoder
+from ..model.weights import load_model
+from ..scoring.score_files import write_predictions, write_trn
+from ..scoring.scores import Scores, score
+from ..text.vocabulary import Vocabulary
+from .preparation import RunData
+from .results import decoding, load_run
 
 
 def score_run(

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lect.engine.audio.batches import batches_by_length
-from lect.engine.audio.reading import SAMPLE_RATE, Samples
-from lect.engine.contract.files import write_bytes
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.decoding.language_model import LanguageModel
-from lect.engine.decoding.recogniser import BATCH_SECONDS, Recogniser
-from lect.engine.decoding.search import DecodeOptions
-from lect.engine.runs.preparation import RunData
-from lect.engine.scoring.edit_distance import character_error_rate
+from ..audio.batches import batches_by_length
+from ..audio.reading import SAMPLE_RATE, Samples
+from ..contract.files import write_bytes
+from ..contract.run_files import RunFiles
+from ..decoding.language_model import LanguageModel
+from ..decoding.recogniser import BATCH_SECONDS, Recogniser
+from ..decoding.search import DecodeOptions
+from ..scoring.edit_distance import character_error_rate
+from .preparation import RunData
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
 WEIGHING_CLIPS = 100  # of dev, at most

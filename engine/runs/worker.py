@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from lect.engine.contract.errors import LectError, os_sentence
-from lect.engine.contract.events import Failed
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.data.store import Project
-from lect.engine.runs.execution import run_training
-from lect.engine.runs.process import stop_run
-from lect.engine.runs.queue import start_next
+from ..contract.errors import LectError, os_sentence
+from ..contract.events import Failed
+from ..contract.run_files import RunFiles
+from ..data.store import Project
+from .execution import run_training
+from .process import stop_run
+from .queue import start_next
 
 NICENESS = 10  # so that the page answers at once while a training keeps every core busy
 

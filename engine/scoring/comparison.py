@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lect.engine.scoring.bootstrap import Interval, draws, interval, rates
-from lect.engine.scoring.scores import Scores, paired, speakers, totals
+from .bootstrap import Interval, draws, interval, rates
+from .scores import Scores, paired, speakers, totals
 
 OUTCOMES = {
     "better": "Better by more than chance",

@@ -1,15 +1,15 @@
 """Scores for people and for other programs: utterances as a table, as NIST's transcripts, and as aligned lines."""
 
 import csv
-import unicodedata
 from itertools import zip_longest
 from pathlib import Path
 
 import jiwer
 
-from lect.engine.contract.files import atomic_path, write_bytes
-from lect.engine.scoring.scores import Row, Scores, tidy
-from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
+from ..contract.files import atomic_path, write_bytes
+from ..text.columns import column_width
+from .scores import Row, Scores, tidy
+from .trn import TRN_SPECIAL, trn_escaped
 
 
 def write_predictions(scores: Scores, path: Path) -> None:
@@ -47,16 +47,10 @@ def alignment(row: Row) -> str:
         columns += zip_longest(reference, hypothesis, fillvalue="")
     lines = ["ref:", "hyp:"]
     for pair in columns:
-        width = max(map(_width, pair))
+        width = max(map(column_width, pair))
         cells = [word or "*" * width for word in pair]
-        lines = [f"{line} {cell}{' ' * (width - _width(cell))}" for line, cell in zip(lines, cells, strict=True)]
+        lines = [f"{line} {cell}{' ' * (width - column_width(cell))}" for line, cell in zip(lines, cells, strict=True)]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _width(text: str) -> int:
-    # Columns on a screen: marks and joiners take none, wide East Asian letters two.
-    seen = [letter for letter in text if unicodedata.category(letter) not in ("Mn", "Me", "Cf")]
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in seen)
 
 
 def _trn_id(row: Row) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 import jiwer
 import numpy as np
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.scoring.bootstrap import Floats, Interval, draws, interval, rates
-from lect.engine.scoring.slot_scores import RATES, slot_counts, slot_rates
-from lect.engine.text.slots import slots_of
+from ..contract.errors import UsageError
+from ..text.slots import slots_of
+from .bootstrap import Floats, Interval, draws, interval, rates
+from .slot_scores import RATES, slot_counts, slot_rates
 
 # Part of every rate's name: a rate over other units is another rate.
 WER_UNIT = "words between spaces, after NFC"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
-from lect.engine.text.slots import slots_of
+from ..text.slots import slots_of
 
 Floats = npt.NDArray[np.float64]
 Values = Mapping[str, Sequence[str]]  # by name

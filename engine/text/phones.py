@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import unicodedata
 
-from lect.engine.contract.errors import UsageError
+from ..contract.errors import UsageError
 
 # Tags that espeak-ng knows under another name. Its Chinese, Japanese and Thai need dictionaries that it seldom has,
 # and spell characters out in English without them, so these have no voice here.

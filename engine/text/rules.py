@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import regex
 
-from lect.engine.contract.errors import TextError
-from lect.engine.text.slots import plain, rewritten
+from ..contract.errors import TextError
+from .slots import plain, rewritten
 
 Case = Literal["lower", "keep"]
 Punctuation = Literal["remove", "keep"]

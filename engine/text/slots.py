@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from lect.engine.contract.errors import TextError
+from ..contract.errors import TextError
 
 _SLOT = re.compile(r"\[([^\s\[\]:]+):\s*([^\s\[\]][^\[\]]*)\]")
 _OPENING = re.compile(r"\[[^\s\[\]:]+:")

@@ -14,10 +14,10 @@ from typing import Any, Literal, get_args
 
 import regex
 
-from lect.engine.contract.errors import TextError, UsageError
-from lect.engine.text import byte_pairs
-from lect.engine.text.rules import graphemes, nfc
-from lect.engine.text.slots import CLOSING, Slot, is_mark, opening, parts
+from ..contract.errors import TextError, UsageError
+from . import byte_pairs
+from .rules import graphemes, nfc
+from .slots import CLOSING, Slot, is_mark, opening, parts
 
 Kind = Literal["grapheme", "unigram", "phone", "bytes"]
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from lect.engine.contract.errors import TextError, UsageError
-from lect.engine.text.rules import RARE_CLIPS, graphemes, nfc
-from lect.engine.text.slots import CLOSING, opening, plain, slots_of
-from lect.engine.text.vocabulary import PHONE_LETTERS, SPECIALS, WORD_START, Kind, Vocabulary
+from ..contract.errors import TextError, UsageError
+from .rules import RARE_CLIPS, graphemes, nfc
+from .slots import CLOSING, opening, plain, slots_of
+from .vocabulary import PHONE_LETTERS, SPECIALS, WORD_START, Kind, Vocabulary
 
 # Subwords pay when each occurs often enough: 200 characters a piece is about 50 occurrences of each in speech.
 UNIGRAM_PIECES = 1_000

@@ -11,9 +11,9 @@ import numpy as np
 import soxr
 import torch
 
-from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.contract.train_settings import Augmentation
-from lect.engine.model.frontend import Frames
+from ..audio.reading import SAMPLE_RATE
+from ..contract.train_settings import Augmentation
+from ..model.frontend import Frames
 
 Waveform = np.ndarray
 

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import atomic_path
+from ..contract.errors import UsageError
+from ..contract.files import atomic_path
 
 
 def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lect.engine.audio.reading import load_audio
-from lect.engine.contract.files import atomic_path
-from lect.engine.contract.train_settings import Augmentation
-from lect.engine.model.device import Device
-from lect.engine.model.frontend import Frames
-from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.training.augment import SpecAugment, augment
+from ..audio.reading import load_audio
+from ..contract.files import atomic_path
+from ..contract.train_settings import Augmentation
+from ..model.device import Device
+from ..model.frontend import Frames
+from ..model.handles import NO_HANDLES
+from ..model.network import EncoderDecoder
+from .augment import SpecAugment, augment
 
 FEATURES_VERSION = 2  # part of every key: raise it when the same settings give other frames
 CLEAN = 0  # the copy that is the recording itself

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lect.engine.model.frontend import Frames
-from lect.engine.model.handles import Handles
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.text.vocabulary import EOS, PAD
+from ..model.frontend import Frames
+from ..model.handles import Handles
+from ..model.network import EncoderDecoder
+from ..text.vocabulary import EOS, PAD
 
 
 class Labels(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
-from lect.engine.contract.errors import UsageError
+from ..contract.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lect.engine.contract.errors import TrainError
-from lect.engine.contract.tensor_names import network_weight
-from lect.engine.contract.train_settings import TrainSettings
-from lect.engine.decoding.recogniser import Recogniser
-from lect.engine.decoding.search import DecodeOptions
-from lect.engine.model.adaptations import Adaptation, NewVocabulary, make_adaptation
-from lect.engine.model.backbone import Backbone
-from lect.engine.model.device import Device
-from lect.engine.model.frontend import Frames
-from lect.engine.model.handles import Handles
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import load_model, load_shared_prompt
-from lect.engine.text.vocabulary import EOS, Vocabulary
-from lect.engine.training.augment import SpecAugment
-from lect.engine.training.features import ALL_LAYERS, CLEAN, Example, FeatureCache, FeatureSource, Waveforms
-from lect.engine.training.losses import Labels, Losses, joint_loss
+from ..contract.errors import TrainError
+from ..contract.tensor_names import network_weight
+from ..contract.train_settings import TrainSettings
+from ..decoding.recogniser import Recogniser
+from ..decoding.search import DecodeOptions
+from ..model.adaptations import Adaptation, NewVocabulary, make_adaptation
+from ..model.backbone import Backbone
+from ..model.device import Device
+from ..model.frontend import Frames
+from ..model.handles import Handles
+from ..model.network import EncoderDecoder
+from ..model.weights import load_model, load_shared_prompt
+from ..text.vocabulary import EOS, Vocabulary
+from .augment import SpecAugment
+from .features import ALL_LAYERS, CLEAN, Example, FeatureCache, FeatureSource, Waveforms
+from .losses import Labels, Losses, joint_loss
 
 
 class TrainState:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lect.engine.contract.errors import TrainError
-from lect.engine.contract.events import (
+from ..contract.errors import TrainError
+from ..contract.events import (
     BaseScored,
     Ended,
     Evaluated,
@@ -25,16 +25,16 @@ from lect.engine.contract.events import (
     Started,
     Stepped,
 )
-from lect.engine.contract.run_files import RunFiles
-from lect.engine.contract.train_settings import TrainSettings
-from lect.engine.model.backbone import Backbone
-from lect.engine.model.handles import NO_HANDLES
-from lect.engine.model.weights import save_tensors
-from lect.engine.scoring.edit_distance import character_error_rate
-from lect.engine.text.vocabulary import Vocabulary
-from lect.engine.training.checkpoint import load_checkpoint, save_checkpoint
-from lect.engine.training.features import Example
-from lect.engine.training.state import TrainState, frozen_hash
+from ..contract.run_files import RunFiles
+from ..contract.train_settings import TrainSettings
+from ..model.backbone import Backbone
+from ..model.handles import NO_HANDLES
+from ..model.weights import save_tensors
+from ..scoring.edit_distance import character_error_rate
+from ..text.vocabulary import Vocabulary
+from .checkpoint import load_checkpoint, save_checkpoint
+from .features import Example
+from .state import TrainState, frozen_hash
 
 SORTED_BATCHES = 8  # batches cut by length from clips drawn together
 SHOWN_TEXTS = 4  # dev clips whose text each evaluation shows

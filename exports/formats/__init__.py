@@ -6,10 +6,10 @@ It knows neither how a transcript is made nor where its file goes.
 from collections.abc import Callable
 from pathlib import Path
 
-from lect.exports.formats.annotations import eaf, textgrid
-from lect.exports.formats.subtitles import srt, vtt
-from lect.exports.formats.tables import audacity, csv, ctm, json, trn, tsv, txt
-from lect.exports.transcript import Transcript
+from ..transcript import Transcript
+from .annotations import eaf, textgrid
+from .subtitles import srt, vtt
+from .tables import audacity, csv, ctm, json, trn, tsv, txt
 
 Writer = Callable[[Transcript, Path], str]
 

@@ -13,7 +13,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from lect.engine.contract.errors import UsageError
-from lect.exports.transcript import Segment, TimedWord, Transcript
+
+from ..transcript import Segment, TimedWord, Transcript
 
 SEGMENTS, WORDS = "lect", "lect words"  # tiers, and ELAN's linguistic types
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -97,8 +98,8 @@ class _Ids:
         assert self._header is not None
         self._noted = next((each for each in self._header.iter("PROPERTY") if each.get("NAME") == LAST_ID), None)
         noted = (self._noted.text or "") if self._noted is not None else ""
-        said = [each.get("ANNOTATION_ID", "") for each in root.iter() if "ANNOTATION_ID" in each.attrib]
-        self._annotation = max(_number(said), int(noted) if noted.isdecimal() else 0)
+        used = [each.get("ANNOTATION_ID", "") for each in root.iter() if "ANNOTATION_ID" in each.attrib]
+        self._annotation = max(_number(used), int(noted) if noted.isdecimal() else 0)
         self._slot = _number([slot.get("TIME_SLOT_ID", "") for slot in root.iter("TIME_SLOT")])
 
     def annotation(self) -> str:

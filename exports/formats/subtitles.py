@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lect.exports.transcript import Transcript
+from ..transcript import Transcript
 
 
 def srt(transcript: Transcript, media: Path) -> str:

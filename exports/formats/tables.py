@@ -9,7 +9,8 @@ from typing import Any
 
 from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
 from lect.engine.text.slots import plain, slots_of
-from lect.exports.transcript import Segment, Transcript
+
+from ..transcript import Segment, Transcript
 
 
 def txt(transcript: Transcript, media: Path) -> str:
@@ -58,7 +59,7 @@ def trn(transcript: Transcript, media: Path) -> str:
 def document(transcript: Transcript) -> dict[str, Any]:
     """A transcript as a JSON object."""
     return {
-        **_said(transcript.text),
+        **_text_and_slots(transcript.text),
         "segments": [_segment(number, each) for number, each in enumerate(transcript.segments)],
         "skipped": [
             {"start": round(each.start, 3), "end": round(each.end, 3), "reason": each.reason}
@@ -84,14 +85,14 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         for each in segment.words
     ]
     rounded = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
-    said = _said(segment.text)
+    text = _text_and_slots(segment.text)
     confidence = round(segment.confidence, 4)
     pack = {"pack": segment.pack} if segment.pack else {}
-    return {"id": number, **rounded, **said, "confidence": confidence, **pack, "words": words}
+    return {"id": number, **rounded, **text, "confidence": confidence, **pack, "words": words}
 
 
-def _said(text: str) -> dict[str, Any]:
-    """What is said, and the slots that it fills, where there are any."""
+def _text_and_slots(text: str) -> dict[str, Any]:
+    """The text, and the slots that it fills, where there are any."""
     slots = [slot._asdict() for slot in slots_of(text)]
     return {"text": plain(text), "slots": slots} if slots else {"text": text}
 

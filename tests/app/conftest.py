@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 from lect.app.cli import main
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
 from tests.conftest import PHONES, TINY
@@ -71,10 +73,9 @@ def lect(capsys: pytest.CaptureFixture[str]) -> Lect:
     return call
 
 
-@pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """LECT_HOME with the backbone `tiny`, its weights only."""
-    folder = tmp_path_factory.mktemp("home")
+@contextmanager
+def tiny_home(folder: Path) -> Iterator[Path]:
+    """LECT_HOME in `folder` with the backbone `tiny`, its weights only."""
     torch.manual_seed(1)
     save_backbone(
         folder / "backbones" / "tiny", "tiny", EncoderDecoder(TINY), PHONES, languages=("xx",), licence="CC0-1.0"
@@ -83,6 +84,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ["LECT_HOME"] = str(folder)
     yield folder
     os.environ.pop("LECT_HOME") if before is None else os.environ.update(LECT_HOME=before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """LECT_HOME with the backbone `tiny`."""
+    with tiny_home(tmp_path_factory.mktemp("home")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

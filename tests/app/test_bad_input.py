@@ -106,14 +106,14 @@ def test_many_channels_and_high_rates_are_taken(lect: Lect, tmp_path: Path, sour
     assert done.code == 0 and done.json["taken"] == 4
 
 
-def test_a_click_is_kept_but_said_to_be_useless(lect: Lect, tmp_path: Path, source: Path) -> None:
+def test_a_click_is_kept_but_reported_as_useless(lect: Lect, tmp_path: Path, source: Path) -> None:
     too_short(source / "click.wav")
     done = imported(lect, tmp_path, "click.wav,a,voice 0,\n")
     assert done.code == 1 and done.json["taken"] == 4 and done.json["unusable"] == 1
     assert "too short" in done.json["warnings"][-1]["what"]
 
 
-def test_a_missing_label_is_said(lect: Lect, tmp_path: Path, source: Path) -> None:
+def test_a_missing_label_is_reported(lect: Lect, tmp_path: Path, source: Path) -> None:
     done = imported(lect, tmp_path, "02.wav,,voice 0,\n")
     assert done.code == 1 and "no label" in done.json["skipped"][0]["why"]
     assert done.json["taken"] == 3
@@ -126,13 +126,13 @@ def test_the_first_of_two_labels_stays(lect: Lect, tmp_path: Path, source: Path)
     assert [clip.text for clip in Project.open(tmp_path / "p").clips()] == list(WORDS[:3])
 
 
-def test_a_clip_that_is_there_already_is_said_and_is_no_failure(lect: Lect, tmp_path: Path, source: Path) -> None:
+def test_a_clip_that_is_there_already_is_reported_and_is_no_failure(lect: Lect, tmp_path: Path, source: Path) -> None:
     shutil.copy(source / "00.wav", source / "same.wav")
     done = imported(lect, tmp_path, f"same.wav,{WORDS[0]},voice 0,\n")
     assert done.code == 0 and done.json["taken"] == 3 and len(done.json["duplicates"]) == 1
 
 
-def test_a_label_with_characters_that_no_training_hears(lect: Lect, tmp_path: Path) -> None:
+def test_a_label_with_characters_that_no_training_clip_has(lect: Lect, tmp_path: Path) -> None:
     source = write_set(tmp_path / "set", WORDS[:8])
     lines = (source / "metadata.csv").read_text(encoding="utf-8").splitlines()
     lines = [lines[0]] + [f"{line}{'train' if number < 6 else 'test'}" for number, line in enumerate(lines[1:])]
@@ -205,8 +205,7 @@ def test_a_source_that_is_not_there_or_holds_nothing(lect: Lect, tmp_path: Path)
 HOLD = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('BEGIN EXCLUSIVE'); print('held'); input()"
 
 
-def test_a_database_locked_by_another_program(lect: Lect, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lect.engine.data.migrations.BUSY_TIMEOUT_S", 0.1)
+def test_a_database_locked_by_another_program(lect: Lect, project: Path) -> None:
     command = [sys.executable, "-u", "-c", HOLD, str(project / "lect.db")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline().strip() == b"held"

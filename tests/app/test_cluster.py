@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from tests.app.conftest import Lect
 from tests.app.test_transcribe import SPEECH
 

@@ -1,22 +1,56 @@
 """The doctor tells what is broken from what is only missing, and goes on past both."""
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lect.app.commands import doctor
-from tests.app.conftest import Lect
+from lect.app.commands.doctor import LOOKS
+from tests.app.conftest import Lect, Outcome
+from tests.conftest import ROOT
+from tests.disks import mounted
+
+BROKEN_TORCH = "raise RuntimeError('CUDA error: no kernel image is available\\nand a page of text')\n"
+Doctor = Callable[..., Outcome]
 
 
 @pytest.fixture
-def starter(graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The tiny backbone in the starter's place."""
-    (tmp_path / "starter").symlink_to(graphs, target_is_directory=True)
-    monkeypatch.setattr("lect.engine.model.backbone.ASSETS", tmp_path)
-    return tmp_path / "starter"
+def machine(tmp_path: Path) -> Path:
+    """An installation of Lect without assets; beside it one may put a starter, and other libraries before the real."""
+    package = tmp_path / "site" / "lect"
+    for room in ("app", "engine", "exports"):
+        shutil.copytree(ROOT / room, package / room)
+    for name in ("__init__.py", "__main__.py"):
+        shutil.copy(ROOT / "lect" / name, package)
+    (package / "assets").mkdir()
+    return tmp_path / "site"
 
 
-def test_a_sound_machine(lect: Lect, starter: Path) -> None:
+@pytest.fixture
+def doctor(machine: Path, tmp_path: Path) -> Doctor:
+    """`lect doctor --json` of that installation."""
+
+    def call(where: Path = tmp_path) -> Outcome:
+        environment = {**os.environ, "PYTHONPATH": str(machine), "LECT_HOME": str(where)}
+        command = [sys.executable, "-m", "lect", "doctor", "--json"]
+        done = subprocess.run(command, cwd=where, env=environment, capture_output=True, encoding="utf-8")
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+def put_distribution(site: Path, name: str) -> None:
+    """What pip leaves of a library of this name."""
+    folder = site / f"{name.replace('-', '_')}-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+
+
+def test_a_sound_machine(lect: Lect) -> None:
     report = lect("doctor", "--json")
     findings = report.json["findings"]
     assert report.code == 0 and report.json["ok"]
@@ -28,45 +62,34 @@ def test_a_sound_machine(lect: Lect, starter: Path) -> None:
     assert "Lect can transcribe" in lect("doctor").out
 
 
-def test_no_starter_is_broken_and_all_else_is_still_told(
-    lect: Lect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lect.engine.model.backbone.ASSETS", tmp_path)
-    report = lect("doctor", "--json")
-    assert report.code == 1 and not report.json["findings"]["starter"]["good"]
-    assert len(report.json["findings"]) == len(doctor.LOOKS)
+def test_what_is_broken_is_told_beside_all_else(doctor: Doctor, machine: Path) -> None:
+    (machine / "torch.py").write_text(BROKEN_TORCH)
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        put_distribution(machine, name)
+    report = doctor()
+    findings = report.json["findings"]
+    assert report.code == 1 and not report.json["ok"] and len(findings) == len(LOOKS)
+    assert not findings["starter"]["good"]
+    assert "overwrite each other" in findings["onnxruntime"]["says"]
+    assert findings["torch"]["says"].startswith("It does not compute (CUDA error: no kernel image is available)")
 
 
-def test_both_onnxruntimes_at_once_are_broken(lect: Lect, starter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_version", lambda name: "1.0")
-    report = lect("doctor", "--json")
-    assert report.code == 1 and "overwrite each other" in report.json["findings"]["onnxruntime"]["says"]
+def test_a_torch_that_does_not_compute_stops_nothing(doctor: Doctor, machine: Path, graphs: Path) -> None:
+    (machine / "torch.py").write_text(BROKEN_TORCH)
+    (machine / "lect" / "assets" / "starter").symlink_to(graphs, target_is_directory=True)
+    report = doctor()
+    assert report.code == 0 and not report.json["findings"]["torch"]["good"]
 
 
-def test_a_damaged_starter_is_broken(
-    lect: Lect, starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = tmp_path / "damaged" / "starter"
-    copy.mkdir(parents=True)
+def test_a_damaged_starter_is_broken(doctor: Doctor, machine: Path, graphs: Path) -> None:
+    starter = machine / "lect" / "assets" / "starter"
+    starter.mkdir()
     for name in ("config.json", "SHA256SUMS"):
-        (copy / name).write_bytes((starter / name).read_bytes())
-    monkeypatch.setattr("lect.engine.model.backbone.ASSETS", tmp_path / "damaged")
-    report = lect("doctor", "--json")
+        shutil.copy(graphs / name, starter)
+    report = doctor()
     assert report.code == 1 and "model.safetensors" in report.json["findings"]["starter"]["says"]
 
 
-def test_a_torch_that_does_not_compute_is_said_and_stops_nothing(
-    lect: Lect, starter: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail() -> None:
-        raise RuntimeError("CUDA error: no kernel image is available\nand a page of text")
-
-    monkeypatch.setattr("lect.engine.model.device.choose_device", fail)
-    report = lect("doctor", "--json")
-    assert report.code == 0 and "no kernel image" in report.json["findings"]["torch"]["says"]
-
-
-def test_a_full_disk_is_said(lect: Lect, starter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 10**18)
-    report = lect("doctor", "--json")
-    assert report.code == 0 and "free some" in report.json["findings"]["disk"]["says"]
+def test_a_full_disk_is_reported(doctor: Doctor, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "1m") as disk:
+        assert "free some" in doctor(disk).json["findings"]["disk"]["says"]

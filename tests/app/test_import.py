@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lect.app.commands.import_ import LAYOUTS
-from lect.engine.audio.reading import write_wav
-from lect.engine.data import layouts
+from lect.engine.audio.writing import write_wav
 from lect.engine.data.store import Project
 from tests.app.conftest import Lect
 from tests.engine.data.test_annotations import aligned, eaf, referring, tier
@@ -37,9 +35,9 @@ def place(lect: Lect, tmp_path: Path) -> Path:
 def test_a_preview_shows_tiers_and_counts_before_anything_is_written(lect: Lect, place: Path, interview: Path) -> None:
     open_question = lect("import", interview, "--project", place, "--dry-run")
     assert open_question.failed_with("several tiers", "--tier", "“A” (type utt, by Ana) with 2", "“notes”", code=2)
-    said = lect("import", interview, "--project", place, "--tier", "utt", "--dry-run")
-    assert "tier “A” (type utt, by Ana): 2 annotations" in said.out and "tier “notes” (type note)" in said.out
-    assert said.out.count("left out") == 2 and "3 clips would be taken, 5.5 s" in said.out
+    shown = lect("import", interview, "--project", place, "--tier", "utt", "--dry-run")
+    assert "tier “A” (type utt, by Ana): 2 annotations" in shown.out and "tier “notes” (type note)" in shown.out
+    assert shown.out.count("left out") == 2 and "3 clips would be taken, 5.5 s" in shown.out
     counted = lect("import", interview, "--project", place, "--tier", "utt", "--dry-run", "--json")
     assert [(each["name"], each["annotations"], each["seconds"], each["chosen"]) for each in counted.json["tiers"]] == [
         ("A", 2, 3.5, True),
@@ -69,7 +67,3 @@ def test_a_zip_with_one_annotated_recording(lect: Lect, place: Path, interview: 
     taken = lect("import", tmp_path / "set.zip", "--project", place, "--tier", "A", "--json")
     assert taken.code == 0 and taken.json["taken"] == 2
     assert not list((place / "cache").iterdir())
-
-
-def test_help_names_every_layout() -> None:
-    assert LAYOUTS.split() == list(layouts.LAYOUTS)

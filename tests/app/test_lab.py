@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lect.app.lab_tables import TABLES
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import read_json
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.data.store import Project

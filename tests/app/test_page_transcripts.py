@@ -7,7 +7,7 @@ import zipfile
 import pysubs2
 import pytest
 
-from lect.app.page.transcripts import FORMATS, Heard, corrected, editable, written
+from lect.app.page.transcripts import FORMATS, Transcribed, corrected, editable, written
 from lect.engine.contract.errors import UsageError
 from lect.exports.transcript import Segment, TimedWord, Transcript
 
@@ -24,9 +24,9 @@ def transcript(*texts: str) -> Transcript:
 
 
 def test_a_corrected_line_keeps_its_times() -> None:
-    heard = Heard("a.wav", transcript("ba", "da"))
-    assert editable([heard]) == "ba\nda"
-    name, content = written("srt", [heard], "ba\nda gó\n")
+    found = Transcribed("a.wav", transcript("ba", "da"))
+    assert editable([found]) == "ba\nda"
+    name, content = written("srt", [found], "ba\nda gó\n")
     cues = pysubs2.SSAFile.from_string(content.decode())
     assert name == "a.srt" and [(cue.start, cue.end, cue.text) for cue in cues] == [
         (0, 900, "ba"),
@@ -48,9 +48,9 @@ def test_joined_lines_lie_over_the_whole_and_typed_ones_over_silence() -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_several_recordings_come_as_a_zip(kind: str) -> None:
     results = [
-        Heard("a.wav", transcript("ba")),
-        Heard("a.mp3", transcript("da")),
-        Heard("c.wav", error="It is no sound."),
+        Transcribed("a.wav", transcript("ba")),
+        Transcribed("a.mp3", transcript("da")),
+        Transcribed("c.wav", error="It is no sound."),
     ]
     assert editable(results) == "a.wav\tba\na.mp3\tda"
     name, content = written(kind, results, "a.wav\tba\na.mp3\tgó")
@@ -62,6 +62,6 @@ def test_several_recordings_come_as_a_zip(kind: str) -> None:
         assert json.loads(files["a.mp3.json"])["text"] == "gó"
 
 
-def test_nothing_heard_is_nothing_to_save() -> None:
+def test_without_a_transcript_there_is_nothing_to_save() -> None:
     with pytest.raises(UsageError, match="no transcript to save"):
-        written("txt", [Heard("c.wav", error="It is no sound.")], "")
+        written("txt", [Transcribed("c.wav", error="It is no sound.")], "")

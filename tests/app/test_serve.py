@@ -17,7 +17,8 @@ import httpx
 import numpy as np
 import pytest
 
-from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import ASSETS
 from tests.app.conftest import Lect
 from tests.conftest import ROOT

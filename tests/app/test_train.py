@@ -58,7 +58,9 @@ def test_a_language_model_of_labels_and_further_texts(lect: Lect, project: Path,
     assert lect("pack", "001", "--project", project, "--out", tmp_path / "read.lect").code == 0
     language_model = read_pack(tmp_path / "read.lect").language_model
     assert language_model is not None and language_model.weight == 0.3
-    assert "a language model of its maker's texts, with weight 0.3" in lect("pack", "info", tmp_path / "read.lect").out
+    assert (
+        "an n-gram language model of its maker's texts, weight 0.3" in lect("pack", "info", tmp_path / "read.lect").out
+    )
     without = lect("eval", "001", "--project", project, "--split", "dev", "--language-model-weight", "0", "--json")
     assert without.code == 0 and without.json["language_model"] == 0
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lect.app.recordings import formats
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import ASSETS
 from lect.exports.formats import EXTENSIONS, WRITERS
 from tests.app.conftest import Lect

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
@@ -24,7 +25,7 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import SPECIALS, Vocabulary
-from lect.exports.build import build_backbone
+from lect.exports.backbone_graphs import build_backbone
 from lect.exports.pack import PackContents, write_pack
 
 CLIP_SECONDS = 10.0

@@ -90,7 +90,7 @@ def walk_recording(page: Any) -> dict[str, Any]:
     page.locator("#header", has_text="Thirty").wait_for()
     go(page, "Record")
     syllables = itertools.product(("ba", "da", "go"), repeat=4)
-    fill(page, "typed", "\n".join(" ".join(said) for said in itertools.islice(syllables, TAKES)))
+    fill(page, "typed", "\n".join(" ".join(each) for each in itertools.islice(syllables, TAKES)))
     click(page, "#add-sentences")
     page.locator("#prompt", has_text=f"Sentence 1 of {TAKES}").wait_for()
     fill(page, "speaker", "Ana")

@@ -10,7 +10,7 @@ from lect.engine.model.backbone import open_backbone
 from lect.engine.model.foreign import read_foreign
 from lect.engine.model.weights import load_model, save_backbone
 from lect.engine.text.rules import TextRules
-from lect.exports.build import build_backbone
+from lect.exports.backbone_graphs import build_backbone
 from lect.exports.pack import PackContents
 from lect.exports.whisper_folder import write_whisper_folder
 from tests.benchmarks.material import ten_seconds

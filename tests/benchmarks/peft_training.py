@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from lect.engine.audio.reading import load_audio, write_wav
+from lect.engine.audio.reading import load_audio
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.files import sha256_file
 from lect.engine.contract.train_settings import TrainSettings

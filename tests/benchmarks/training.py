@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from lect.engine.audio.reading import write_wav
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.files import sha256_file
 from lect.engine.contract.model_config import ModelConfig

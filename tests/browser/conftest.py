@@ -16,15 +16,12 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.data.importers import import_into
 from lect.engine.data.store import Project
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import save_backbone
-from tests.app.conftest import speech, write_set
-from tests.conftest import PHONES, ROOT, TINY
+from tests.app.conftest import speech, tiny_home, write_set
+from tests.conftest import ROOT
 
 MICROPHONE_RATE = 48_000  # what Chromium's fake device reads
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -36,7 +33,7 @@ FAKE_DEVICE, YES_TO_ALL = "--use-fake-device-for-media-stream", "--use-fake-ui-f
 BUILD = """
 from lect.engine.model.backbone import open_backbone
 from lect.engine.model.weights import load_model
-from lect.exports.build import build_backbone
+from lect.exports.backbone_graphs import build_backbone
 backbone = open_backbone("tiny")
 build_backbone(backbone, load_model(backbone))
 """
@@ -46,19 +43,12 @@ PATIENCE_MS = 300_000  # two cores that others keep busy
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """LECT_HOME with the backbone `tiny` and its graphs."""
-    folder = tmp_path_factory.mktemp("home")
-    torch.manual_seed(1)
-    save_backbone(
-        folder / "backbones" / "tiny", "tiny", EncoderDecoder(TINY), PHONES, languages=("xx",), licence="CC0-1.0"
-    )
-    before = os.environ.get("LECT_HOME")
-    os.environ["LECT_HOME"] = str(folder)
-    # In a process of its own: PyTorch's exporter logs so much that pytest, which keeps it, doubles its time.
-    # One thread: on a busy machine, threads that wait for each other take many times as long.
-    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", BUILD], cwd=ROOT, env=variables, check=True, capture_output=True)
-    yield folder
-    os.environ.pop("LECT_HOME") if before is None else os.environ.update(LECT_HOME=before)
+    with tiny_home(tmp_path_factory.mktemp("home")) as folder:
+        # In a process of its own: PyTorch's exporter logs so much that pytest, which keeps it, doubles its time.
+        # One thread: on a busy machine, threads that wait for each other take many times as long.
+        variables = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", BUILD], cwd=ROOT, env=variables, check=True, capture_output=True)
+        yield folder
 
 
 @dataclass
@@ -92,7 +82,7 @@ def server(home: Path) -> Iterator[Server]:
 
 
 def write_microphone(path: Path) -> Path:
-    """What the fake microphone hears, again and again: a sentence and a pause."""
+    """What the fake microphone records, again and again: a sentence and a pause."""
     wave = soxr.resample(
         np.concatenate([speech("ba da go"), np.zeros(SAMPLE_RATE // 2, np.float32)]), SAMPLE_RATE, MICROPHONE_RATE
     )

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from lect.app.page.build import build_page
-from lect.app.page.server import ServerOptions
 from tests.browser.conftest import Window
 
 
 @pytest.mark.parametrize("view", ["prompt", "clips", "clip", "summary", "live", "runs"])
 def test_handlers_that_fill_one_view_run_in_turn(view: str) -> None:
-    blocks = build_page(ServerOptions())
+    blocks = build_page(local=True)
     writers = [
         fn for fn in blocks.fns.values() if fn.fn and any(getattr(each, "elem_id", None) == view for each in fn.outputs)
     ]
@@ -31,13 +30,13 @@ def test_an_event_accepted_while_the_stream_ends_gets_its_answer(window: Window)
 
     page.route("**/other/queue/data", stream)
     page.route("**/other/queue/join", lambda route: route.fulfill(json={"event_id": "late"}))
-    told = page.evaluate(
+    answers = page.evaluate(
         """async () => {
           await fetch("/other/queue/join", { method: "POST", body: "{}" });
           return (await fetch("/other/queue/data")).text();
         }"""
     )
-    assert [json.loads(part.removeprefix("data: ")) for part in told.split("\n\n") if part] == [
+    assert [json.loads(part.removeprefix("data: ")) for part in answers.split("\n\n") if part] == [
         completed("late"),
         {"msg": "close_stream"},
     ]

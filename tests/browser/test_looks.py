@@ -7,9 +7,10 @@ import pytest
 from lect.app.page.plurals import form
 from lect.app.page.texts import catalogues
 from lect.engine.data.store import Project
-from tests.browser.conftest import Window, fill
+from tests.browser.conftest import Window, fill, settled
 
 pytestmark = pytest.mark.browser
+SCRIPTS = {"latin": "Ɓa ŋgɔ́", "arabic": "جاهز", "hebrew": "שלום", "devanagari": "नमस्ते", "ethiopic": "ሰላም"}
 STEPS = ("project", "record", "import", "clips", "train", "results", "export", "transcribe")
 
 
@@ -82,3 +83,27 @@ def test_every_control_has_a_name(window: Window, project: Project) -> None:
               .map((e) => e.outerHTML.slice(0, 160))"""
         )
         assert not nameless, step
+
+
+@pytest.mark.parametrize("weight", [400, 500, 700])
+def test_the_letters_come_from_the_fonts_that_ship(window: Window, weight: int) -> None:
+    page = window()
+    page.evaluate(
+        """([scripts, weight]) => Object.entries(scripts).forEach(([id, text]) => {
+          const style = `font: ${weight} 16px Lect, system-ui`;
+          document.body.insertAdjacentHTML("beforeend", `<p id="${id}" style="${style}">${text}</p>`);
+        })""",
+        [SCRIPTS, weight],
+    )
+    page.wait_for_function("document.fonts.status === 'loaded'")
+    settled(page)
+    tools = page.context.new_cdp_session(page)
+    tools.send("DOM.enable")
+    tools.send("CSS.enable")
+    root = tools.send("DOM.getDocument")["root"]["nodeId"]
+    for script in SCRIPTS:
+        node = tools.send("DOM.querySelector", {"nodeId": root, "selector": f"#{script}"})["nodeId"]
+        fonts = tools.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        names = {font["familyName"] for font in fonts if font["isCustomFont"]}
+        assert names == {"Noto Sans" if script == "latin" else f"Noto Sans {script.title()}"}, script
+        assert all(font["isCustomFont"] for font in fonts), script

@@ -95,7 +95,7 @@ def test_without_a_microphone_one_sentence_says_what_to_do(
     page.locator("#add-sentences").click()
     for button in ("record", "room"):
         page.locator(f"lect-recorder .{button} >> visible=true").click()
-        page.locator("lect-recorder .said >> visible=true", has_text=sentence).wait_for()
+        page.locator("lect-recorder .message >> visible=true", has_text=sentence).wait_for()
         page.locator("lect-recorder .record:not([disabled]) >> visible=true").wait_for()
 
 

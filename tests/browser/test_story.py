@@ -51,10 +51,10 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     )
     page.locator("#import-files", has_text="set.zip").wait_for()
     page.locator("#import-look").click()
-    page.locator("#import-told", has_text="Ready to import 12 clips").wait_for()
+    page.locator("#import-outcome", has_text="Ready to import 12 clips").wait_for()
     assert not project.clips(), "a preview wrote something"
     page.locator("#import-take").click()
-    page.locator("#import-told", has_text="Imported").wait_for()
+    page.locator("#import-outcome", has_text="Imported").wait_for()
     assert {clip.text for clip in project.clips()} == set(WORDS)
 
     go(page, "Record")
@@ -140,21 +140,21 @@ def test_a_clip_is_found_corrected_deleted_and_brought_back(window: Window, proj
 
 def test_many_clips_are_changed_at_once_and_every_change_is_undone(window: Window, project: Project) -> None:
     page, before = window(), project.clips()
-    said, boxes, undo = page.locator("#clips-said"), page.locator("#clips .rows input"), page.locator("#undo")
+    message, boxes, undo = page.locator("#clips-message"), page.locator("#clips .rows input"), page.locator("#undo")
     go(page, "Clips")
     boxes.nth(0).check()
     boxes.nth(2).check()
     fill(page, "bulk-speaker", "Ana")
     page.locator("#bulk-set-speaker").click()
-    said.get_by_text("Set speaker: 2 clips").wait_for()
+    message.get_by_text("Set speaker: 2 clips").wait_for()
     assert {clip.id for clip in project.clips() if clip.speaker == "Ana"} == {12, 10}
     page.locator("#bulk-delete").click()
-    said.get_by_text("Delete: 2 clips").wait_for()
+    message.get_by_text("Delete: 2 clips").wait_for()
     assert page.locator("#clips :checked").count() == 0, "a box was left to another clip"
     page.locator("#bulk").wait_for(state="hidden")
     page.locator("#clips .list-head input").check()
     page.locator("#bulk-leave_out").click()
-    said.get_by_text("Leave out: 10 clips").wait_for()
+    message.get_by_text("Leave out: 10 clips").wait_for()
     assert len(project.clips()) == 10 and not project.clips(usable_only=True)
     assert page.locator("#clips li.out").count() == 10
 
@@ -163,7 +163,7 @@ def test_many_clips_are_changed_at_once_and_every_change_is_undone(window: Windo
     page.locator("#clip-used input").check()
     fill(page, "label", "ba ba")
     page.locator("#save-clip").click()
-    said.get_by_text("Saved.").wait_for()
+    message.get_by_text("Saved.").wait_for()
     assert [clip.text for clip in project.clips(usable_only=True)] == ["ba ba"]
     for what in (
         "label, left out or used (1 clip)",
@@ -172,7 +172,7 @@ def test_many_clips_are_changed_at_once_and_every_change_is_undone(window: Windo
         "speaker (2 clips)",
     ):
         undo.get_by_text(f"Undo: {what}").click()
-        said.get_by_text(f"Undone: {what}").wait_for()
+        message.get_by_text(f"Undone: {what}").wait_for()
     assert project.clips() == before
     assert page.locator("#label textarea").input_value() != "ba ba"
 

@@ -1,6 +1,7 @@
 """A training and the page: it survives a reload and a second window, is ended early, and leaves the page quick."""
 
 import os
+import shlex
 import signal
 import time
 import zipfile
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from lect.app.train_options import arguments
 from lect.engine.contract.files import read_json
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.store import Project
 from lect.engine.runs.preparation import RunData
 from lect.exports.runtime import Runtime
@@ -151,7 +154,7 @@ def test_the_time_is_estimated_on_this_machine(window: Window, project: Project)
     go(page, "Train")
     choose_tiny(page, 40)
     page.locator("#estimate").click()
-    page.locator("#train-said", has_text="at most: 40 steps on").wait_for()
+    page.locator("#train-message", has_text="at most: 40 steps on").wait_for()
     assert not project.runs()
 
 
@@ -162,6 +165,9 @@ def test_what_the_command_refuses_the_page_refuses_too(window: Window, project: 
     page.locator("#expert-placement :is(input, textarea)").fill("e:last99")
     page.locator("#start").click()
     page.get_by_text("Placement 'e:last99' is not understood").first.wait_for()
+    fill(page, "expert-rank", "many")
+    page.locator("#estimate").click()
+    page.get_by_text("--rank: 'many' is no whole number above 0.").first.wait_for()
     assert not project.runs()
 
 
@@ -169,9 +175,12 @@ def test_whole_words_are_chosen_in_the_expert_drawer(window: Window, project: Pr
     page = window()
     go(page, "Train")
     choose_tiny(page, 10)
-    fill(page, "expert-vocabulary", "words")
+    choose(page, "vocabulary", "words")
     page.locator("#start").click()
     page.locator("#live", has_text="Done: best at step").wait_for()
+    asked = RunFiles(project.runs()[-1].folder).request()
+    command = shlex.split(page.locator("#train-message code").inner_text())
+    assert command == ["lect", "train", *arguments(asked)] and asked.vocabulary == "words"
     spoken = {word for clip in project.clips("train") for word in clip.text.split()}
     assert {
         symbol.strip("\u2581") for symbol in RunData.open(project, project.runs()[-1].id).vocabulary.symbols

@@ -19,9 +19,9 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import EOS, Vocabulary
-from lect.exports.build import build_backbone
+from lect.exports.backbone_graphs import build_backbone
 from lect.exports.pack import PackContents
-from lect.exports.tensors import Tensor
+from lect.exports.pack_tensors import Tensor
 from tests.conftest import PHONES, TINY, tones
 
 # pytest collects every record, and torch writes one for each step of an export.
@@ -129,6 +129,6 @@ def texts(
     clips: Sequence[np.ndarray],
     options: DecodeOptions | None = None,
 ) -> list[str]:
-    """What torch hears."""
+    """The text by torch."""
     handles, cpu = Handles.from_tensors(in_torch(tensors)), Device(torch.device("cpu"), False, "CPU")
     return Recogniser(model, vocabulary, handles, options or DecodeOptions(), cpu).texts(clips)

@@ -7,19 +7,23 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
+from lect.engine.contract.tensor_names import DOWN_UP, LORA, STACKS, TensorName, network_weight
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone, verify_backbone
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
-from lect.exports.build import build_backbone, has_graphs, quantized
-from lect.exports.graphs import OPSET
+from lect.exports.backbone_graphs import build_backbone, export_graphs, has_graphs, own_facts, save_graph
+from lect.exports.onnx_decoder import OnnxDecoder
+from lect.exports.onnx_export import OPSET
+from lect.exports.onnx_network import Network
 from lect.exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
-from lect.exports.sessions import Network, OnnxDecoder
+from lect.exports.quantisation import quantized
 from tests.conftest import PHONES, TINY
-from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, sharpened, texts
+from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, in_torch, sharpened, texts
 
-INT8_AGREEMENT = 0.4  # of random clips that a random network hears; it is no speech
+INT8_AGREEMENT = 0.4  # of random clips of a random network; it is no speech
 
 
 @pytest.mark.parametrize("length, rank", [(0, 0), (1, 0), (3, 2), (0, 3), (17, 1)])
@@ -109,9 +113,39 @@ def test_the_gate_stops_graphs_of_other_weights(backbone: Backbone, clips: list[
         check_parity(System(other, adaptation(TINY), LETTERS), backbone.graphs("float32"), Clips(clips))
 
 
-def test_the_gate_stops_other_text(
-    backbone: Backbone, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lect.exports.parity.TOLERANCE", np.inf)
+def test_the_gate_stops_other_text(backbone: Backbone, clips: list[np.ndarray]) -> None:
+    system, folder = System(sharpened(TINY, 2), {}, PHONES), backbone.graphs("float32")
     with pytest.raises(ParityError, match=r"write other text than the model for [1-5] of 5 clips"):
-        check_parity(System(sharpened(TINY, 2), {}, PHONES), backbone.graphs("float32"), Clips(clips))
+        check_parity(system, folder, Clips(clips), tolerance=np.inf)
+
+
+def test_each_layer_has_a_cross_prompt_of_its_own_length(
+    backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray]
+) -> None:
+    tensors = adaptation(TINY, same_cross=False)
+    assert len(tensors["cross.0.prompt.key"]) != len(tensors["cross.1.prompt.key"])
+    report = check_parity(System(model, tensors, LETTERS), backbone.graphs("float32"), Clips(clips))
+    assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
+
+
+def test_low_rank_updates_are_in_the_graphs(clips: list[np.ndarray], tmp_path: Path) -> None:
+    config = replace(TINY, encoder_layers=1, decoder_layers=1)
+    tensors, rng = adaptation(config), np.random.default_rng(0)
+    for stack in STACKS:
+        for kind in LORA.values():
+            for part in DOWN_UP:
+                update = rng.standard_normal((2, config.dim) if part == "down" else (config.dim, 2)) / 2
+                tensors[str(TensorName(stack, 0, kind, part))] = update.astype(np.float32)
+    model = sharpened(config, 1)
+    for name, graph in export_graphs(model, in_torch(tensors)).items():
+        save_graph(graph, tmp_path / name, own_facts(model))
+    report = check_parity(System(model, tensors, LETTERS), tmp_path, Clips(clips))
+    assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
+    plain = adaptation(config)
+    with pytest.raises(ParityError, match="differ from the model"):
+        check_parity(System(model, plain, LETTERS), tmp_path, Clips(clips))
+
+
+def test_a_networks_own_weight_is_not_taken_for_an_adaptation() -> None:
+    with pytest.raises(AssertionError, match="own weights"):
+        export_graphs(sharpened(WAVEFORM, 1), {network_weight("decoder.embedding"): torch.zeros(1)})

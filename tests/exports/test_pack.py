@@ -16,8 +16,7 @@ from lect.engine.contract.files import read_json
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.rules import TextRules
-from lect.exports.archive import sums, zipped
-from lect.exports.card import SplitFacts
+from lect.exports.model_card import SplitFacts
 from lect.exports.pack import (
     CARD,
     FILES,
@@ -33,7 +32,8 @@ from lect.exports.pack import (
     verify_pack,
     write_pack,
 )
-from lect.exports.tensors import MAX_ROWS, Tensor, facts
+from lect.exports.pack_archive import sums, zipped
+from lect.exports.pack_tensors import MAX_ROWS, Tensor, facts
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, adaptation, contents
 
@@ -76,8 +76,8 @@ def refused(path: Path, sentence: str) -> None:
     """One sentence that names the file and says what to do."""
     with pytest.raises(PackError, match=sentence) as caught:
         read_pack(path)
-    told = str(caught.value)
-    assert path.name in told and "\n" not in told and told.endswith(".")
+    message = str(caught.value)
+    assert path.name in message and "\n" not in message and message.endswith(".")
 
 
 def test_a_round_trip(pack: Path, backbone: Backbone) -> None:
@@ -110,7 +110,7 @@ def test_a_language_model_travels_in_it(backbone: Backbone, tmp_path: Path) -> N
     opened = read_pack(path).language_model
     assert opened is not None and opened.to_bytes() == LEANING.to_bytes()
     assert verify_pack(path).files == len(FILES) + 1
-    assert f"{len(LEANING.counts)} stretches of up to 6 symbols" in unzipped(path)[CARD].decode()
+    assert f"{len(LEANING.counts)} n-grams of up to 6 symbols" in unzipped(path)[CARD].decode()
 
 
 def test_a_language_model_of_another_vocabulary(backbone: Backbone, tmp_path: Path) -> None:
@@ -125,11 +125,11 @@ def test_a_pack_of_the_first_format_is_read(pack: Path, tmp_path: Path) -> None:
     assert read_pack(forged(pack, tmp_path, {MANIFEST: first})).language_model is None
 
 
-def test_the_card_says_what_it_is(pack: Path) -> None:
+def test_the_card_describes_the_pack(pack: Path) -> None:
     card = unzipped(pack)[CARD].decode()
     assert card.startswith("---\nbase_model:")
-    for told in ("12 clips, 1.5 minutes, 2 speakers", "CER 12.5%", "before adaptation: CER 90.0%", '"CC-BY-4.0"'):
-        assert told in card
+    for fact in ("12 clips, 1.5 minutes, 2 speakers", "CER 12.5%", "before adaptation: CER 90.0%", '"CC-BY-4.0"'):
+        assert fact in card
     assert unzipped(pack)[PREDICTIONS].startswith(b"id\treference")
 
 

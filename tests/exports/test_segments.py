@@ -1,18 +1,15 @@
 """Cutting at pauses: nothing is lost, nothing overlaps, nothing is longer than allowed, and words stay whole."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lect.engine.audio.reading import SAMPLE_RATE, load_audio
-from lect.engine.contract.errors import AudioError, UsageError
+from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
-from lect.exports.recording import stream
 from lect.exports.segments import FRAME_S, FRAME_SAMPLES, CutOptions, Gap, Piece, cut, levels, tidied
 from lect.exports.vad import METHODS, EnergyGate, Silero, detector, regrouped
 
@@ -87,13 +84,13 @@ def test_pieces_and_gaps_are_the_recording(
     found = list(cut(windows(speech, block, tail), options))
     whole = np.concatenate([samples for samples, _ in windows(speech, block, tail)])
     assert [each.start for each in found] == [0, *(each.end for each in found[:-1])] and found[-1].end == len(whole)
-    heard = np.zeros(len(speech), bool)
+    kept = np.zeros(len(speech), bool)
     for piece in found:
         if isinstance(piece, Piece):
             assert 0 < len(piece.samples) <= most * SAMPLE_RATE
             assert np.array_equal(piece.samples, whole[piece.start : piece.end])
-            heard[piece.start // FRAME_SAMPLES : -(-piece.end // FRAME_SAMPLES)] = True
-    lost = tidied(np.array(speech)) & ~heard
+            kept[piece.start // FRAME_SAMPLES : -(-piece.end // FRAME_SAMPLES)] = True
+    lost = tidied(np.array(speech)) & ~kept
     assert lost.sum() <= 2 * sum(isinstance(each, Gap) for each in found)  # a scrap behind a cut, shorter than a click
 
 
@@ -161,32 +158,3 @@ def test_samples_are_regrouped_without_loss(lengths: list[int], size: int) -> No
 def test_levels_count_the_last_part_of_a_frame() -> None:
     assert len(levels(np.ones(FRAME_SAMPLES + 1, np.float32))) == 2
     assert levels(np.zeros(10, np.float32)).tolist() == [-100.0]
-
-
-@pytest.mark.parametrize(
-    ("name", "rate", "channels", "subtype"),
-    [
-        ("a.wav", 44_100, 2, "PCM_16"),
-        ("a.flac", 48_000, 1, "PCM_24"),
-        ("a.mp3", 22_050, 1, None),
-        ("loud.wav", 8_000, 2, "FLOAT"),
-    ],
-)
-def test_a_stream_has_the_samples_of_the_whole(
-    tmp_path: Path, name: str, rate: int, channels: int, subtype: str | None
-) -> None:
-    rng = np.random.default_rng(0)
-    sound = rng.standard_normal((5 * rate, channels)) * (1 if subtype == "FLOAT" else 0.1)
-    soundfile.write(tmp_path / name, sound, rate, subtype=subtype)
-    blocks = list(stream(tmp_path / name))
-    assert len(blocks) > 1
-    assert np.allclose(np.concatenate(blocks), load_audio(tmp_path / name), atol=1e-6)
-
-
-def test_a_stream_refuses_what_cannot_be_heard(tmp_path: Path) -> None:
-    (tmp_path / "text.wav").write_text("just text")
-    for path in (tmp_path / "text.wav", tmp_path / "gone.wav", tmp_path):
-        with pytest.raises(AudioError, match=path.name):
-            list(stream(path))
-    with pytest.raises(AudioError, match="not numbers"):
-        list(stream(np.full(800, np.nan, np.float32)))

@@ -1,6 +1,6 @@
 """How labelled sets lie on a disk: one function a layout, in `LAYOUTS`, that lists the recordings of a folder.
 
-A layout reads tables and names files; what is wrong with one recording is said beside it. Writes nothing, and does
+A layout reads tables and names files; what is wrong with one recording is noted beside it. Writes nothing, and does
 not know how sound is decoded (`audio`) or what becomes of a set (`importers`).
 """
 
@@ -8,12 +8,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from lect.engine.contract.errors import UsageError
-from lect.engine.data.layouts.annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
-from lect.engine.data.layouts.corpora import LIMITED, SNIPS_TABLE, librispeech, ljspeech, mls, snips
-from lect.engine.data.layouts.items import SOUND_SUFFIXES, Item, Tier, cell, files_in, sounds_in
-from lect.engine.data.layouts.manifests import NEMO_SUFFIXES, is_nemo, kaldi, nemo
-from lect.engine.data.layouts.tables import (
+from ...contract.errors import UsageError
+from .annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
+from .corpora import LIMITED, SNIPS_TABLE, librispeech, ljspeech, mls, snips
+from .items import SOUND_SUFFIXES, Item, Tier, cell, files_in, sounds_in
+from .manifests import NEMO_SUFFIXES, is_nemo, kaldi, nemo
+from .tables import (
     COMMON_VOICE_FOLDERS,
     audiofolder,
     common_voice,

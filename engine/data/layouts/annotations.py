@@ -1,4 +1,4 @@
-"""Long recordings with a file that says what is said when: which recording a file is about, and which tiers count."""
+"""Long recordings with a file that says what is spoken when: which recording a file is about, and which tiers count."""
 
 import math
 from collections import Counter, defaultdict
@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lect.engine.contract.errors import TextError, UsageError
-from lect.engine.data.layouts.elan import parse as parse_elan
-from lect.engine.data.layouts.items import SOUND_SUFFIXES, Item, Tier, files_in, head_of, same_name, split_of
-from lect.engine.data.layouts.praat import parse as parse_praat
-from lect.engine.data.layouts.spans import CUES, Annotated, Annotation
-from lect.engine.data.layouts.subtitles import is_audacity, parse_audacity, parse_srt, parse_vtt
+from ...contract.errors import TextError, UsageError
+from .elan import parse as parse_elan
+from .items import SOUND_SUFFIXES, Item, Tier, files_in, head_of, same_name, split_of
+from .praat import parse as parse_praat
+from .spans import CUES, Annotated, Annotation
+from .subtitles import is_audacity, parse_audacity, parse_srt, parse_vtt
 
 Parser = Callable[[bytes, str], Annotated]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lect.engine.contract.errors import TextError, UsageError
-from lect.engine.data.layouts.items import SOUND_SUFFIXES, Item, decode, files_in, sounds_in, split_of
-from lect.engine.text.slots import from_snips
+from ...contract.errors import TextError, UsageError
+from ...text.slots import from_snips
+from .items import SOUND_SUFFIXES, Item, decode, files_in, sounds_in, split_of
 
 CORPUS_SUFFIXES = (".flac", ".wav", ".opus", ".mp3", ".ogg")  # in which corpora of this kind come
 MLS_LANGUAGES = {
@@ -25,7 +25,7 @@ MLS_LANGUAGES = {
 }
 LIMITED = "limited_supervision"
 SNIPS_TABLE = "all.iob.snips.txt"
-SNIPS_SPEAKERS = {  # SUPERB's choice: a voice is heard in one split only
+SNIPS_SPEAKERS = {  # SUPERB's choice: a voice is in one split only
     "train": frozenset("Ivy Joanna Joey Justin Kendra Kimberly Matthew Salli".split()),
     "dev": frozenset("Aditi Amy Geraint Nicole".split()),
     "test": frozenset("Brian Emma Raveena Russell".split()),

@@ -16,9 +16,9 @@ from typing import NoReturn
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from lect.engine.contract.errors import TextError
-from lect.engine.data.layouts.items import Tier
-from lect.engine.data.layouts.spans import Annotated, Annotation
+from ...contract.errors import TextError
+from .items import Tier
+from .spans import Annotated, Annotation
 
 Span = tuple[int, float, float]  # its number in the document, start and end in seconds; NaN where ELAN has no time
 TIMELESS: Span = (-1, math.nan, math.nan)

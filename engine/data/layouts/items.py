@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lect.engine.contract.errors import AudioError, TextError
-from lect.engine.text.rules import nfc
+from ...contract.errors import AudioError, TextError
+from ...text.rules import nfc
 
 SOUND_SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .webm .aif .aiff .caf .au .w64 .wma .amr".split())
 SPLIT_NAMES = {

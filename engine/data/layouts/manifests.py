@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lect.engine.contract.errors import AudioError, UsageError
-from lect.engine.data.layouts.corpora import pairs_of
-from lect.engine.data.layouts.items import Item, files_in, find_moved, head_of, split_named, split_of
-from lect.engine.data.layouts.tables import item_of, json_rows
+from ...contract.errors import AudioError, UsageError
+from .corpora import pairs_of
+from .items import Item, files_in, find_moved, head_of, split_named, split_of
+from .tables import item_of, json_rows
 
 NEMO_FILE = "audio_filepath"
 NEMO_SUFFIXES = (".json", ".jsonl")

@@ -7,9 +7,9 @@ all else is decoration. Points, which have no length, are left out.
 import re
 from collections.abc import Iterator
 
-from lect.engine.contract.errors import TextError
-from lect.engine.data.layouts.items import Tier, decoded
-from lect.engine.data.layouts.spans import Annotated, Annotation
+from ...contract.errors import TextError
+from .items import Tier, decoded
+from .spans import Annotated, Annotation
 
 TOKEN = re.compile(
     r'"([^"]*(?:""[^"]*)*)"|<(\w+)>|(?<!\S)([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)%?(?!\S)|![^\n]*|[^\s"!<]+|[<"]'

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from lect.engine.data.layouts.items import Tier
+from .items import Tier
 
 CUES = "subtitles"  # the type of a tier that is a file of its own
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """A text and when it is said."""
+    """A text and when it is spoken."""
 
     start: float  # seconds; NaN where the file does not say
     end: float

@@ -9,9 +9,9 @@ import math
 import re
 from collections.abc import Iterator
 
-from lect.engine.contract.errors import TextError
-from lect.engine.data.layouts.items import Tier, decoded
-from lect.engine.data.layouts.spans import CUES, Annotated, Annotation
+from ...contract.errors import TextError
+from .items import Tier, decoded
+from .spans import CUES, Annotated, Annotation
 
 LINES = re.compile(r"\r\n|\r|\n")
 CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from lect.engine.contract.errors import AudioError, TextError, UsageError
-from lect.engine.data.layouts.items import SPLIT_NAMES, Item, Row, cell, decode, find, same_name, sounds_in
-from lect.engine.text.slots import from_object
+from ...contract.errors import AudioError, TextError, UsageError
+from ...text.slots import from_object
+from .items import SPLIT_NAMES, Item, Row, cell, decode, find, same_name, sounds_in
 
 # The names that a column goes by; the first that is filled in counts.
 FILE_COLUMNS = ("file_name", "path", "audio_file", "file")

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from lect.engine.contract.errors import BackboneError, UsageError
-from lect.engine.contract.files import write_json
-from lect.engine.contract.tensor_names import is_shared_prompt
-from lect.engine.model.backbone import (
+from ...contract.errors import BackboneError, UsageError
+from ...contract.files import write_json
+from ...contract.tensor_names import is_shared_prompt
+from ..backbone import (
     CONFIG,
     SUMS,
     WEIGHTS,
@@ -16,12 +16,12 @@ from lect.engine.model.backbone import (
     verify_backbone,
     write_sums,
 )
-from lect.engine.model.foreign.found import folder_name
-from lect.engine.model.foreign.huggingface import load_safetensors
-from lect.engine.model.foreign.limits import bounded_json, check_tensors, finite, short
-from lect.engine.model.foreign.network import Foreign, filled
-from lect.engine.model.foreign.reading import read_foreign
-from lect.engine.model.weights import save_backbone
+from ..weights import save_backbone
+from .found import folder_name
+from .huggingface import load_safetensors
+from .limits import bounded_json, check_tensors, finite, short
+from .network import Foreign, filled
+from .reading import read_foreign
 
 __all__ = ["Foreign", "add_backbone", "default_name", "read_foreign"]
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
+from ...contract.errors import BackboneError
 
 
 class Binary:

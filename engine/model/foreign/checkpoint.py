@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.model.foreign.limits import check_unpacked
+from ...contract.errors import BackboneError
+from .limits import check_unpacked
 
 # Whose classes a speech checkpoint may name. None of them is imported.
 KNOWN_PROGRAMS = ("argparse", "fairseq", "numpy", "omegaconf", "typing")

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.model.foreign.binary import Binary, opened
-from lect.engine.model.foreign.huggingface import rows_of
-from lect.engine.model.foreign.limits import MOST_JSON_BYTES, MOST_TENSORS, bounded_json
-from lect.engine.model.foreign.network import layer_count, renamed
-from lect.engine.model.foreign.whisper import (
+from ...contract.errors import BackboneError
+from .binary import Binary, opened
+from .huggingface import rows_of
+from .limits import MOST_JSON_BYTES, MOST_TENSORS, bounded_json
+from .network import layer_count, renamed
+from .whisper import (
     DECODER_POSITIONS,
     EMBEDDING,
     ENCODER_POSITIONS,
@@ -25,7 +25,7 @@ from lect.engine.model.foreign.whisper import (
     Whisper,
     whisper_modules,
 )
-from lect.engine.model.foreign.whisper_tokens import (
+from .whisper_tokens import (
     checked_heads,
     published_alignment_heads,
     published_tokens,

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lect.engine.contract.errors import LectError
-from lect.engine.model.foreign.ggml import is_whisper
-from lect.engine.model.foreign.huggingface import CONFIG
-from lect.engine.model.foreign.kinds import Kind
-from lect.engine.model.foreign.limits import bounded_json
-from lect.engine.model.foreign.openai import is_openai
-from lect.engine.model.foreign.reading import config_family, weight_files
+from ...contract.errors import LectError
+from .ggml import is_whisper
+from .huggingface import CONFIG
+from .kinds import Kind
+from .limits import bounded_json
+from .openai import is_openai
+from .reading import config_family, weight_files
 
 MOST_FOLDERS = 2000  # of one cache
 HUB = "huggingface"

@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.model.foreign.binary import Binary, opened
-from lect.engine.model.foreign.ggml_blocks import BLOCK, QUANTISED, block_bytes, dequantised
-from lect.engine.model.foreign.limits import MOST_TENSORS, MOST_TOKEN_LETTERS
-from lect.engine.model.foreign.network import layer_count
-from lect.engine.model.foreign.openai import LICENCE, check_sizes, openai_tensors
-from lect.engine.model.foreign.whisper import EMBEDDING, Whisper
-from lect.engine.model.foreign.whisper_tokens import Heads, in_published_order, published_alignment_heads
-from lect.engine.text.byte_pairs import lettered
+from ...contract.errors import BackboneError
+from ...text.byte_pairs import lettered
+from .binary import Binary, opened
+from .ggml_blocks import BLOCK, QUANTISED, block_bytes, dequantised
+from .limits import MOST_TENSORS, MOST_TOKEN_LETTERS
+from .network import layer_count
+from .openai import LICENCE, check_sizes, openai_tensors
+from .whisper import EMBEDDING, Whisper
+from .whisper_tokens import Heads, in_published_order, published_alignment_heads
 
 MAGIC = 0x67676D6C
 # In the file's order, each with the least and the most that any Whisper could have: other models lie outside.

@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.model.foreign.checkpoint import read_checkpoint
-from lect.engine.model.foreign.limits import MOST_HEADER_BYTES, agree, bounded_json, check_size
-from lect.engine.model.foreign.network import ATTENTION, FEED_FORWARD, layer_count, renamed
-from lect.engine.model.foreign.whisper import (
+from ...contract.errors import BackboneError
+from .checkpoint import read_checkpoint
+from .limits import MOST_HEADER_BYTES, agree, bounded_json, check_size
+from .network import ATTENTION, FEED_FORWARD, layer_count, renamed
+from .whisper import (
     DECODER_POSITIONS,
     EMBEDDING,
     ENCODER_POSITIONS,
@@ -25,7 +25,7 @@ from lect.engine.model.foreign.whisper import (
     Whisper,
     whisper_modules,
 )
-from lect.engine.model.foreign.whisper_tokens import checked_heads, published_tokens, tokens_beside
+from .whisper_tokens import checked_heads, published_tokens, tokens_beside
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 WEIGHTS, INDEX, OLD_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"

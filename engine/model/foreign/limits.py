@@ -14,8 +14,8 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.contract.model_config import ModelConfig
+from ...contract.errors import BackboneError
+from ...contract.model_config import ModelConfig
 
 MOST_JSON_BYTES = 32 << 20  # the largest published tokenizer.json has 4 MB
 MOST_HEADER_BYTES = 4 << 20  # of a safetensors file; Whisper-large's has 0.2 MB

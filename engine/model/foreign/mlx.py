@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.model.foreign.huggingface import load_safetensors
-from lect.engine.model.foreign.limits import bounded_json, check_size, check_tensors, check_unpacked
-from lect.engine.model.foreign.network import layer_count
-from lect.engine.model.foreign.openai import LICENCE, check_sizes, openai_tensors
-from lect.engine.model.foreign.whisper import EMBEDDING, Whisper
-from lect.engine.model.foreign.whisper_tokens import (
+from ...contract.errors import BackboneError
+from .huggingface import load_safetensors
+from .limits import bounded_json, check_size, check_tensors, check_unpacked
+from .network import layer_count
+from .openai import LICENCE, check_sizes, openai_tensors
+from .whisper import EMBEDDING, Whisper
+from .whisper_tokens import (
     checked_heads,
     published_alignment_heads,
     published_tokens,

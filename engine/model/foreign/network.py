@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.foreign.limits import check_config
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.text.vocabulary import Vocabulary
+from ...contract.errors import BackboneError
+from ...contract.model_config import ModelConfig
+from ...text.vocabulary import Vocabulary
+from ..network import EncoderDecoder
+from .limits import check_config
 
 _SHOWN = 3  # names in a sentence
 _SHOWN_LETTERS = 80  # of a name

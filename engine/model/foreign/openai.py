@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.model.foreign.limits import agree, check_size, check_tensors
-from lect.engine.model.foreign.network import layer_count, renamed
-from lect.engine.model.foreign.whisper import (
+from ...contract.errors import BackboneError
+from .limits import agree, check_size, check_tensors
+from .network import layer_count, renamed
+from .whisper import (
     DECODER_POSITIONS,
     EMBEDDING,
     ENCODER_POSITIONS,
@@ -22,7 +22,7 @@ from lect.engine.model.foreign.whisper import (
     Whisper,
     whisper_modules,
 )
-from lect.engine.model.foreign.whisper_tokens import published_alignment_heads, published_tokens
+from .whisper_tokens import published_alignment_heads, published_tokens
 
 SIZES, STATE = "dims", "model_state_dict"
 LICENCE = "MIT"

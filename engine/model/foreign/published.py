@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lect.engine.contract.errors import BackboneError, UsageError, os_sentence
-from lect.engine.contract.files import sha256_file
-from lect.engine.model.backbone import home
+from ...contract.errors import BackboneError, UsageError, os_sentence
+from ...contract.files import sha256_file
+from ..backbone import home
 
 WEIGHTS = "model.bin"
 FILES = ("config.json", "tokenizer.json", WEIGHTS)  # the small ones first, so that a wrong address costs little

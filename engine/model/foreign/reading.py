@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from lect.engine.contract.errors import BackboneError, UsageError
-from lect.engine.model.foreign.checkpoint import read_checkpoint
-from lect.engine.model.foreign.ctranslate2 import read_ctranslate2
-from lect.engine.model.foreign.ggml import read_ggml
-from lect.engine.model.foreign.huggingface import CONFIG, INDEX, read_huggingface
-from lect.engine.model.foreign.kinds import Kind, kind_of
-from lect.engine.model.foreign.limits import bounded_json, short
-from lect.engine.model.foreign.mlx import read_mlx
-from lect.engine.model.foreign.network import Foreign
-from lect.engine.model.foreign.openai import SIZES, STATE, read_openai
-from lect.engine.model.foreign.wav2seq import read_wav2seq
-from lect.engine.model.foreign.whisper import WINDOW_SECONDS, Whisper, whisper_backbone
+from ...contract.errors import BackboneError, UsageError
+from .checkpoint import read_checkpoint
+from .ctranslate2 import read_ctranslate2
+from .ggml import read_ggml
+from .huggingface import CONFIG, INDEX, read_huggingface
+from .kinds import Kind, kind_of
+from .limits import bounded_json, short
+from .mlx import read_mlx
+from .network import Foreign
+from .openai import SIZES, STATE, read_openai
+from .wav2seq import read_wav2seq
+from .whisper import WINDOW_SECONDS, Whisper, whisper_backbone
 
 READABLE = (
     "a Whisper of Hugging Face, OpenAI, CTranslate2 (faster-whisper), whisper.cpp or MLX, a Wav2Seq checkpoint, or a "

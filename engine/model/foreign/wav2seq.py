@@ -12,12 +12,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.contract.model_config import WAV2VEC_CONVOLUTIONS, ModelConfig
-from lect.engine.model.foreign.checkpoint import plain, read_checkpoint
-from lect.engine.model.foreign.limits import bounded_json, check_tensors, finite, short
-from lect.engine.model.foreign.network import Foreign, filled, layer_count, layer_names, renamed
-from lect.engine.text.vocabulary import SPECIALS, WORD_START, Vocabulary
+from ...contract.errors import BackboneError
+from ...contract.model_config import WAV2VEC_CONVOLUTIONS, ModelConfig
+from ...text.vocabulary import SPECIALS, WORD_START, Vocabulary
+from .checkpoint import plain, read_checkpoint
+from .limits import bounded_json, check_tensors, finite, short
+from .network import Foreign, filled, layer_count, layer_names, renamed
 
 HEAD_DIM = 64  # of every published encoder and decoder
 MOST_CONVOLUTIONS = 100  # a longer list is no network but an attack on memory

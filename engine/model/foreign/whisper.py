@@ -12,11 +12,13 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.foreign.limits import check_size, check_tensors, finite
-from lect.engine.model.foreign.network import Foreign, filled, layer_count
-from lect.engine.model.foreign.whisper_tokens import (
+from ...contract.errors import BackboneError
+from ...contract.model_config import ModelConfig
+from ...text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
+from ..network import sinusoids
+from .limits import check_size, check_tensors, finite
+from .network import Foreign, filled, layer_count
+from .whisper_tokens import (
     ENGLISH_ROWS,
     NO_TIMESTAMPS,
     Heads,
@@ -24,8 +26,6 @@ from lect.engine.model.foreign.whisper_tokens import (
     named,
     never_written,
 )
-from lect.engine.model.network import sinusoids
-from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
 
 WINDOW_SECONDS = 30.0
 # Whose places our specials take. Two are never written: the first that a tokenizer has stands in.

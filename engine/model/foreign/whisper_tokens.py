@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lect.engine.contract.errors import BackboneError
-from lect.engine.contract.files import ASSETS
-from lect.engine.model.foreign.limits import MOST_TOKEN_LETTERS, bounded_json
-from lect.engine.text import byte_pairs
-from lect.engine.text.vocabulary import CONTROL
+from ...contract.errors import BackboneError
+from ...contract.files import ASSETS
+from ...text import byte_pairs
+from ...text.vocabulary import CONTROL
+from .limits import MOST_TOKEN_LETTERS, bounded_json
 
 ENGLISH_ROWS = 51_864  # of the English-only checkpoints' embeddings, which know no other language's token
 MULTILINGUAL_ROWS = (51_865, 51_866)  # 99 languages, and 100 since large-v3

@@ -9,7 +9,8 @@ import soundfile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lect.engine.audio.reading import SAMPLE_RATE, load_audio, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import TextError, UsageError
 from lect.engine.data.importers import import_into
 from lect.engine.data.layouts import listed, read

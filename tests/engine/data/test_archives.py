@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lect.engine.contract.errors import UsageError
-from lect.engine.data import archives
 from lect.engine.data.archives import unpack, unpacked
 from lect.engine.data.importers import import_into
 from lect.engine.data.store import Project
@@ -64,13 +63,14 @@ def test_a_link_in_a_zip_is_a_file(tmp_path: Path) -> None:
         assert not (source / "link.txt").is_symlink() and (source / "link.txt").read_text() == "/etc/hosts"
 
 
-def test_a_zip_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_that_is_too_large(tmp_path: Path) -> None:
     path = zipped(tmp_path / "x.zip", {"a": bytes(1000), "b": bytes(1000)})
     unpack(path, tmp_path / "fits", 2000)
     with pytest.raises(UsageError, match="holds more than"):
         unpack(path, tmp_path / "too large", 1999)
-    monkeypatch.setattr(archives, "MOST_FILES", 1)
-    refused(path, "holds more than")
+    unpack(path, tmp_path / "few enough", most_files=2)
+    with pytest.raises(UsageError, match="or 1 files: split it"):
+        unpack(path, tmp_path / "too many", most_files=1)
 
 
 def test_a_zip_that_lies_about_its_size(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import unicodedata
 import zlib
@@ -14,12 +15,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import StoreError, TextError, UsageError
-from lect.engine.data import importers
 from lect.engine.data.clips import Speaker
-from lect.engine.data.importers import ImportReport, Item, Progress, import_into, read
+from lect.engine.data.importers import BATCH_CLIPS, ImportReport, Progress, import_into
+from lect.engine.data.layouts import Item, read
 from lect.engine.data.store import Project
+from tests.disks import mounted
 from tests.engine.data.test_store import intact, python, speech
 
 NOBODY = 65534
@@ -309,68 +312,67 @@ def test_folders_and_files_that_may_not_be_read(tmp_path: Path, request: pytest.
     assert item.problem == "../../closed/b.wav cannot be read (Permission denied): check its name and permissions."
 
 
-def test_progress_tells_only_what_is_saved(tmp_path: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importers, "BATCH_CLIPS", 3)
-    source = sounds(tmp_path / "set", *(f"{n}.wav" for n in range(8)))
+def numbered(folder: Path, count: int) -> Path:
+    """A set of recordings whose labels are their numbers."""
+    table(folder / "metadata.csv", [["file_name", "text"], *([f"{n}.wav", str(n)] for n in range(count))])
+    return sounds(folder, *(f"{n}.wav" for n in range(count)))
+
+
+def test_progress_counts_only_what_is_saved(tmp_path: Path, project: Project) -> None:
+    total = 2 * BATCH_CLIPS + 4
+    source = numbered(tmp_path / "set", total)
     (source / "4.wav").write_text("text, not sound")
-    table(source / "metadata.csv", [["file_name", "text"], *([f"{n}.wav", str(n)] for n in range(8))])
-    told: list[Progress] = []
+    reported: list[Progress] = []
 
     def listen(progress: Progress) -> None:
-        told.append(progress)
+        reported.append(progress)
         assert len(project.clips()) == progress.taken
 
     import_into(project, source, progress=listen)
-    assert told[-1] == Progress(done=8, total=8, taken=7)
-    assert [progress.done for progress in told] == sorted(progress.done for progress in told)
+    assert reported[-1] == Progress(done=total, total=total, taken=total - 1)
+    assert [progress.done for progress in reported] == sorted(progress.done for progress in reported)
 
 
-def test_a_store_that_fails_stops_the_import_and_the_next_one_completes_it(
-    tmp_path: Path, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importers, "BATCH_CLIPS", 2)
-    source = sounds(tmp_path / "set", *(f"{n}.wav" for n in range(6)))
-    table(source / "metadata.csv", [["file_name", "text"], *([f"{n}.wav", str(n)] for n in range(6))])
+def test_a_full_disk_stops_the_import_and_the_next_one_completes_it(tmp_path: Path) -> None:
+    source = numbered(tmp_path / "set", 2 * BATCH_CLIPS)
+    with mounted(tmp_path / "disk", "4m") as disk:
+        project, filler = Project.create(disk / "p", "p", "xx"), disk / "filler"
 
-    def fill(progress: Progress) -> None:
-        if progress.done == 2:
-            patch.setattr("lect.engine.data.store.write_bytes", full)
+        def fill(progress: Progress) -> None:
+            if progress.done == BATCH_CLIPS and not filler.exists():
+                filler.write_bytes(bytes(shutil.disk_usage(disk).free - 200_000))
 
-    def full(path: Path, data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch, pytest.raises(StoreError):
-        import_into(project, source, progress=fill)
-    assert texts(project) == ["0", "1"]
-    report = import_into(project, source)
-    assert texts(project) == list("012345") and len(report.duplicates) == 2
+        with pytest.raises(StoreError, match="is full"):
+            import_into(project, source, progress=fill)
+        assert texts(project) == [str(n) for n in range(BATCH_CLIPS)]
+        filler.unlink()
+        report = import_into(project, source)
+        assert texts(project) == [str(n) for n in range(2 * BATCH_CLIPS)] and len(report.duplicates) == BATCH_CLIPS
 
 
 def test_kill_9_in_the_middle_of_an_import(tmp_path: Path, project: Project) -> None:
     total = 120
-    source = sounds(tmp_path / "set", *(f"{n}.wav" for n in range(total)))
-    table(source / "metadata.csv", [["file_name", "text"], *([f"{n}.wav", str(n)] for n in range(total))])
+    source = numbered(tmp_path / "set", total)
     code = """
 import sys
 from pathlib import Path
-from lect.engine.data import importers
+from lect.engine.data.importers import import_into
 from lect.engine.data.store import Project
-importers.BATCH_CLIPS = 4
-tell = lambda progress: print(progress.taken, flush=True)
-importers.import_into(Project.open(Path(sys.argv[1])), Path(sys.argv[2]), progress=tell)
+report = lambda progress: print(progress.taken, flush=True)
+import_into(Project.open(Path(sys.argv[1])), Path(sys.argv[2]), progress=report)
 """
-    told = 0
+    reported = 0
     for kill_at in (20, 60):
         before = len(project.clips())
         with python(code, project.folder, source) as process:
             assert process.stdout
-            while told < kill_at:
-                told = before + int(process.stdout.readline())
+            while reported < kill_at:
+                reported = before + int(process.stdout.readline())
             process.kill()
-            told = max([told, *(before + int(line) for line in process.stdout)])
+            reported = max([reported, *(before + int(line) for line in process.stdout)])
         assert process.returncode == -signal.SIGKILL
         saved = Project.open(project.folder).clips()
-        assert told <= len(saved) < total
+        assert reported <= len(saved) < total
         assert [clip.text for clip in saved] == [str(n) for n in range(len(saved))]
         assert all(map(intact, saved))
     report = import_into(project, source)

@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lect.engine.audio.reading import SAMPLE_RATE, write_wav
+from lect.engine.audio.reading import SAMPLE_RATE
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError, LectError, StoreError, TextError
-from lect.engine.data import migrations, store
-from lect.engine.data.clips import Clip, Speaker, make_take
+from lect.engine.data import store
+from lect.engine.data.clips import Clip, Speaker, make_take, project_row
+from lect.engine.data.migrations import MIGRATIONS, connection, migrate, transaction
 from lect.engine.data.store import Project
 from lect.engine.text.rules import TextRules
 from tests.conftest import ROOT
+from tests.disks import mounted
 
 AUDIO_BYTES = 20_000
 
@@ -117,14 +120,14 @@ def test_a_kept_recording_is_the_original_byte_for_byte(project: Project, tmp_pa
 def test_the_row_is_written_after_the_file(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def spy(path: Path, data: bytes) -> None:
-        real(path, data)
-        seen.append((path.read_bytes() == data, project.clips()))
+    def spy(source: Path, target: Path) -> None:
+        replace(source, target)
+        seen.append((hashlib.sha256(target.read_bytes()).hexdigest(), project.clips()))
 
-    real = store.write_bytes
-    monkeypatch.setattr(store, "write_bytes", spy)
-    keep(project, 1)
-    assert seen == [(True, [])]
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", spy)
+    clip = keep(project, 1)
+    assert seen == [(clip.sha256, [])]
 
 
 def test_the_same_sound_is_recognised(project: Project, tmp_path: Path) -> None:
@@ -180,20 +183,20 @@ def test_a_deleted_recording_does_not_come_back_unasked(project: Project) -> Non
     assert kept.duplicate and kept.in_trash and project.clips() == []
 
 
-@pytest.mark.parametrize("step", ["_move", "_sync_folder"])  # before the file is moved, and after
+@pytest.mark.parametrize("step", ["replace", "fsync"])  # before the file is moved, and after
 def test_a_kill_within_a_deletion_loses_nothing(project: Project, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    def killed(*paths: Path) -> None:
+    def killed(*given: object) -> None:
         raise KeyboardInterrupt
 
     one, two, three = (keep(project, seed) for seed in (1, 2, 3))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(store, step, killed)
+        patch.setattr(os, step, killed)
         project.delete([one.id])
     assert project.clips() == [two, three] and [clip.id for clip in project.trash()] == [one.id]
     project.restore([one.id])
     project.delete([two.id])
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(store, step, killed)
+        patch.setattr(os, step, killed)
         project.restore([two.id])
     assert project.clips() == [one, three] and [clip.id for clip in project.trash()] == [two.id]
     project.delete([three.id])  # also puts right what the kill left
@@ -347,7 +350,7 @@ os._exit(9)
     assert Project.open(tmp_path / "copy").name == Project.open(project.folder).name == "written"
 
 
-def test_a_database_locked_by_another_process(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_locked_by_another_process(project: Project) -> None:
     clip = keep(project, 1)
     code = """
 import sqlite3, sys
@@ -357,11 +360,10 @@ print("locked", flush=True)
 sys.stdin.readline()
 db.execute("rollback")
 """
-    monkeypatch.setattr(migrations, "BUSY_TIMEOUT_S", 0.2)
     with python(code, project.folder / "lect.db") as other:
         assert other.stdout and other.stdout.readline() == "locked\n"
         with pytest.raises(StoreError) as error:
-            keep(project, 2)
+            keep(Project(project.folder, busy_timeout_s=0.2), 2)
         assert "in use by another program" in sentence(error)
         assert Project.open(project.folder).clips() == [clip]
         other.communicate("go on\n", timeout=20)
@@ -371,7 +373,7 @@ db.execute("rollback")
 def test_a_project_of_a_newer_version_is_refused(project: Project) -> None:
     keep(project, 1)
     db = sqlite3.connect(project.folder / "lect.db")
-    db.execute(f"pragma user_version = {len(migrations.MIGRATIONS) + 1}")
+    db.execute(f"pragma user_version = {len(MIGRATIONS) + 1}")
     db.close()
     before = (project.folder / "lect.db").read_bytes()
     for action in (lambda: Project.open(project.folder), project.clips, lambda: keep(project, 2)):
@@ -381,39 +383,34 @@ def test_a_project_of_a_newer_version_is_refused(project: Project) -> None:
     assert (project.folder / "lect.db").read_bytes() == before
 
 
-def test_a_project_of_an_older_version_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
-        clip = keep(Project.create(tmp_path, "old", "xx"), 1)
+def test_a_project_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with connection(tmp_path, store.DATABASE, create=True) as db, transaction(db):
+        migrate(db, MIGRATIONS[:1])
+        db.table("project").insert(project_row("old", "xx", TextRules()))
+    clip = keep(Project(tmp_path), 1)
     project = Project.open(tmp_path)
     assert project.clips() == [clip] and project.add_run({}) == "001"
 
 
-def test_a_migration_that_fails_changes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_changes_nothing(project: Project) -> None:
     def broken(db: store.Database) -> None:
         db.execute("drop table packs")
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        for module in (migrations, store):
-            patch.setattr(module, "MIGRATIONS", (*migrations.MIGRATIONS, broken))
-        with pytest.raises(KeyboardInterrupt):
-            Project.open(project.folder)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        connection(project.folder, store.DATABASE) as db,
+        transaction(db),
+    ):
+        migrate(db, (*MIGRATIONS, broken))
     assert Project.open(project.folder).packs() == []
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 1 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("needs the right to mount a file system")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+    with mounted(tmp_path / "disk", "1m") as disk:
+        yield disk
 
 
 def test_a_full_disk_loses_nothing_that_was_kept(small_disk: Path) -> None:

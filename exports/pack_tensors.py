@@ -69,7 +69,7 @@ def facts(tensors: Tensors) -> dict[str, dict[str, Any]]:
 
 
 def parameters(tensors: Tensors) -> int:
-    """How many numbers there are."""
+    """How many parameters there are."""
     return sum(math.prod(tensor.shape) for tensor in tensors.values())
 
 

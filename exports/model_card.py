@@ -1,6 +1,7 @@
 """The model card of an export: what a stranger or a model hub reads first. It knows figures, no people and no paths."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,14 +51,14 @@ _BODY = """\
 {use}
 
 ## Limits
-It was taught by the recordings counted above and is likely to do worse on other voices, microphones, noise and topics.
+It was trained on the recordings counted above and is likely to do worse on other voices, microphones, noise and topics.
 It writes only symbols of its vocabulary. Silence and music may come out as words. Check the text before you rely on it.
 """
 _LANGUAGE_MODEL = """
 
-Its search leans on a language model: {ngrams:,} stretches of up to {order} symbols of its maker's texts and how often
-each occurs. Whole texts are not inside, but short or rare ones can be pieced together: do not share it where they must
-stay private."""
+Its search uses shallow fusion with an n-gram language model: {ngrams:,} n-grams of up to {order} symbols of its maker's
+texts and how often each occurs. Whole texts are not inside, but short or rare ones can be pieced together: do not share
+it where they must stay private."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ PACK = Kind(
     "adapter",
     """\
 A lect pack: what was learnt on top of the frozen speech model `{backbone}` to transcribe **{language}**.
-It holds {tensors} tensors ({parameters:,} numbers, method `{method}`), a vocabulary of {symbols} symbols and the text
-rules `{normalisation}`, and fits only the model whose weights have the SHA-256
+It holds {tensors} tensors ({parameters:,} parameters, method `{method}`), a vocabulary of {symbols} symbols and the
+text rules `{normalisation}`, and fits only the model whose weights have the SHA-256
 `{backbone_sha256}`.""",
     """\
 ```
@@ -118,7 +119,7 @@ The language is inside: none needs to be named. `sha256sum -c SHA256SUMS` checks
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """One part of the data, in numbers."""
+    """The size of one part of the data."""
 
     clips: int
     seconds: float  # of audio
@@ -137,46 +138,46 @@ def model_card(
     """Markdown with the hub's header; `manifest` as in the pack; notes: its maker's own words; ngrams: of a language
     model, if there is one.
     """
-    scores, language = manifest["scores"], manifest["language"]
-    results = "".join(
-        _RESULT.format(
-            language=language, split=split, cer=round(100 * rates["cer"], 2), wer=round(100 * rates["wer"], 2)
-        )
-        for split, rates in scores.items()
-    )
-    header = _HEADER.format(
-        relation=kind.relation,
-        base_model=json.dumps(manifest["backbone"], ensure_ascii=False),
-        licence=json.dumps(licence, ensure_ascii=False),
-        language=json.dumps(language, ensure_ascii=False),
-        name=json.dumps(manifest["name"], ensure_ascii=False),
-        results=results or " []",
-    )
-    about = kind.about.format(
-        backbone=manifest["backbone"],
-        backbone_sha256=manifest["backbone_sha256"],
-        language=language,
-        tensors=len(manifest["tensors"]),
-        parameters=sum(_numbers(tensor["shape"]) for tensor in manifest["tensors"].values()),
-        method=manifest["method"].get("method", "unknown"),
-        symbols=symbols,
-        normalisation=manifest["normalisation"],
-    )
+    scores = manifest["scores"]
     body = _BODY.format(
         name=manifest["name"],
-        about=about + (_LANGUAGE_MODEL.format(ngrams=ngrams, order=ORDER) if ngrams else ""),
+        about=_about(manifest, symbols, kind, ngrams),
         use=kind.use,
         data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
         scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",
     )
-    return header + "\n" + body + (f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else "")
+    own = f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else ""
+    return _header(manifest, licence, kind) + "\n" + body + own
 
 
-def _numbers(shape: list[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+def _header(manifest: Mapping[str, Any], licence: str, kind: Kind) -> str:
+    results = [
+        _RESULT.format(
+            language=manifest["language"],
+            split=split,
+            cer=round(100 * rates["cer"], 2),
+            wer=round(100 * rates["wer"], 2),
+        )
+        for split, rates in manifest["scores"].items()
+    ]
+    values = {"base_model": manifest["backbone"], "licence": licence}
+    values |= {key: manifest[key] for key in ("language", "name")}
+    quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    return _HEADER.format(relation=kind.relation, results="".join(results) or " []", **quoted)
+
+
+def _about(manifest: Mapping[str, Any], symbols: int, kind: Kind, ngrams: int) -> str:
+    about = kind.about.format(
+        backbone=manifest["backbone"],
+        backbone_sha256=manifest["backbone_sha256"],
+        language=manifest["language"],
+        tensors=len(manifest["tensors"]),
+        parameters=sum(math.prod(tensor["shape"]) for tensor in manifest["tensors"].values()),
+        method=manifest["method"].get("method", "unknown"),
+        symbols=symbols,
+        normalisation=manifest["normalisation"],
+    )
+    return about + (_LANGUAGE_MODEL.format(ngrams=ngrams, order=ORDER) if ngrams else "")
 
 
 def _data_line(split: str, facts: SplitFacts) -> str:

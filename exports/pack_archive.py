@@ -76,7 +76,7 @@ def opened(file: BinaryIO, size: int, limit: int, name: str) -> Iterator[Archive
 
 
 def sums(files: Mapping[str, bytes]) -> bytes:
-    """What SHA256SUMS says of these files, in the form that `sha256sum -c` reads."""
+    """The SHA256SUMS of these files, in the form that `sha256sum -c` reads."""
     return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()
 
 

@@ -1,0 +1,103 @@
+"""What a person chooses of a training: the widgets, and the request that they ask for. It starts nothing."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from lect.engine.contract import adaptation_spec
+from lect.engine.contract.adaptation_spec import AdaptationSpec
+from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_request import DEVICES, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.model.backbone import backbone_folders
+
+from ..options import fraction, positive, rate, whole
+from ..train_options import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
+from .texts import label
+
+METHODS = tuple(method for method in adaptation_spec.METHODS if method != "scratch")  # which needs hours of speech
+EFFORTS = {"quick": 200, "usual": 0, "long": 3000}  # optimiser steps; 0 is by the size of the set
+# Fields of the expert drawer that are written: a field of the request each, and what reads it as `lect train` does.
+FIELDS: dict[str, Callable[[str], Any]] = {
+    "placement": str,
+    "num_virtual_tokens": positive,
+    "rank": positive,
+    "on": str,
+    "finetune_layers": positive,
+    "max_steps": positive,
+    "learning_rate": rate,
+    "vocabulary_learning_rate": rate,
+    "per_device_train_batch_size": positive,
+    "copies": positive,
+    "early_stopping_patience": positive,
+    "ctc_weight": fraction,
+    "language_model_weight": fraction,
+    "seed": whole,
+}
+
+
+def choices() -> list[Any]:
+    """The widgets, in the order in which `request` takes their values; `backbones` fills the third."""
+    method = gr.Radio(_named("method", METHODS), value="prompt", label=label("train_method"), elem_id="method")
+    effort = gr.Radio(_named("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort")
+    with gr.Accordion(label("train_texts_title"), open=False, elem_id="further"):
+        further = gr.File(label=label("train_texts_file"), file_types=["text"], elem_id="further-texts", height=150)
+    with gr.Accordion(label("train_expert"), open=False, elem_id="expert"):
+        backbone = gr.Dropdown([], label=label("train_backbone"), elem_id="backbone")
+        with gr.Row():
+            device = gr.Dropdown(DEVICES, value="auto", label=label("train_device"), elem_id="device", min_width=160)
+            vocabulary = gr.Dropdown(
+                VOCABULARY_CHOICES, value="auto", label=label("train_vocabulary"), elem_id="vocabulary", min_width=160
+            )
+        with gr.Row():
+            fields = [
+                gr.Textbox(
+                    "", label=option(name), elem_id=f"expert{option(name)[1:]}", min_width=160, placeholder="auto"
+                )
+                for name in FIELDS
+            ]
+    return [method, effort, backbone, device, vocabulary, further, *fields]
+
+
+def backbones() -> gr.Dropdown:
+    """The backbones there are, the starter chosen."""
+    names = [folder.name for folder in backbone_folders()]
+    return gr.Dropdown(names, value=STARTER if STARTER in names else next(iter(names), None))
+
+
+def request(
+    method: adaptation_spec.Method, effort: str, backbone: str | None, device: str, vocabulary: VocabularyChoice,
+    texts: str | None, *written: str,
+) -> RunRequest:  # fmt: skip
+    """What the values of `choices` ask for. Raises UsageError for a field that cannot be read."""
+    given = {name: _read(name, value) for name, value in zip(FIELDS, written, strict=True) if value and value.strip()}
+    backbone = backbone or STARTER
+    check_ctc_weight(backbone, given.get("ctc_weight"))
+    spec = replace(AdaptationSpec(method=method), **_of(given, SPEC_FIELDS))
+    settings = replace(TrainSettings(spec=spec, max_steps=EFFORTS[effort]), **_of(given, SETTING_FIELDS))
+    return RunRequest(
+        backbone=backbone,
+        device=device,
+        settings=settings,
+        vocabulary=vocabulary,
+        texts=texts or "",
+        language_model_weight=given.get("language_model_weight"),
+    )
+
+
+def _read(name: str, value: str) -> Any:
+    try:
+        return FIELDS[name](value.strip())
+    except ArgumentTypeError as error:
+        raise UsageError(f"{option(name)}: {error}.") from error
+
+
+def _of(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in names}
+
+
+def _named(prefix: str, names: tuple[str, ...]) -> list[tuple[Any, str]]:
+    return [(label(f"{prefix}_{name}"), name) for name in names]

@@ -1,0 +1,194 @@
+"""Recordings as the blocks that a library decodes: by libsndfile, or through PyAV (`lect[video]`) by FFmpeg.
+
+Which of them reads a file is settled when it is opened. It does not know the rate and the channels that models take.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from ..contract.errors import AudioError
+from .containers import (
+    CONVERT,
+    MP3_TAIL_BYTES,
+    NeedsFFmpeg,
+    checked_head,
+    damaged,
+    refusal,
+    states_length,
+)
+
+MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz; below, speech is gone and a hostile header would multiply memory
+BLOCK_FRAMES = 1 << 16  # decoded at once, so that two hours need no second copy
+FRAMES_UNKNOWN = 1 << 62  # libsndfile's count for a FLAC that was written to a pipe is its largest integer
+MP3_SLACK_FRAMES = 2 * 1_152  # an MP3 without a length header is estimated to within a frame or two
+MP3_TAIL_TAGS = (b"APETAGEX", b"LYRICSBEGIN")
+STATED_SLACK_S = 0.5  # durations stated by containers include encoder delay and padding
+BARE_STREAMS = ("mp3", "aac", "amr")
+
+Block = NDArray[np.float32]  # (frames, channels)
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header states."""
+
+    seconds: float  # length; an estimate for an MP3 that carries no length
+    rate: int  # samples a second, Hz
+    channels: int  # as stored, before mixing down
+    format: str  # container and coding, such as "WAV PCM_16" or "MOV aac"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open recording, whichever library reads it."""
+
+    info: AudioInfo
+    blocks: Iterator[Block]
+    headroom: bool = False  # stored as floats: samples past full scale are whole, not clipped
+
+
+@contextmanager
+def open_source(path: Path, *, whole: bool = True) -> Iterator[Source]:
+    """The recording in `path`; whole: that will be read to its end, so that it must be opened by who reaches it.
+
+    Raises AudioError, one sentence; while blocks are read too, where a file turns out to be damaged.
+    """
+    try:
+        _check_is_file(path)
+        with path.open("rb") as file:
+            try:
+                source = _sndfile_source(file, path.name, whole)
+            except NeedsFFmpeg as need:
+                source = _ffmpeg_source(file, path.name, need)
+            yield source
+    except OSError as error:
+        raise AudioError(f"{path.name} cannot be opened ({error.strerror}): check its path and permissions.") from error
+
+
+def check_rate(rate: int, name: str) -> None:
+    """Raises AudioError for a rate that no recorder of speech gives."""
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(f"{name} states {rate} samples a second, outside {MIN_RATE} to {MAX_RATE}: record at 16000.")
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        raise AudioError(f"{path.name} is a folder: name a recording in it.")
+    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+        raise AudioError(f"{path.name} is not a file: name a recording.")
+    if path.suffix.lower() == ".raw":  # soundfile believes the name and asks for a rate
+        raise AudioError(f"{path.name} is raw samples that do not state their rate: {CONVERT}.")
+
+
+def _sndfile_source(file: BinaryIO, name: str, whole: bool) -> Source:
+    head = checked_head(file, name)
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        raise refusal(head, name) from error
+    check_rate(sound.samplerate, name)
+    if sound.frames >= FRAMES_UNKNOWN:
+        raise NeedsFFmpeg("flac", "does not state its length")
+    if whole and sound.format == "MP3" and not states_length(head, file):
+        if _ends_early(file, name):
+            raise NeedsFFmpeg("mp3", "is an MP3 of varying bit rate that does not state its length")
+        file.seek(0)
+        sound = soundfile.SoundFile(file)
+    seconds, coding = sound.frames / sound.samplerate, f"{sound.format} {sound.subtype}"
+    info = AudioInfo(seconds, sound.samplerate, sound.channels, coding)
+    return Source(info, _sndfile_blocks(sound, name), headroom=sound.subtype in ("FLOAT", "DOUBLE"))
+
+
+def _ends_early(file: BinaryIO, name: str) -> bool:
+    """Whether libsndfile stops before an MP3 does: it takes the first frame's bit rate for the whole file's."""
+    file.seek(0)
+    # Decoded once for nothing: after a jump to the end, libsndfile would give other samples and write errors.
+    for _ in _sndfile_blocks(soundfile.SoundFile(file), name):
+        pass
+    unread = file.read(MP3_TAIL_BYTES)
+    return len(unread) == MP3_TAIL_BYTES and not any(tag in unread for tag in MP3_TAIL_TAGS)
+
+
+def _sndfile_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
+    done = 0
+    try:
+        while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+            done += len(block)
+            yield block
+    except soundfile.LibsndfileError as error:
+        raise damaged(name) from error
+    if done < sound.frames - (sound.format == "MP3") * MP3_SLACK_FRAMES:
+        raise damaged(name)
+
+
+def _ffmpeg_source(file: BinaryIO, name: str, need: NeedsFFmpeg) -> Source:
+    try:
+        import av
+    except ImportError as error:
+        raise AudioError(f"{name} {need}: run pip install 'lect[video]' to read it, or {CONVERT}.") from error
+    try:
+        container = _open_container(file, need.demuxer)
+        if not container.streams.audio:
+            raise AudioError(f"{name} is a {need.demuxer.upper()} container without sound: name a recording.")
+        codec = container.streams.audio[0].codec_context
+        check_rate(codec.sample_rate, name)
+        seconds, coding = (
+            _stated_seconds(container) or _packet_seconds(container),
+            f"{need.demuxer.upper()} {codec.name}",
+        )
+        info = AudioInfo(seconds, codec.sample_rate, codec.channels, coding)
+        container = _open_container(file, need.demuxer)  # counting packets used the first one up
+    except av.FFmpegError as error:
+        raise damaged(name) from error
+    return Source(info, _ffmpeg_blocks(container, info, name))
+
+
+def _ffmpeg_blocks(container: Any, info: AudioInfo, name: str) -> Iterator[Block]:
+    import av
+
+    # The rate is given because HE-AAC may decode to twice the rate of its header.
+    to_planar = av.AudioResampler(format="fltp", rate=info.rate)
+    done = 0
+    try:
+        for frame in chain(container.decode(container.streams.audio[0]), (None,)):
+            for planar in to_planar.resample(frame):
+                done += planar.samples
+                yield planar.to_ndarray().T.astype(np.float32, copy=False)
+    except av.FFmpegError as error:
+        raise damaged(name) from error
+    stated = _stated_seconds(container)
+    if stated and done / info.rate < stated - STATED_SLACK_S:
+        raise damaged(name)
+
+
+def _open_container(file: BinaryIO, demuxer: str) -> Any:
+    import av
+
+    file.seek(0)
+    return av.open(file, format=demuxer)
+
+
+def _stated_seconds(container: Any) -> float | None:
+    """The sound's length by its header, or None where there is none, as in what a browser records."""
+    stream = container.streams.audio[0]
+    if container.format.name in BARE_STREAMS:  # FFmpeg only guesses
+        return None
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is None or len(container.streams) > 1:  # pictures may outlast the sound
+        return None
+    return float(container.duration) / 1e6
+
+
+def _packet_seconds(container: Any) -> float:
+    """Where the last packet of sound ends; reads the whole file but decodes nothing."""
+    packets = container.demux(container.streams.audio[0])
+    return max((float((p.pts + (p.duration or 0)) * p.time_base) for p in packets if p.pts is not None), default=0.0)

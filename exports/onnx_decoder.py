@@ -1,0 +1,67 @@
+"""The decoder's graph, one step at a time, as the search asks for it. It knows neither packs nor torch."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lect.engine.decoding.ctc import Ints, LogProbs
+
+from .onnx_network import Adapted, Encoded, Network, as_cache
+from .onnx_sessions import Array, run
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the decoder stands, one row per hypothesis."""
+
+    position: int
+    clips: Ints  # (rows,) which clip of the batch each row listens to
+    past: dict[str, Array]  # (rows, heads, prompt + written, head_dim)
+    listened: dict[str, Array]  # cross keys/values and mask, (rows, ...)
+
+
+class OnnxDecoder:
+    """The `StepDecoder` of a network over a batch of encoder output."""
+
+    def __init__(self, network: Network, encoded: Encoded, adapted: Adapted):
+        self.session, self.encoded, self.adapted = network.decoder, encoded, adapted
+        self._listened = {"encoder_attention_mask": encoded.mask, **encoded.cross}
+
+    def start(self) -> State:
+        """Prompts as the first rows of the cache; one row per clip."""
+        batch = len(self.encoded.mask)
+        past = {name: np.repeat(rows, batch, axis=0) for name, rows in self.adapted.past.items()}
+        return State(0, np.arange(batch), past, self._listened)
+
+    def step(self, tokens: Ints, state: State) -> tuple[LogProbs, State]:
+        """(rows,) -> (rows, vocab) log-probabilities and the next state."""
+        positions = np.full(len(tokens), state.position, np.int64)
+        feeds = {"input_ids": tokens, "position_ids": positions, **state.past, **state.listened, **self.adapted.decoder}
+        outputs = run(self.session, feeds)
+        logits = outputs.pop("logits")
+        past = as_cache(outputs)
+        return _log_softmax(logits), replace(state, position=state.position + 1, past=past)
+
+    def reorder(self, state: State, rows: Ints) -> State:
+        """Picks and repeats rows; uses `state` up. Only what changes is copied, for caches are large."""
+        clips = state.clips[rows]
+        listened = state.listened
+        if not np.array_equal(clips, state.clips):
+            listened = {name: array[clips] for name, array in self._listened.items()}
+        past = {name: _picked(array, rows) for name, array in state.past.items()}
+        return State(state.position, clips, past, listened)
+
+
+def _picked(array: Array, rows: Ints) -> Array:
+    """array[rows], in place where as many rows stay as there were: most of them stay where they are."""
+    if len(rows) != len(array):
+        return array[rows]
+    moved = np.flatnonzero(rows != np.arange(len(rows)))
+    array[moved] = array[rows[moved]]
+    return array
+
+
+def _log_softmax(logits: Array) -> LogProbs:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    scores: LogProbs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return scores

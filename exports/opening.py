@@ -1,0 +1,169 @@
+"""What a runtime runs, from files: a pack with its backbone, a bundle, a portable export, or a bare backbone.
+
+It does not transcribe. No torch here.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from lect.engine.contract.builds import BUILDS
+from lect.engine.contract.errors import BackboneError, PackError, TextError, UsageError
+from lect.engine.contract.files import read_json
+from lect.engine.contract.tensor_names import OWN_VOCABULARY
+from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.search import DecodeOptions
+from lect.engine.model.backbone import Backbone, backbone_folders, open_backbone
+from lect.engine.text.rules import TextRules
+from lect.engine.text.vocabulary import Vocabulary
+
+from .onnx_network import BACKBONE_SHA256, ENCODER, Adapted, Network
+from .pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
+from .pack_tensors import Tensor
+from .recognition import OnnxRecogniser
+
+BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A loaded network and what is plugged into it."""
+
+    recogniser: OnnxRecogniser
+    backbone: Backbone | None  # None: the network has its adaptation inside, and takes no packs
+    language: str = ""  # as the pack states
+    rules: TextRules = field(default_factory=lambda: TextRules("keep", "keep"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How graphs are run."""
+
+    device: str = "auto"  # auto, cpu or cuda
+    compute_type: str = "float32"  # or int8; a portable export has only its own
+    threads: int | None = None  # None: as many as there are cores
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+
+    def __post_init__(self) -> None:
+        if self.compute_type not in BUILDS:
+            raise UsageError(f"Compute type {self.compute_type!r} is not known: use float32 or int8.")
+
+
+def open_source(source: Path | str, backbone: Path | str | None, settings: Settings) -> Opened:
+    """What is in `source`; backbone: a pack's, where it is not to be found by its hash among the installed ones.
+
+    Raises UsageError, PackError or BackboneError.
+    """
+    path = Path(source)
+    if is_portable(path):
+        return _open_portable(path, settings)
+    if (path / BUNDLED_PACK).is_file():
+        path, backbone = path / BUNDLED_PACK, (path / BUNDLED_BACKBONE).resolve()
+    if not path.is_file():
+        return _open_bare(open_backbone(str(source)), settings)
+    pack = read_pack(path)
+    found = _backbone_of(pack, backbone)
+    check_fits(pack, found)
+    return with_pack(_open_bare(found, settings), pack)
+
+
+def with_pack(opened: Opened, source: Pack | Path | str) -> Opened:
+    """The same loaded network with another pack. Raises PackError, or UsageError where it takes none."""
+    backbone, recogniser = opened.backbone, opened.recogniser
+    if backbone is None:
+        raise UsageError("A portable export has its adaptation inside and takes no packs: open its backbone instead.")
+    pack = source if isinstance(source, Pack) else read_pack(Path(source))
+    check_fits(pack, backbone)
+    adapted = recogniser.network.adapt(_own_vocabulary(backbone) | pack.tensors)
+    # Hotwords are spelled in the former one's tokens.
+    options = replace(recogniser.options, hotwords=None, language_model=pack.language_model)
+    plugged = OnnxRecogniser(recogniser.network, _with_method(adapted, pack.manifest.method), pack.vocabulary, options)
+    return Opened(plugged, backbone, pack.manifest.language, pack.rules)
+
+
+def is_portable(folder: Path) -> bool:
+    """Whether a folder is a portable export: graphs with their own vocabulary beside them."""
+    return (folder / VOCABULARY).is_file() and (folder / ENCODER).is_file()
+
+
+def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
+    network = Network.open(backbone.graphs(settings.compute_type), settings.device, settings.threads)
+    if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
+        raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
+    adapted = network.adapt(_own_vocabulary(backbone))
+    return Opened(OnnxRecogniser(network, adapted, backbone.vocabulary, settings.options), backbone)
+
+
+def _open_portable(folder: Path, settings: Settings) -> Opened:
+    options = replace(settings.options, language_model=_portable_language_model(folder))
+    network, manifest = Network.open(folder, settings.device, settings.threads), _portable_manifest(folder)
+    adapted = _with_method(network.adapt({}), manifest.get("method"))
+    recogniser = OnnxRecogniser(network, adapted, _portable_vocabulary(folder), options)
+    return Opened(recogniser, None, str(manifest.get("language", "")), _portable_rules(folder))
+
+
+def _backbone_of(pack: Pack, given: Path | str | None) -> Backbone:
+    """The backbone that was named; else the installed one with the hash that the pack names, and with graphs if any."""
+    wanted = pack.manifest.backbone_sha256
+    if given is not None:
+        return open_backbone(str(given))
+    installed = [backbone for backbone in map(_intact, backbone_folders()) if backbone and backbone.sha256 == wanted]
+    if installed:
+        return min(installed, key=lambda backbone: not (backbone.folder / ENCODER).is_file())
+    raise PackError(
+        f"The pack {pack.manifest.name!r} needs the backbone {pack.manifest.backbone!r} ({wanted[:12]}), which is not "
+        "installed here: install it, or ask for a bundle."
+    )
+
+
+def _intact(folder: Path) -> Backbone | None:
+    try:
+        return open_backbone(str(folder))
+    except BackboneError:
+        return None  # a damaged one must not keep the others from being found
+
+
+def _own_vocabulary(backbone: Backbone) -> dict[str, Tensor]:
+    try:
+        with safe_open(backbone.weights, framework="numpy") as file:
+            stored = set(file.keys())
+            return {name: file.get_tensor(own) for name, own in OWN_VOCABULARY.items() if own in stored}
+    except (OSError, SafetensorError) as error:
+        raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
+
+
+def _portable_vocabulary(folder: Path) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(read_json(folder / VOCABULARY))
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"The vocabulary in {folder} cannot be read: export it again.") from error
+
+
+def _portable_rules(folder: Path) -> TextRules:
+    try:
+        return TextRules.from_json(read_json(folder / RULES))
+    except (OSError, ValueError, TextError) as error:
+        raise BackboneError(f"The text rules in {folder} cannot be read: export it again.") from error
+
+
+def _portable_language_model(folder: Path) -> LanguageModel | None:
+    if not (path := folder / LANGUAGE_MODEL).is_file():
+        return None
+    try:
+        return LanguageModel.from_bytes(path.read_bytes(), len(_portable_vocabulary(folder)))
+    except (OSError, TextError) as error:
+        raise BackboneError(f"The language model in {folder} cannot be read: export it again.") from error
+
+
+def _portable_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(folder / MANIFEST))
+    except (OSError, ValueError, TypeError):
+        return {}  # a folder without a manifest still transcribes
+
+
+def _with_method(adapted: Adapted, method: Any) -> Adapted:
+    """With the CTC head, unless the method's settings state that its training left the head as it was."""
+    return replace(adapted, uses_ctc=not isinstance(method, dict) or method.get("ctc_weight") != 0)

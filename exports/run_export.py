@@ -1,0 +1,58 @@
+"""A run as a folder for a machine that has nothing else.
+
+Each form passes its gate on the run's dev clips, or is not made. It does not know how graphs are made (`portable`,
+`bundle`, `whisper_folder`).
+"""
+
+import tempfile
+from pathlib import Path
+
+from lect.engine.audio.reading import load_audio
+from lect.engine.contract.builds import Build
+from lect.engine.data.clips import Run
+from lect.engine.data.store import Project
+from lect.engine.runs.preparation import RunData
+from lect.engine.runs.results import load_run
+
+from .bundle import write_bundle
+from .pack import write_pack
+from .pack_assembly import check_packable, pack_contents
+from .parity import Clips, ParityReport
+from .portable import write_portable
+from .whisper_folder import write_whisper_folder
+
+GATE_SPLIT = "dev"  # whose clips the graphs and PyTorch must transcribe alike
+
+
+def default_folder(project: Project, run: Run, form: str) -> Path:
+    """Where a run's export goes unless another place is named."""
+    return project.folder / "packs" / f"{run.id}-{form}"
+
+
+def export_portable(project: Project, run: Run, folder: Path, build: Build) -> ParityReport:
+    """Graphs with the adaptation inside. Errors as `write_portable`."""
+    model = load_run(project, run.id).model
+    return write_portable(folder, pack_contents(project, run), model, gate_clips(project, run), build)
+
+
+def export_whisper(project: Project, run: Run, folder: Path) -> float:
+    """A Whisper's run as onnx-asr opens it; its largest difference from PyTorch. Errors as `write_whisper_folder`."""
+    model = load_run(project, run.id).model
+    return write_whisper_folder(folder, pack_contents(project, run), model, gate_clips(project, run).waveforms)
+
+
+def export_bundle(project: Project, run: Run, folder: Path) -> ParityReport:
+    """The run's pack beside its backbone. Errors as `check_packable` and `write_bundle`."""
+    check_packable(run)
+    contents = pack_contents(project, run)
+    with tempfile.TemporaryDirectory() as temporary:
+        pack = Path(temporary) / "pack.lect"
+        write_pack(pack, contents)
+        return write_bundle(folder, pack, contents.backbone, gate_clips(project, run))
+
+
+def gate_clips(project: Project, run: Run) -> Clips:
+    """The clips of a run that its exports are tried on."""
+    clips = RunData.open(project, run.id).clips[GATE_SPLIT]
+    waveforms, labels = [load_audio(clip.path) for clip in clips], [clip.text for clip in clips]
+    return Clips(waveforms, labels, project.rules.apply, project.rules.name)

@@ -1,0 +1,64 @@
+"""What a person chooses on the page becomes the request that the command line makes of the same words."""
+
+import pytest
+
+from lect.app.cli import parser_for
+from lect.app.page.train_form import EFFORTS, FIELDS, METHODS, request
+from lect.app.train_options import arguments, option, request_of
+from lect.engine.contract.errors import LectError, UsageError
+from lect.engine.contract.run_request import RunRequest
+
+WRITTEN = ("1", "12", " 3 ", "0", "-1", "0.5", "1.5", "1e-3", "nan", "inf", "many", "e:last1", "²")
+
+
+def chosen(**written: str) -> RunRequest:
+    """The page's request with these fields of the expert drawer, and all else as it is at first."""
+    return request("prompt", "usual", "tiny", "auto", "auto", None, *(written.get(name, "") for name in FIELDS))
+
+
+def outcome(make) -> object:  # type: ignore[no-untyped-def]
+    """What a function gives, or the kind of error that it raises."""
+    try:
+        return make()
+    except LectError as error:
+        return type(error)
+
+
+def test_untouched_choices_are_what_the_command_does_by_itself() -> None:
+    assert request("prompt", "usual", None, "auto", "auto", None, *[""] * len(FIELDS)) == RunRequest()
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_takes_what_its_option_takes(field: str) -> None:
+    for value in WRITTEN:
+        words = ["--backbone", "tiny", f"{option(field)}={value.strip()}"]
+        asked = outcome(lambda words=words: request_of(parser_for("train").parse_args(words)))
+        assert outcome(lambda value=value: chosen(**{field: value})) == asked, value
+    assert chosen(**{field: WRITTEN[0]}) != chosen(), "the field changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("rank", "many", "--rank: 'many' is no whole number above 0."),
+        ("ctc_weight", "1.5", "--ctc-weight: '1.5' does not lie between 0 and 1."),
+        ("learning_rate", "fast", "--learning-rate: 'fast' is no number."),
+        ("seed", "0.5", "--seed: '0.5' is no whole number."),
+    ],
+)
+def test_what_is_no_number_is_named_with_its_field(field: str, value: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        chosen(**{field: value})
+    assert str(refused.value) == sentence
+
+
+def test_steps_that_are_written_go_before_how_long() -> None:
+    quick = request("lora", "quick", "tiny", "cpu", "words", "/tmp/book.txt", *[""] * len(FIELDS))
+    assert quick.settings.max_steps == EFFORTS["quick"]
+    assert arguments(quick) == [
+        *("--backbone", "tiny", "--device", "cpu", "--vocabulary", "words", "--texts", "/tmp/book.txt"),
+        *("--method", "lora", "--max-steps", "200"),
+    ]
+    written = ("30" if name == "max_steps" else "" for name in FIELDS)
+    assert request("lora", "quick", "tiny", "cpu", "auto", None, *written).settings.max_steps == 30
+    assert "scratch" not in METHODS
