@@ -17,6 +17,7 @@ from ..backbone import (
     write_sums,
 )
 from ..weights import save_backbone
+from .found import folder_name
 from .huggingface import load_safetensors
 from .limits import bounded_json, check_tensors, finite, short
 from .network import Foreign, filled
@@ -61,7 +62,7 @@ def default_name(source: Path) -> str:
     folder = source.resolve() if source.is_dir() else source.parent.absolute()
     if source.is_file() and source.stem not in ("model", "pytorch_model", "weights"):
         return source.stem
-    return folder.parent.parent.name.rpartition("--")[2] if folder.parent.name == "snapshots" else folder.name
+    return folder_name(folder)
 
 
 def _convert(foreign: Foreign, target: Path, name: str, licence: str | None) -> None:

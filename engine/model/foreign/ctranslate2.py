@@ -109,6 +109,8 @@ def read_variables(file: Binary) -> dict[str, Tensor]:
         if target not in variables:
             raise BackboneError(f"{file.name} names {target!r:.60}, which it does not hold: it is damaged.")
         variables[alias] = variables[target]
+        if f"{target}_scale" in variables:  # which has no alias of its own
+            variables.setdefault(f"{alias}_scale", variables[f"{target}_scale"])
     return variables
 
 

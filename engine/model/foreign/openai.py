@@ -3,7 +3,10 @@
 Their names are also those of whisper.cpp's and MLX's files. It does not know how a Whisper becomes a backbone.
 """
 
+import zipfile
+import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +26,7 @@ from .whisper_tokens import published_alignment_heads, published_tokens
 
 SIZES, STATE = "dims", "model_state_dict"
 LICENCE = "MIT"
+MOST_PICKLE_BYTES = 8 << 20  # of the names and shapes; Whisper-large's has 0.2 MB
 
 _ATTENTION = {"query": "query", "key": "key", "value": "value", "out": "output"}
 _PARTS = {"mlp.0": "feed_forward.up", "mlp.2": "feed_forward.down", "mlp_ln": "feed_forward_norm"}
@@ -51,6 +55,19 @@ def read_openai(checkpoint: Mapping[str, Any], source: str) -> Whisper:
     heads = sizes["n_text_head"]
     found = published_alignment_heads(layers, heads, rows)
     return Whisper(source, tensors, heads, published_tokens(rows, source), LICENCE, alignment_heads=found)
+
+
+def is_openai(path: Path) -> bool:
+    """Whether a zip file of torch is such a checkpoint, by the names in its pickle, of which nothing runs."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            pickled = next((each for each in file.infolist() if each.filename.endswith("/data.pkl")), None)
+            if pickled is None or pickled.file_size > MOST_PICKLE_BYTES:
+                return False
+            names = file.read(pickled)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError):
+        return False
+    return SIZES.encode() in names and STATE.encode() in names
 
 
 def openai_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -187,8 +187,6 @@ def write_ctranslate2(path: Path, model: Tiny, form: str = "float32") -> Path:
     for stack in ("encoder", "decoder"):
         found[f"{stack}/num_heads"] = torch.tensor(HEADS, dtype=torch.int16)
     aliases = {"decoder/projection/weight": "decoder/embeddings/weight"}
-    if form in ("int8", "int16"):
-        aliases |= {"decoder/projection/weight_scale": "decoder/embeddings/weight_scale"}
     with path.open("wb") as file:
         file.write(struct.pack("<I", 6) + _string("WhisperSpec") + struct.pack("<II", 3, len(found)))
         for name, tensor in sorted(found.items()):
