@@ -12,13 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lect.engine.contract.builds import BUILDS
+
 from ..options import positive
 from ..output import counted, print_result, progress, size, table
 
 if TYPE_CHECKING:
     from lect.engine.model.backbone import Backbone
 
-BUILDS = ("float32", "int8")
 MOST_LANGUAGES = 4  # in one row
 _HEADINGS = ("backbone", "weights", "languages", "licence", "runs offline as", "folder")
 

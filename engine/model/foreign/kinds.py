@@ -1,4 +1,4 @@
-"""What kind of file a stranger's weights are, told from their first bytes and never from their name.
+"""What kind of file a stranger's weights are, known by their first bytes and never from their name.
 
 It reads a few bytes of each file, and of zip files the list of what is inside; it opens no weights.
 """

@@ -1,4 +1,4 @@
-"""Which reader a foreign file or folder is for, told from its first bytes; every failure becomes one sentence."""
+"""Which reader a foreign file or folder is for, known by its first bytes; every failure becomes one sentence."""
 
 from collections.abc import Iterator
 from pathlib import Path
