@@ -131,11 +131,12 @@ def features(transformers: ModuleType, waveform: torch.Tensor, mels: int) -> tor
 def test_equals_transformers(published: Published, transformers: ModuleType) -> None:
     foreign, theirs = published.foreign, published.model
     model, mels = foreign.model, theirs.config.num_mel_bins
-    waveform, lengths = noise(2.5), torch.tensor([40_000])
-    audio = features(transformers, waveform, mels)
-    window = torch.nn.functional.pad(waveform, (0, 480_000 - 40_000))
-    log_mel = model.encoder.frontend.log_mel(window, torch.tensor([480_000])).values
-    torch.testing.assert_close(log_mel.transpose(1, 2), audio, atol=TOLERANCE, rtol=TOLERANCE)
+    for seconds in (30.0, 2.5):  # one that fills the window to its last frame, and one with silence behind
+        waveform, lengths = noise(seconds), torch.tensor([round(seconds * SAMPLE_RATE)])
+        audio = features(transformers, waveform, mels)
+        window = torch.nn.functional.pad(waveform, (0, 480_000 - waveform.shape[1]))
+        log_mel = model.encoder.frontend.log_mel(window, torch.tensor([480_000])).values
+        torch.testing.assert_close(log_mel.transpose(1, 2), audio, atol=TOLERANCE, rtol=TOLERANCE)
 
     encoded = model.encoder(model.encoder.embed(waveform, lengths), NO_HANDLES)
     expected = theirs.model.encoder(audio).last_hidden_state
