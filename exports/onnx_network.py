@@ -33,7 +33,7 @@ BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.
 WINDOW_SECONDS = "lect.window_seconds"
 # A vocabulary's embedding, and what the int8 build multiplies by where it is large: int8 columns, and a scale each.
 VOCABULARY_COLUMNS, VOCABULARY_SCALES = "vocabulary.columns", "vocabulary.scales"
-_LARGEST = 63  # of 7 bits; see `lect.exports.quantisation.quantized`
+_LARGEST = 63  # of 7 bits; see `quantisation.quantized`
 _ROWS_AT_ONCE = 256  # so few that they stay in a processor's cache
 
 BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once

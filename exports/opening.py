@@ -73,11 +73,12 @@ def open_source(source: Path | str | None, backbone: Path | str | None, settings
     return with_pack(_open_bare(found, settings), pack)
 
 
-def with_pack(opened: Opened, pack: Pack) -> Opened:
+def with_pack(opened: Opened, source: Pack | Path | str) -> Opened:
     """The same loaded network with another pack. Raises PackError, or UsageError where it takes none."""
     backbone, recogniser = opened.backbone, opened.recogniser
     if backbone is None:
         raise UsageError("A portable export has its adaptation inside and takes no packs: open its backbone instead.")
+    pack = source if isinstance(source, Pack) else read_pack(Path(source))
     check_fits(pack, backbone)
     adapted = recogniser.network.adapt(_own_vocabulary(backbone) | pack.tensors)
     # Hotwords are spelled in the former one's tokens.

@@ -31,7 +31,7 @@ from .transcriber import Source, SpeechOptions, Transcriber
 from .transcript import Language, Segment, Skipped, Transcript, WordTimes
 from .whisper_decoding import WhisperDecoding, prompt_tokens
 
-HOTWORD_BOOST = 1.0  # a token; how it was chosen: ARCHITECTURE.md
+HOTWORD_BOOST = 1.0  # a token; how it was chosen: docs/language_model.md
 TELLING_SAMPLES = 5 * SAMPLE_RATE  # so much speech tells its language; a shorter piece may be a mere yes
 
 
@@ -103,11 +103,11 @@ class Runtime(Transcriber):
 
     def swap(self, pack: Pack | Path | str) -> None:
         """Puts another pack of the same backbone in place; the graphs stay loaded. Raises PackError or UsageError."""
-        self._opened = self._with(pack)
+        self._opened = with_pack(self._opened, pack)
 
     def beside(self, pack: Pack | Path | str) -> "Runtime":
         """Another runtime with another pack of the same backbone, over the same loaded graphs. Raises as `swap`."""
-        return Runtime(self._with(pack))
+        return Runtime(with_pack(self._opened, pack))
 
     def set_hotwords(self, words: Iterable[str], boost: float = HOTWORD_BOOST) -> list[str]:
         """Favours words and phrases, brought under the pack's text rules, until the next `swap`.
@@ -221,9 +221,6 @@ class Runtime(Transcriber):
         stated = Language(self.language, None) if self.language else None
         language, doubt = recognised.language or stated, recognised.doubt
         return Segment(start, end, recognised.text, words, recognised.confidence, language=language, doubt=doubt)
-
-    def _with(self, pack: Pack | Path | str) -> Opened:
-        return with_pack(self._opened, pack if isinstance(pack, Pack) else read_pack(Path(pack)))
 
     def _is_of(self, pack: Pack) -> bool:
         backbone = self._opened.backbone

@@ -27,7 +27,7 @@ from .model_card import WHISPER, model_card
 from .onnx_network import DECODER, ENCODER
 from .onnx_sessions import Session, open_session
 from .pack import CARD, MANIFEST, PackContents, describe, dumped
-from .parity import TOLERANCE, ParityError, own_vocabulary
+from .parity import TOLERANCE, ParityError, own_vocabulary, relative_error
 from .whisper_graphs import FEATURE_FRAMES, whisper_decoder, whisper_encoder
 
 WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100
@@ -38,7 +38,7 @@ STEPS = 6  # of the decoder that the gate compares
 def write_whisper_folder(
     folder: Path, contents: PackContents, model: EncoderDecoder, waveforms: Sequence[Samples]
 ) -> float:
-    """Writes the folder atomically; returns the largest difference from PyTorch, which is below TOLERANCE.
+    """Writes the folder atomically; returns the largest relative error, which is below TOLERANCE.
 
     contents, model: as for `write_portable`. waveforms: clips of at most 30 s. Raises UsageError for a backbone of
     another family, ParityError when the graphs differ.
@@ -116,19 +116,19 @@ def _files(contents: PackContents, model: EncoderDecoder, manifest: dict[str, An
 def _difference(
     folder: Path, model: EncoderDecoder, constants: Constants, vocabulary: Vocabulary, waveforms: Sequence[Samples]
 ) -> float:
-    """The largest absolute difference of states and logits over some greedy steps. Raises ParityError."""
+    """The largest relative error of states and logits over some greedy steps. Raises ParityError."""
     encoder, decoder = (open_session(folder / name, cuda=False, threads=None) for name in (ENCODER, DECODER))
     handles, worst = Handles.from_tensors(constants), 0.0
     for waveform in waveforms[:STEPS]:
         audio, lengths = map(torch.from_numpy, padded([waveform[:WINDOW_SAMPLES]]))
         expected = model.encoder(model.encoder.embed(audio, lengths), handles)
         (states,) = encoder.run(["last_hidden_state"], {"input_features": _features(model, waveform)})
-        worst = float(np.maximum(worst, np.abs(states - expected.values.numpy()).max()))
+        worst = max(worst, relative_error(states, expected.values.numpy()))
         tokens = np.array([vocabulary.start])
         for written, logits in _greedy_steps(decoder, tokens, states):
             of_torch = model.teacher_forcing(expected, torch.from_numpy(written), handles)[0, -1].numpy()
             allowed = logits > -1e8
-            worst = float(np.maximum(worst, np.abs(logits - of_torch)[allowed].max()))
+            worst = max(worst, relative_error(logits[allowed], of_torch[allowed]))
     if not worst < TOLERANCE:
         raise ParityError(f"The graphs differ from PyTorch by {worst:.1e}: nothing was exported; please report it.")
     return worst

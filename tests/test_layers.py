@@ -83,6 +83,17 @@ def imports(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def test_a_top_level_room_names_itself_by_dots() -> None:
+    """`..contract.errors` inside `engine`, `lect.engine.contract.errors` elsewhere: one way, which shows the room."""
+    wrong = []
+    for path in sources():
+        room = path.relative_to(ROOT).parts[0]
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+        wrong += [f"{path}: {module}" for module in modules if f"{module}.".startswith(f"lect.{room}.")]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("arguments", [["--help"], [], ["--versionx"], ["trian"]])
 def test_the_overview_loads_nothing_heavy(arguments: list[str]) -> None:
     modules = loaded_by(f"from lect.app.cli import main; main({arguments!r})")

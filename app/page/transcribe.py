@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
 
 from . import transcripts
@@ -18,7 +19,6 @@ from .shared import Page, opened
 from .texts import label, words_for
 from .transcripts import FORMATS, Transcribed
 
-COMPUTE_TYPES = ("float32", "int8")
 OPENED = 3  # packs kept open
 
 
@@ -79,7 +79,7 @@ def _more() -> list[Any]:
         beside = gr.Dropdown([], label=label("transcribe_beside"), elem_id="beside")
         with gr.Row():
             beam = gr.Slider(1, 16, value=4, step=1, label=label("transcribe_beam"), elem_id="beam")
-            kind = gr.Radio(COMPUTE_TYPES, value="float32", label=label("transcribe_compute"), elem_id="compute")
+            kind = gr.Radio(BUILDS, value="float32", label=label("transcribe_compute"), elem_id="compute")
         backbone = gr.Textbox("", label=label("transcribe_backbone"), elem_id="transcribe-backbone")
     return [other, beside, beam, kind, backbone]
 

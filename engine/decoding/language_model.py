@@ -35,7 +35,7 @@ class _Seen(NamedTuple):
 
 
 class LanguageModel:
-    """n-grams and their counts, as a scorer of the search (`lect.engine.decoding.search.Scorer`).
+    """n-grams and their counts, as a scorer of the search (`search.Scorer`).
 
     ngrams: (rows, order) with the context's last token first and the foretold token last, in lexicographic order, so
     that what continues any context is one stretch of rows; all lower orders are sums over such stretches.

@@ -48,8 +48,7 @@ class LogMel(nn.Module):
     """Log-mel spectrogram: (batch, samples) -> (batch, samples // 160, mels).
 
     "bands" normalises each band over its clip, which takes the level and the microphone's colour out: they differ
-    between any two recordists. "range" is Whisper's: decimal logarithms, plus 4, over 4. Differs from Whisper in the
-    last frame of a clip that fills its window: silence follows its end, not its mirror image.
+    between any two recordists. "range" is Whisper's: decimal logarithms, plus 4, over 4.
     The Fourier transform is written as a convolution, which every ONNX runtime has.
     """
 
@@ -83,7 +82,10 @@ class LogMel(nn.Module):
         before, after = WINDOW_SAMPLES // 2, WINDOW_SAMPLES // 2 - HOP_SAMPLES
         if self.normalisation == "bands":
             return F.pad(waveform, (before, after))
-        return torch.cat([waveform[..., 1 : before + 1].flip(-1), F.pad(waveform, (0, after))], dim=-1)
+        # As Whisper does, the sound is mirrored: at its end only where a clip fills the window, else silence is.
+        return torch.cat(
+            [waveform[..., 1 : before + 1].flip(-1), waveform, waveform[..., -after - 1 : -1].flip(-1)], dim=-1
+        )
 
 
 def _fourier_basis() -> Tensor:

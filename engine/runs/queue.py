@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from ..data.clips import Run
     from ..data.store import Project
 
-PROCESSES = Path("/proc")  # where the system tells what its processes run
+PROCESSES = Path("/proc")
 SILENT_S = 120.0  # elsewhere, a run without an event for so long has ended
 
 
-def is_training(run: "Run") -> bool:
-    """Whether the run's process is there."""
+def is_training(run: "Run", processes: Path = PROCESSES) -> bool:
+    """Whether the run's process is there; processes: where the system tells what each one runs."""
     if run.status not in ("training", "scoring"):
         return False
-    if not PROCESSES.is_dir():
+    if not processes.is_dir():
         return _has_recent_event(run)
-    command = PROCESSES / str(run.facts.get("pid")) / "cmdline"
+    command = processes / str(run.facts.get("pid")) / "cmdline"
     if not command.exists():
         return False
     words = command.read_bytes().split(b"\0")

@@ -30,9 +30,9 @@ def encoded(text: str, ranks: Mapping[str, int]) -> list[str]:
     return [run for word in _WORDS.findall(text) for run in _merged(word, ranks)]
 
 
-def lettered(text: str) -> str:
+def lettered(text: str | bytes) -> str:
     """The bytes of `text` as letters, a run that is not merged."""
-    return "".join(_LETTERS[byte] for byte in text.encode())
+    return "".join(_LETTERS[byte] for byte in (text.encode() if isinstance(text, str) else text))
 
 
 def decoded(runs: Iterable[str]) -> list[str]:

@@ -65,7 +65,7 @@ def _subwords_pay(labels: Sequence[str], symbols: int) -> bool:
 
 
 def _grapheme_symbols(clips: Mapping[str, int]) -> list[str]:
-    """Clusters; but a rare one is spelled with its letter and its marks, which are heard more often than it is."""
+    """Clusters; but a rare one is spelled with its letter and its marks, which occur more often than it does."""
     # Else 60 % of Hindi's symbols would be seen once or twice in 100 sentences, and many more never.
     return sorted({s for cluster, count in clips.items() for s in _symbols_of(cluster, rare=count < RARE_CLIPS)})
 

@@ -198,13 +198,36 @@ def test_what_cannot_be_added_leaves_nothing(lect: Lect, whisper: Path, home: Pa
     before = set(home.rglob("*"))
     (tmp_path / "notes.pt").write_text("no checkpoint")
     (tmp_path / "empty").mkdir()
-    assert lect("backbone", "add", tmp_path / "notes.pt").failed_with("no checkpoint")
-    assert lect("backbone", "add", tmp_path / "empty").failed_with("config.json")
+    assert lect("backbone", "add", tmp_path / "notes.pt").failed_with("no weights")
+    assert lect("backbone", "add", tmp_path / "empty").failed_with("no weights")
     assert lect("backbone", "add", tmp_path / "absent").failed_with("not there", code=2)
     assert lect("backbone", "add", whisper, "--name", "../elsewhere").failed_with("cannot be", code=2)
     assert lect("backbone", "add").failed_with("what to add", code=2)
     assert lect("backbone", "list", "--name", "x").failed_with("go with", code=2)
     own = home / "backbones" / "tiny"
-    assert lect("backbone", "add", own, "--name", "x", "--window-seconds", 2).failed_with("no Whisper folder", code=2)
+    assert lect("backbone", "add", own, "--name", "x", "--window-seconds", 2).failed_with("no Whisper", code=2)
     assert lect("transcribe", "x.wav", "--pack", own, "--task", "translate").failed_with("--language", code=2)
     assert set(home.rglob("*")) == before
+
+
+def test_what_other_programs_keep_here_is_found_and_added_by_number(
+    lect: Lect, whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "none"))
+    assert "no Whisper" in lect("backbone", "find").out
+    shutil.copytree(whisper, tmp_path / "models--org--whisper-little" / "snapshots" / "1234")
+    listed = lect("backbone", "find", "--json").json["found"]
+    assert [(one["name"], one["kind"]) for one in listed] == [("whisper-little", "Hugging Face")]
+    assert "whisper-little" in lect("backbone", "find").out
+    assert lect("backbone", "find", 2).failed_with("a number of the 1", code=2)
+    assert lect("backbone", "find", 1, "--json").json["name"] == "whisper-little"
+
+
+def test_get_says_what_there_is_and_that_the_hub_cannot_be_reached(lect: Lect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert lect("backbone", "get").failed_with("whisper-large-v3-turbo", code=2)
+    assert lect("backbone", "get", "huge").failed_with("no published", code=2)
+    assert lect("backbone", "get", "tiny").failed_with("check the connection")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from lect.engine.model.backbone import open_backbone
-from lect.engine.model.foreign.whisper import read_whisper
+from lect.engine.model.foreign import read_foreign
 from lect.engine.model.weights import load_model, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.exports.backbone_graphs import build_backbone
@@ -34,7 +34,7 @@ def prepare(folder: str, shape: str) -> None:
 
 def _whisper(place: Path, shape: str) -> None:
     checkpoint = write_whisper(place / "hf", shape)
-    foreign = read_whisper(checkpoint)
+    foreign = read_foreign(checkpoint)
     save_backbone(place / "lect", shape, foreign.model, foreign.vocabulary, languages=("en",), licence="CC0-1.0")
     backbone = open_backbone(str(place / "lect"))
     model = load_model(backbone)

@@ -27,7 +27,7 @@ from lect.engine.contract.files import sha256_file
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device, choose_device
-from lect.engine.model.foreign.whisper import read_whisper
+from lect.engine.model.foreign import read_foreign
 from lect.engine.model.weights import save_backbone
 from lect.engine.training.features import Example, FeatureCache
 from lect.engine.training.state import make_state
@@ -80,7 +80,7 @@ def measure(folder: Path, size: str, batch: int, steps: int) -> dict[str, Any]:
 
 
 def _backbone(folder: Path, checkpoint: Path) -> Backbone:
-    foreign = read_whisper(checkpoint)
+    foreign = read_foreign(checkpoint)
     save_backbone(folder, folder.name, foreign.model, foreign.vocabulary, languages=(), licence="CC0-1.0")
     return open_backbone(str(folder))
 

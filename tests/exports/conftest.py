@@ -129,6 +129,6 @@ def texts(
     clips: Sequence[np.ndarray],
     options: DecodeOptions | None = None,
 ) -> list[str]:
-    """What torch hears."""
+    """The text by torch."""
     handles, cpu = Handles.from_tensors(in_torch(tensors)), Device(torch.device("cpu"), False, "CPU")
     return Recogniser(model, vocabulary, handles, options or DecodeOptions(), cpu).texts(clips)

@@ -26,7 +26,7 @@ from lect.exports.transcript import Segment
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
 
-INT8_AGREEMENT = 0.2  # of random clips that a random network hears; it is no speech
+INT8_AGREEMENT = 0.2  # of random clips of a random network; it is no speech
 CONTROLS = ("<|en|>", "<|sw|>", "<|transcribe|>", "<|notimestamps|>")
 BYTES = Vocabulary("bytes", (*"abdgilmosuĠÃ©", *CONTROLS), (), (BOS, 17, 19, 20), (4, 17, 18, 19, 20))  # Ã© is é
 POSITIONS = 16
@@ -114,29 +114,29 @@ def test_a_pack_is_transcribed_as_torch_does(family: Family, clips: list[np.ndar
     pack = contents(family.backbone, family.tensors, vocabulary=family.vocabulary)
     write_pack(tmp_path / "village.lect", pack)
     runtime = Runtime.open(tmp_path / "village.lect", family.backbone.folder, device="cpu")
-    heard = runtime.transcribe_batch(clips)
-    assert [one.text for one in heard] == texts(family.model, family.tensors, family.vocabulary, clips)
-    assert any(one.text for one in heard)
-    assert all(" ".join(word.text for word in one.words) == one.text for one in heard)
+    found = runtime.transcribe_batch(clips)
+    assert [one.text for one in found] == texts(family.model, family.tensors, family.vocabulary, clips)
+    assert any(one.text for one in found)
+    assert all(" ".join(word.text for word in one.words) == one.text for one in found)
 
 
 def test_start_tokens_suppressed_ones_and_positions_hold_in_both(
     whisper: Family, clips: list[np.ndarray], tmp_path: Path
 ) -> None:
-    said = {}
+    found = {}
     for language in ("en", "sw"):
         vocabulary = BYTES.starting(language)
         pack = contents(whisper.backbone, whisper.tensors, vocabulary=vocabulary)
         write_pack(tmp_path / f"{language}.lect", pack)
         runtime = Runtime.open(tmp_path / f"{language}.lect", whisper.backbone.folder, device="cpu")
-        said[language] = [one.text for one in runtime.transcribe_batch(clips)]
-        assert said[language] == texts(whisper.model, whisper.tensors, vocabulary, clips)
-        assert not any("a" in text for text in said[language])
-    assert said["en"] != said["sw"]
-    assert max(len(BYTES.encode(text)) for text in said["en"]) <= POSITIONS - len(BYTES.start)
+        found[language] = [one.text for one in runtime.transcribe_batch(clips)]
+        assert found[language] == texts(whisper.model, whisper.tensors, vocabulary, clips)
+        assert not any("a" in text for text in found[language])
+    assert found["en"] != found["sw"]
+    assert max(len(BYTES.encode(text)) for text in found["en"]) <= POSITIONS - len(BYTES.start)
 
 
-def test_a_bare_whisper_is_told_the_language(whisper: Family, clips: list[np.ndarray]) -> None:
+def test_a_bare_whisper_takes_a_language(whisper: Family, clips: list[np.ndarray]) -> None:
     runtime = Runtime.open(str(whisper.backbone.folder), device="cpu")
     runtime.set_language("sw")
     assert [one.text for one in runtime.transcribe_batch(clips)] == texts(whisper.model, {}, whisper.vocabulary, clips)
@@ -210,5 +210,5 @@ def next_scores(folder: Path, tensors: dict[str, Tensor], clips: list[np.ndarray
 def test_a_portable_whisper_knows_its_own_limits(whisper: Family, clips: list[np.ndarray], tmp_path: Path) -> None:
     made = contents(whisper.backbone, whisper.tensors, vocabulary=whisper.vocabulary)
     write_portable(tmp_path / "village", made, whisper.model, Clips(clips))
-    heard = Runtime.open(tmp_path / "village").transcribe_batch(clips)
-    assert [one.text for one in heard] == texts(whisper.model, whisper.tensors, whisper.vocabulary, clips)
+    found = Runtime.open(tmp_path / "village").transcribe_batch(clips)
+    assert [one.text for one in found] == texts(whisper.model, whisper.tensors, whisper.vocabulary, clips)

@@ -1,4 +1,4 @@
-"""Every format is read back by the tools that people use, whatever the text, and also where nothing was said."""
+"""Every format is read back by the tools that people use, whatever the text, and also where there are no words."""
 
 import csv
 import io
@@ -81,10 +81,10 @@ def test_tables_come_back(transcript: Transcript) -> None:
     text, _, utterance = line.rpartition(" ")
     assert unquote(text) == " ".join(transcript.text.split()) and utterance == "(unknown-talk%20&%20song.wav)"
     assert not set(text) & set("(){}\\;@")
-    told = json.loads(written("json", transcript))
-    assert [(round(s["start"] * 1000), round(s["end"] * 1000), s["text"]) for s in told["segments"]] == expected
-    assert len(told["skipped"]) == len(transcript.skipped) and told["text"] == transcript.text
-    assert [w["word"] for s in told["segments"] for w in s["words"]] == [word.text for word in transcript.words]
+    document = json.loads(written("json", transcript))
+    assert [(round(s["start"] * 1000), round(s["end"] * 1000), s["text"]) for s in document["segments"]] == expected
+    assert len(document["skipped"]) == len(transcript.skipped) and document["text"] == transcript.text
+    assert [w["word"] for s in document["segments"] for w in s["words"]] == [word.text for word in transcript.words]
 
 
 @QUICK
@@ -151,7 +151,7 @@ def test_an_elan_file_has_the_order_and_the_references_of_its_schema() -> None:
 
 
 @pytest.mark.parametrize("declared", ["", ' encoding="U-TF-8"', ' encoding="utf-7"'])
-def test_what_is_no_elan_document_beside_the_recording_is_said_so(tmp_path: Path, declared: str) -> None:
+def test_what_is_no_elan_document_beside_the_recording_is_reported(tmp_path: Path, declared: str) -> None:
     (tmp_path / "talk.eaf").write_text(f'<?xml version="1.0"{declared}?><a/>', encoding="ascii")
     with pytest.raises(UsageError, match=r"talk\.eaf beside the recording is no ELAN document: mend it"):
         WRITERS["eaf"](TALK, tmp_path / "talk.wav")
@@ -231,14 +231,14 @@ TALK = Transcript(
 )
 
 
-def test_slots_are_told_in_json_and_stay_inline_in_texts() -> None:
+def test_slots_are_objects_in_json_and_stay_inline_in_texts() -> None:
     inline, words = "a [size: large] latte", tuple(TimedWord(text, 0, 1, 0.5) for text in ("a", "large", "latte"))
     transcript = Transcript(inline, (Segment(0, 1, inline, words, 0.5),), (), words, 0.5, 1, 0.1, "cpu", "off", "ctc")
     (line,) = written("trn", transcript).splitlines()
     text, _, utterance = line.rpartition(" ")
     assert unquote(text) == " ".join(transcript.text.split()) and utterance == "(unknown-talk%20&%20song.wav)"
     assert not set(text) & set("(){}\\;@")
-    told = json.loads(written("json", transcript))
-    for each in (told, told["segments"][0]):
+    document = json.loads(written("json", transcript))
+    for each in (document, document["segments"][0]):
         assert each["text"] == "a large latte" and each["slots"] == [{"name": "size", "value": "large"}]
     assert written("txt", transcript) == f"{inline}\n"

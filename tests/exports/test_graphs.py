@@ -1,5 +1,6 @@
 """The graphs compute what the model computes, at every size they are meant for."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,12 @@ from lect.exports.backbone_graphs import build_backbone, export_graphs, has_grap
 from lect.exports.onnx_decoder import OnnxDecoder
 from lect.exports.onnx_export import OPSET
 from lect.exports.onnx_network import Network
-from lect.exports.parity import TOLERANCE, Clips, ParityError, System, check_parity
+from lect.exports.parity import TOLERANCE, Clips, ParityError, System, check_parity, own_vocabulary
 from lect.exports.quantisation import quantized
 from tests.conftest import PHONES, TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, in_torch, sharpened, texts
 
-INT8_AGREEMENT = 0.4  # of random clips that a random network hears; it is no speech
+INT8_AGREEMENT = 0.4  # of random clips of a random network; it is no speech
 
 
 @pytest.mark.parametrize("length, rank", [(0, 0), (1, 0), (3, 2), (0, 3), (17, 1)])
@@ -111,6 +112,38 @@ def test_the_gate_stops_graphs_of_other_weights(backbone: Backbone, clips: list[
     other = sharpened(TINY, 2)
     with pytest.raises(ParityError, match=r"differ from the model by .* nothing was exported"):
         check_parity(System(other, adaptation(TINY), LETTERS), backbone.graphs("float32"), Clips(clips))
+
+
+def swap_two_heads(model: EncoderDecoder) -> None:
+    weight, size = model.encoder.layers[1].attention.value.weight, model.config.head_dim
+    weight[: 2 * size] = weight[: 2 * size].roll(size, 0)
+
+
+def drop_a_bias(model: EncoderDecoder) -> None:
+    model.decoder.layers[0].feed_forward.down.bias.zero_()
+
+
+def shift_positions(model: EncoderDecoder) -> None:
+    assert model.decoder.positions is not None
+    model.decoder.positions.copy_(model.decoder.positions.roll(1, 0))
+
+
+@pytest.mark.parametrize("plant", [swap_two_heads, drop_a_bias, shift_positions])
+@torch.no_grad()
+def test_the_gate_stops_a_planted_fault_and_no_large_numbers(
+    tmp_path: Path, clips: list[np.ndarray], plant: Callable[[EncoderDecoder], None]
+) -> None:
+    model = sharpened(replace(TINY, decoder_positions=64), 1)
+    for layer in model.decoder.layers:  # as large as those of a real Whisper, and larger
+        for projection in (layer.cross_attention.value, layer.cross_attention.key):
+            projection.weight *= 300
+    for name, graph in export_graphs(model).items():
+        save_graph(graph, tmp_path / name, own_facts(model))
+    system = System(model, own_vocabulary(model), PHONES)
+    assert check_parity(system, tmp_path, Clips(clips)).encoder_difference < TOLERANCE / 10
+    plant(model)
+    with pytest.raises(ParityError, match="differ from the model"):
+        check_parity(system, tmp_path, Clips(clips))
 
 
 def test_the_gate_stops_other_text(backbone: Backbone, clips: list[np.ndarray]) -> None:

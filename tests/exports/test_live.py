@@ -48,11 +48,11 @@ def finals(events: list[Event]) -> list[Segment]:
 
 
 def test_phrases_are_those_of_a_recording(runtime: Runtime, spoken: np.ndarray) -> None:
-    said = list(runtime.segments(spoken, SpeechOptions(cut=LIVE_CUT)))
-    assert len(said) == 3
+    expected = list(runtime.segments(spoken, SpeechOptions(cut=LIVE_CUT)))
+    assert len(expected) == 3
     for size in (160, 1_600, 4_801, len(spoken)):
-        heard = finals(list(live(runtime, portions(spoken, size))))
-        assert [(each.start, each.end, each.text) for each in heard] == [(s.start, s.end, s.text) for s in said]
+        events = finals(list(live(runtime, portions(spoken, size))))
+        assert [(each.start, each.end, each.text) for each in events] == [(s.start, s.end, s.text) for s in expected]
 
 
 def test_texts_settle_while_a_phrase_goes_on(runtime: Runtime, spoken: np.ndarray) -> None:
@@ -81,9 +81,9 @@ def test_a_phrase_ends_half_a_second_after_its_last_sound(runtime: Runtime, spok
 def test_speech_without_a_pause_is_given_in_parts(runtime: Runtime) -> None:
     sound = np.tile(load_audio(SPEECH)[4_000:20_000], 40)
     options = SpeechOptions("off", LIVE_CUT)
-    heard = [event for event in live(runtime, portions(sound, 1_600), options) if not isinstance(event, Partial)]
-    assert len(heard) >= 3 and all(each.end - each.start <= 15 for each in heard)
-    assert heard[-1].end == 40 and all(before.end == after.start for before, after in pairwise(heard))
+    events = [event for event in live(runtime, portions(sound, 1_600), options) if not isinstance(event, Partial)]
+    assert len(events) >= 3 and all(each.end - each.start <= 15 for each in events)
+    assert events[-1].end == 40 and all(before.end == after.start for before, after in pairwise(events))
 
 
 def test_silence_and_noise_give_nothing(runtime: Runtime, spoken: np.ndarray) -> None:

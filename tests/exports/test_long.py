@@ -54,27 +54,27 @@ def covered(transcript: Transcript) -> list[tuple[float, float]]:
 
 
 def test_segments_lie_where_the_sound_is(runtime: Runtime, recording: Path) -> None:
-    heard = runtime.transcribe(recording, GATE)
-    found = covered(heard)
-    assert found[0][0] == 0 and found[-1][1] == heard.seconds == 25
+    transcript = runtime.transcribe(recording, GATE)
+    found = covered(transcript)
+    assert found[0][0] == 0 and found[-1][1] == transcript.seconds == 25
     assert all(before[1] == after[0] for before, after in pairwise(found))
     pieces = [(start, end) for start, end in found if end - start < 2]
     assert len(pieces) == 5
     assert all(abs(start - 3.8 - 5 * n) < 0.1 and abs(end - 5 - 5 * n) < 0.3 for n, (start, end) in enumerate(pieces))
 
 
-def test_a_segment_says_what_its_clip_says(runtime: Runtime, recording: Path) -> None:
+def test_a_segment_has_the_text_of_its_clip(runtime: Runtime, recording: Path) -> None:
     samples, _ = soundfile.read(recording, dtype="float32")
-    heard = runtime.transcribe(recording, GATE)
-    assert heard.segments and heard.text == " ".join(segment.text for segment in heard.segments)
-    for segment in heard.segments:
+    transcript = runtime.transcribe(recording, GATE)
+    assert transcript.segments and transcript.text == " ".join(segment.text for segment in transcript.segments)
+    for segment in transcript.segments:
         clip = samples[round(segment.start * SAMPLE_RATE) : round(segment.end * SAMPLE_RATE)]
         assert runtime.transcribe_batch([clip])[0].text == segment.text
         assert " ".join(word.text for word in segment.words) == segment.text
         times = [time for word in segment.words for time in (word.start, word.end)]
         assert times == sorted(times) and segment.start <= times[0] and times[-1] <= segment.end + 1e-3
-    assert heard.words == tuple(word for segment in heard.segments for word in segment.words)
-    assert 0 < heard.confidence <= 1 and (heard.vad, heard.word_times) == ("energy", "ctc")
+    assert transcript.words == tuple(word for segment in transcript.segments for word in segment.words)
+    assert 0 < transcript.confidence <= 1 and (transcript.vad, transcript.word_times) == ("energy", "ctc")
 
 
 def test_segments_come_one_by_one(runtime: Runtime, recording: Path) -> None:
@@ -91,14 +91,14 @@ def test_a_file_and_its_samples_give_the_same(runtime: Runtime, recording: Path)
 def test_silence_and_noise_say_nothing(runtime: Runtime, vad: str) -> None:
     rng = np.random.default_rng(0)
     for sound in (np.zeros(40 * SAMPLE_RATE), 0.1 * rng.standard_normal(40 * SAMPLE_RATE)):
-        heard = runtime.transcribe(sound.astype(np.float32), SpeechOptions(vad=vad))  # type: ignore[arg-type]
-        assert heard.text == "" and heard.segments == () and heard.confidence == 0
-        assert heard.skipped == (Skipped(0.0, 40.0, "no speech"),)
+        transcript = runtime.transcribe(sound.astype(np.float32), SpeechOptions(vad=vad))  # type: ignore[arg-type]
+        assert transcript.text == "" and transcript.segments == () and transcript.confidence == 0
+        assert transcript.skipped == (Skipped(0.0, 40.0, "no speech"),)
 
 
 def test_speech_without_pauses_is_cut(runtime: Runtime) -> None:
-    heard = runtime.transcribe(tones("su la go mi" * 20, 50), SpeechOptions(vad="off"))
-    assert len(covered(heard)) >= 3 and all(end - start <= 20 for start, end in covered(heard))
+    transcript = runtime.transcribe(tones("su la go mi" * 20, 50), SpeechOptions(vad="off"))
+    assert len(covered(transcript)) >= 3 and all(end - start <= 20 for start, end in covered(transcript))
 
 
 def test_a_recording_that_breaks_off_is_refused(runtime: Runtime, recording: Path, tmp_path: Path) -> None:
@@ -107,26 +107,26 @@ def test_a_recording_that_breaks_off_is_refused(runtime: Runtime, recording: Pat
         runtime.transcribe(tmp_path / "cut.wav", GATE)
 
 
-def test_words_are_where_the_ctc_head_hears_them() -> None:
-    """Two words whose tokens are heard in known frames of 40 ms."""
+def test_words_are_where_the_ctc_head_finds_them() -> None:
+    """Two words whose tokens are found in known frames of 40 ms."""
     tokens = LETTERS.encode("ba da")
     frames = np.full((50, len(LETTERS)), -9.0, np.float32)
     frames[:, PAD] = -0.1
     for token, frame in zip(tokens, (10, 14, 20, 30, 33), strict=True):
         frames[frame] = -9.0
         frames[frame, token] = -0.01
-    heard = with_times(LETTERS, Hypothesis(tuple(tokens), -1.0, (0.9, 0.8, 1.0, 0.7, 0.6)), frames, 0.04, 2.0)
-    first, second = heard.words
+    recognised = with_times(LETTERS, Hypothesis(tuple(tokens), -1.0, (0.9, 0.8, 1.0, 0.7, 0.6)), frames, 0.04, 2.0)
+    first, second = recognised.words
     assert (first.text, second.text) == ("ba", "da")
     assert (first.start, first.end) == pytest.approx((0.4 - REACH_S, 0.6 + REACH_S))
     assert (second.start, second.end) == pytest.approx((1.2 - REACH_S, 1.36 + REACH_S))
     assert (first.confidence, second.confidence) == pytest.approx((0.72, 0.42))
-    assert not heard.is_blank
+    assert not recognised.is_blank
 
 
 def test_words_without_a_ctc_head_are_spread() -> None:
-    heard = with_times(LETTERS, Hypothesis(tuple(LETTERS.encode("ba da")), -1.0, (1.0,) * 5), None, 0.04, 5.0)
-    assert [(round(word.start, 1), round(word.end, 1)) for word in heard.words] == [(0.0, 2.0), (3.0, 5.0)]
+    recognised = with_times(LETTERS, Hypothesis(tuple(LETTERS.encode("ba da")), -1.0, (1.0,) * 5), None, 0.04, 5.0)
+    assert [(round(word.start, 1), round(word.end, 1)) for word in recognised.words] == [(0.0, 2.0), (3.0, 5.0)]
 
 
 def test_what_the_ctc_head_calls_blank_is_no_words(backbone: Backbone, tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def refused(path: Path, sentence: str) -> None:
     """One sentence that names the file and says what to do."""
     with pytest.raises(PackError, match=sentence) as caught:
         read_pack(path)
-    told = str(caught.value)
-    assert path.name in told and "\n" not in told and told.endswith(".")
+    message = str(caught.value)
+    assert path.name in message and "\n" not in message and message.endswith(".")
 
 
 def test_a_round_trip(pack: Path, backbone: Backbone) -> None:
@@ -125,11 +125,11 @@ def test_a_pack_of_the_first_format_is_read(pack: Path, tmp_path: Path) -> None:
     assert read_pack(forged(pack, tmp_path, {MANIFEST: first})).language_model is None
 
 
-def test_the_card_says_what_it_is(pack: Path) -> None:
+def test_the_card_describes_the_pack(pack: Path) -> None:
     card = unzipped(pack)[CARD].decode()
     assert card.startswith("---\nbase_model:")
-    for told in ("12 clips, 1.5 minutes, 2 speakers", "CER 12.5%", "before adaptation: CER 90.0%", '"CC-BY-4.0"'):
-        assert told in card
+    for fact in ("12 clips, 1.5 minutes, 2 speakers", "CER 12.5%", "before adaptation: CER 90.0%", '"CC-BY-4.0"'):
+        assert fact in card
     assert unzipped(pack)[PREDICTIONS].startswith(b"id\treference")
 
 

@@ -23,7 +23,7 @@ from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, WAVEFORM, adaptation, contents, sharpened, texts
 
 SMALL = replace(TINY, encoder_layers=1, decoder_layers=1)  # an export takes seconds a layer
-INT8_AGREEMENT = 0.4  # of random clips that a random network hears; it is no speech
+INT8_AGREEMENT = 0.4  # of a random network; it is no speech
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,13 @@ def test_no_input_of_an_adaptation_is_left(folder: Path) -> None:
     assert adaptation_names(encoder_inputs(SMALL))
 
 
-def test_the_runtime_hears_what_torch_hears(folder: Path, model: EncoderDecoder, clips: list[np.ndarray]) -> None:
+def test_the_runtime_writes_what_torch_writes(folder: Path, model: EncoderDecoder, clips: list[np.ndarray]) -> None:
     runtime = Runtime.open(folder)
     assert runtime.vocabulary == LETTERS
     assert (runtime.device, runtime.compute_type) == ("cpu", "float32")
-    heard = [transcript.text for transcript in runtime.transcribe_batch(clips)]
-    assert heard == texts(model, adaptation(SMALL), LETTERS, clips)
-    assert any(heard)
+    found = [transcript.text for transcript in runtime.transcribe_batch(clips)]
+    assert found == texts(model, adaptation(SMALL), LETTERS, clips)
+    assert any(found)
     with pytest.raises(UsageError, match="takes no packs"):
         runtime.swap(folder / "other.lect")
 
@@ -80,9 +80,9 @@ def test_its_language_model_lies_beside_the_graphs(
     leaning = LanguageModel.of([LETTERS.encode(text) for text in ("ba da", "su la")], len(LETTERS), 1.0)
     what = contents(backbone, adaptation(SMALL), language_model=leaning)
     write_portable(tmp_path / "read", what, model, Clips(clips))
-    heard = [one.text for one in Runtime.open(tmp_path / "read").transcribe_batch(clips)]
+    found = [one.text for one in Runtime.open(tmp_path / "read").transcribe_batch(clips)]
     expected = texts(model, adaptation(SMALL), LETTERS, clips, DecodeOptions(language_model=leaning))
-    assert heard == expected != texts(model, adaptation(SMALL), LETTERS, clips)
+    assert found == expected != texts(model, adaptation(SMALL), LETTERS, clips)
     (tmp_path / "read" / LANGUAGE_MODEL).write_bytes(b"damaged")
     with pytest.raises(BackboneError, match="export it again"):
         Runtime.open(tmp_path / "read")
@@ -98,9 +98,9 @@ def test_a_network_with_weights_of_its_own_as_int8(tmp_path: Path, backbone: Bac
     assert report.int8_agreement is not None and report.int8_agreement >= INT8_AGREEMENT
     runtime = Runtime.open(tmp_path / "tuned")
     assert runtime.compute_type == "int8"
-    heard = [runtime.transcribe_batch([clip])[0].text for clip in clips]
+    found = [runtime.transcribe_batch([clip])[0].text for clip in clips]
     expected = texts(tuned, own, LETTERS, clips)
-    assert sum(a == b for a, b in zip(heard, expected, strict=True)) >= INT8_AGREEMENT * len(clips)
+    assert sum(a == b for a, b in zip(found, expected, strict=True)) >= INT8_AGREEMENT * len(clips)
 
 
 def test_what_a_person_put_there_is_never_replaced(

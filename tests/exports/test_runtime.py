@@ -90,21 +90,21 @@ TRANSCRIBE = """
 from lect.exports.runtime import Runtime
 from lect.exports.transcriber import SpeechOptions
 runtime = Runtime.open(*sys.argv[2:])
-heard = runtime.transcribe(sys.argv[1], SpeechOptions(vad="off"))
+transcript = runtime.transcribe(sys.argv[1], SpeechOptions(vad="off"))
 loaded = sorted({"torch", "gradio", "onnx"} & {name for name, module in sys.modules.items() if module})
-print(json.dumps({"text": heard.text, "device": heard.device, "loaded": loaded}))
+print(json.dumps({"text": transcript.text, "device": transcript.device, "loaded": loaded}))
 """
 
 
-def test_a_pack_says_what_torch_says(
+def test_a_pack_writes_what_torch_writes(
     backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray]
 ) -> None:
     runtime = Runtime.open(packs[0], backbone.folder, device="cpu")
-    heard = runtime.transcribe_batch(clips)
-    assert [one.text for one in heard] == texts(model, adaptation(TINY), LETTERS, clips)
-    assert all(0 < one.confidence <= 1 and one.real_time_factor > 0 for one in heard)
-    assert [one.seconds for one in heard] == [len(clip) / 16_000 for clip in clips]
-    assert all(" ".join(word.text for word in one.words) == one.text for one in heard)
+    transcripts = runtime.transcribe_batch(clips)
+    assert [one.text for one in transcripts] == texts(model, adaptation(TINY), LETTERS, clips)
+    assert all(0 < one.confidence <= 1 and one.real_time_factor > 0 for one in transcripts)
+    assert [one.seconds for one in transcripts] == [len(clip) / 16_000 for clip in clips]
+    assert all(" ".join(word.text for word in one.words) == one.text for one in transcripts)
 
 
 def test_a_pack_trained_without_ctc_is_written_by_the_attention_alone(
@@ -114,26 +114,26 @@ def test_a_pack_trained_without_ctc_is_written_by_the_attention_alone(
     write_pack(tmp_path / "alone.lect", contents(backbone, adaptation(TINY), method=method))
     runtime, options = Runtime.open(tmp_path / "alone.lect", backbone.folder), DecodeOptions(ctc_weight=0.0)
     cpu, handles = Device(torch.device("cpu"), False, "CPU"), Handles.from_tensors(in_torch(adaptation(TINY)))
-    heard = runtime.transcribe_batch(clips)
-    assert [each.text for each in heard] == Recogniser(model, LETTERS, handles, options, cpu).texts(clips)
-    assert {each.word_times for each in heard} == {"estimated"}
+    transcripts = runtime.transcribe_batch(clips)
+    assert [each.text for each in transcripts] == Recogniser(model, LETTERS, handles, options, cpu).texts(clips)
+    assert {each.word_times for each in transcripts} == {"estimated"}
     runtime.swap(packs[0])
-    heard = runtime.transcribe_batch(clips)
-    assert [each.text for each in heard] == texts(model, adaptation(TINY), LETTERS, clips)
-    assert {each.word_times for each in heard} == {"ctc"}
+    transcripts = runtime.transcribe_batch(clips)
+    assert [each.text for each in transcripts] == texts(model, adaptation(TINY), LETTERS, clips)
+    assert {each.word_times for each in transcripts} == {"ctc"}
 
 
-def test_a_pack_with_a_language_model_leans_on_it_until_another_takes_its_place(
+def test_a_pack_with_a_language_model_uses_it_until_another_takes_its_place(
     backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray], tmp_path: Path
 ) -> None:
     leaning = LanguageModel.of([LETTERS.encode(text) for text in ("ba da", "su la")], len(LETTERS), 1.0)
     write_pack(tmp_path / "read.lect", contents(backbone, adaptation(TINY), language_model=leaning))
     runtime = Runtime.open(tmp_path / "read.lect", backbone.folder, device="cpu")
-    heard = [one.text for one in runtime.transcribe_batch(clips)]
-    assert heard == texts(model, adaptation(TINY), LETTERS, clips, DecodeOptions(language_model=leaning))
+    written = [one.text for one in runtime.transcribe_batch(clips)]
+    assert written == texts(model, adaptation(TINY), LETTERS, clips, DecodeOptions(language_model=leaning))
     runtime.swap(packs[0])
     plain = [one.text for one in runtime.transcribe_batch(clips)]
-    assert plain == texts(model, adaptation(TINY), LETTERS, clips) != heard
+    assert plain == texts(model, adaptation(TINY), LETTERS, clips) != written
 
 
 def test_swapping_changes_the_text_and_back_without_loading_again(
@@ -145,13 +145,13 @@ def test_swapping_changes_the_text_and_back_without_loading_again(
         (tmp_path / "tiny" / name).unlink()
     bare = [one.text for one in runtime.transcribe_batch(clips)]
     assert bare == texts(model, {}, PHONES, clips)
-    heard = []
+    written = []
     for pack in (packs[0], packs[1], packs[0]):
         runtime.swap(pack)
-        heard.append([one.text for one in runtime.transcribe_batch(clips)])
-    assert heard[0] == heard[2]
-    assert len({tuple(one) for one in (bare, *heard)}) == 3
-    assert heard[1] == texts(model, adaptation(TINY, seed=4, length=0, rank=5), LETTERS, clips)
+        written.append([one.text for one in runtime.transcribe_batch(clips)])
+    assert written[0] == written[2]
+    assert len({tuple(one) for one in (bare, *written)}) == 3
+    assert written[1] == texts(model, adaptation(TINY, seed=4, length=0, rank=5), LETTERS, clips)
 
 
 def test_a_refused_swap_changes_nothing(
@@ -280,15 +280,15 @@ def test_recordings_that_cannot_be_used(
         runtime.transcribe_batch([samples])
 
 
-def test_a_batch_takes_clips_that_a_backbone_hears_at_once(backbone: Backbone, packs: tuple[Path, Path]) -> None:
+def test_a_batch_takes_clips_that_a_backbone_takes_at_once(backbone: Backbone, packs: tuple[Path, Path]) -> None:
     with pytest.raises(AudioError, match=r"31 s long; up to 30 s fit into a batch: transcribe it by itself\."):
         Runtime.open(packs[0], backbone.folder, device="cpu").transcribe_batch([np.zeros(31 * 16_000, np.float32)])
 
 
 @pytest.mark.parametrize("samples", [1, 100, 800])
 def test_recordings_shorter_than_a_frame(backbone: Backbone, packs: tuple[Path, Path], samples: int) -> None:
-    heard = Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(np.zeros(samples, np.float32), WHOLE)
-    assert isinstance(heard.text, str)
+    transcript = Runtime.open(packs[0], backbone.folder, device="cpu").transcribe(np.zeros(samples, np.float32), WHOLE)
+    assert isinstance(transcript.text, str)
 
 
 def test_a_file_that_is_no_sound(backbone: Backbone, packs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -84,13 +84,13 @@ def test_pieces_and_gaps_are_the_recording(
     found = list(cut(windows(speech, block, tail), options))
     whole = np.concatenate([samples for samples, _ in windows(speech, block, tail)])
     assert [each.start for each in found] == [0, *(each.end for each in found[:-1])] and found[-1].end == len(whole)
-    heard = np.zeros(len(speech), bool)
+    kept = np.zeros(len(speech), bool)
     for piece in found:
         if isinstance(piece, Piece):
             assert 0 < len(piece.samples) <= most * SAMPLE_RATE
             assert np.array_equal(piece.samples, whole[piece.start : piece.end])
-            heard[piece.start // FRAME_SAMPLES : -(-piece.end // FRAME_SAMPLES)] = True
-    lost = tidied(np.array(speech)) & ~heard
+            kept[piece.start // FRAME_SAMPLES : -(-piece.end // FRAME_SAMPLES)] = True
+    lost = tidied(np.array(speech)) & ~kept
     assert lost.sum() <= 2 * sum(isinstance(each, Gap) for each in found)  # a scrap behind a cut, shorter than a click
 
 

@@ -26,7 +26,7 @@ from tests.exports.conftest import LETTERS, adaptation, contents, in_torch, shar
 from tests.exports.test_foreign import BYTES, WHISPER
 
 POSITIONS = 448  # as published
-SAID = 24  # the position at which the end is said
+END_AT = 24  # the position at which the end is written
 CONFIG = replace(WHISPER, mel_window_seconds=30.0, decoder_positions=POSITIONS)
 
 
@@ -50,10 +50,10 @@ def test_onnx_asr_writes_the_same_text(
     assert network.decoder.positions is not None
     network.decoder.positions.mul_(4)  # where a token stands must matter
     for layer in network.decoder.layers:
-        layer.cross_attention.output.weight.mul_(3)  # and so must what is heard
+        layer.cross_attention.output.weight.mul_(3)  # and so must the sound
     end = 4 * CONFIG.dim**-0.5 * torch.randn(CONFIG.dim)  # as large as other tokens' rows
     network.decoder.embedding[EOS] = end
-    network.decoder.positions[SAID] = -1000 * end  # the norm of a sharpened network turns it round
+    network.decoder.positions[END_AT] = -1000 * end  # the norm of a sharpened network turns it round
     save_backbone(tmp_path / "base", "base", network, BYTES, languages=(), licence="CC0-1.0")
     backbone = open_backbone(str(tmp_path / "base"))
     model = load_model(backbone)
@@ -68,14 +68,15 @@ def test_onnx_asr_writes_the_same_text(
     made = contents(backbone, tensors, vocabulary=vocabulary)
     assert 0 < write_whisper_folder(tmp_path / "village", made, model, clips) < TOLERANCE / 10
     assert verify_backbone(tmp_path / "village") == [] and read_json(tmp_path / "village" / MANIFEST)["parity"]
-    heard = onnx_asr.load_model("whisper", tmp_path / "village", providers=["CPUExecutionProvider"]).recognize(clips)
+    other = onnx_asr.load_model("whisper", tmp_path / "village", providers=["CPUExecutionProvider"])
+    found = other.recognize(clips)
     options, handles = DecodeOptions(beam_size=1, max_repeats=0), Handles.from_tensors(in_torch(tensors))
     cpu = Device(torch.device("cpu"), False, "CPU")
     hypotheses = Recogniser(model, vocabulary, handles, options, cpu).transcribe(clips)
     expected = [vocabulary.decode(each.tokens) for each in hypotheses]
-    assert [" ".join(nfc(text).split()) for text in heard] == expected
+    assert [" ".join(nfc(text).split()) for text in found] == expected
     assert all(expected) and (len({*expected}) > 1 or not own)
-    assert max(len(each.tokens) for each in hypotheses) < SAID
+    assert max(len(each.tokens) for each in hypotheses) < END_AT
 
 
 def test_what_the_layout_cannot_hold_is_refused(backbone: object, clips: list[np.ndarray], tmp_path: Path) -> None:

@@ -4,12 +4,26 @@ import shutil
 from pathlib import Path
 
 from ...contract.errors import BackboneError, UsageError
-from ...contract.files import read_json, write_json
-from ..backbone import CONFIG, SUMS, home, open_backbone, verify_backbone, write_sums
+from ...contract.files import write_json
+from ...contract.tensor_names import is_shared_prompt
+from ..backbone import (
+    CONFIG,
+    SUMS,
+    WEIGHTS,
+    home,
+    open_backbone,
+    read_sums,
+    verify_backbone,
+    write_sums,
+)
 from ..weights import save_backbone
-from .network import Foreign
-from .wav2seq import read_wav2seq
-from .whisper import WINDOW_SECONDS, read_whisper
+from .found import folder_name
+from .huggingface import load_safetensors
+from .limits import bounded_json, check_tensors, finite, short
+from .network import Foreign, filled
+from .reading import read_foreign
+
+__all__ = ["Foreign", "add_backbone", "default_name", "read_foreign"]
 
 
 def add_backbone(
@@ -17,11 +31,10 @@ def add_backbone(
 ) -> Path:
     """Brings a backbone into the store and returns its folder there; weights are stored in float16.
 
-    source: a Wav2Seq checkpoint (a .pt file), a Whisper folder in Hugging Face's layout, or a backbone folder as
-    `lect pretrain` writes it. The name is the source's unless given. window_seconds: see `read_whisper`.
-    Raises UsageError or BackboneError.
+    source: a file or folder of any kind that `read_foreign` reads, or a backbone folder as `lect pretrain` writes it.
+    The name is the source's unless given. window_seconds: see `read_foreign`. Raises UsageError or BackboneError.
     """
-    name = name or (source.stem if source.is_file() else source.resolve().name)
+    name = name or default_name(source)
     target = home() / "backbones" / name
     if not name or Path(name).name != name or name.startswith("."):
         raise UsageError(f"{name!r} cannot be a backbone's name: give another with --name.")
@@ -33,7 +46,7 @@ def add_backbone(
     try:
         if (source / SUMS).is_file():
             if window_seconds is not None:
-                raise UsageError(f"{source.name} is no Whisper folder: leave --window-seconds out.")
+                raise UsageError(f"{source.name} is no Whisper: leave --window-seconds out.")
             _copy(source, part, name, licence)
         else:
             _convert(read_foreign(source, window_seconds), part, name, licence)
@@ -44,20 +57,12 @@ def add_backbone(
     return target
 
 
-def read_foreign(source: Path, window_seconds: float | None = None) -> Foreign:
-    """The backbone in a foreign file or folder; window_seconds: see `read_whisper`.
-
-    Raises UsageError or BackboneError.
-    """
-    if (source / CONFIG).is_file():
-        return read_whisper(source, WINDOW_SECONDS if window_seconds is None else window_seconds)
-    if window_seconds is not None:
-        raise UsageError(f"{source.name} is no Whisper folder: leave --window-seconds out.")
-    if source.is_file():
-        return read_wav2seq(source)
-    if source.is_dir():
-        raise BackboneError(f"{source} has no {CONFIG}: give a Whisper or backbone folder, or a Wav2Seq .pt file.")
-    raise UsageError(f"{source} is not there: check the path.")
+def default_name(source: Path) -> str:
+    """What a source is called where no name is given: a hub names folders by revisions, and `model` says nothing."""
+    folder = source.resolve() if source.is_dir() else source.parent.absolute()
+    if source.is_file() and source.stem not in ("model", "pytorch_model", "weights"):
+        return source.stem
+    return folder_name(folder)
 
 
 def _convert(foreign: Foreign, target: Path, name: str, licence: str | None) -> None:
@@ -72,10 +77,30 @@ def _convert(foreign: Foreign, target: Path, name: str, licence: str | None) -> 
 
 
 def _copy(source: Path, target: Path, name: str, licence: str | None) -> None:
-    open_backbone(str(source))
-    if wrong := verify_backbone(source):
-        raise BackboneError(f"{source} is damaged ({', '.join(wrong)} missing or changed): copy it again.")
+    # A link would bring in a file from outside, and keep what it points to from being checked.
+    if links := [path.name for path in source.rglob("*") if path.is_symlink() or not (path.is_file() or path.is_dir())]:
+        raise BackboneError(f"{source} holds a link ({links[0]!r:.60}), which no backbone does: copy the file itself.")
+    try:
+        _check_copied(source)
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError, RecursionError) as error:
+        raise BackboneError(f"{source.name} is no backbone as Lect writes it ({short(error)}).") from error
     shutil.copytree(source, target, dirs_exist_ok=True)
-    config = read_json(target / CONFIG)
+    config = bounded_json(target / CONFIG)
     write_json(target / CONFIG, config | {"name": name, "licence": licence or config["licence"]})
     write_sums(target)
+
+
+def _check_copied(source: Path) -> None:
+    bounded_json(source / CONFIG)
+    inside = source.resolve()
+    if outside := [name for name in read_sums(source) if not (inside / name).resolve().is_relative_to(inside)]:
+        raise BackboneError(f"{source} names a file outside itself ({outside[0]!r:.60}): it was refused.")
+    backbone = open_backbone(str(source))
+    if wrong := verify_backbone(source):
+        raise BackboneError(f"{source} is damaged ({', '.join(wrong)} missing or changed): copy it again.")
+    tensors = load_safetensors(source / WEIGHTS)
+    check_tensors(tensors, source.name)
+    own = {name: tensor for name, tensor in finite(tensors, source.name).items() if not is_shared_prompt(name)}
+    filled(backbone.config, own, source.name)
+    if len(backbone.vocabulary) != backbone.config.vocab_size:
+        raise BackboneError(f"{source.name} has a vocabulary that does not fit its weights: copy it again.")

@@ -13,6 +13,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from ...contract.errors import BackboneError
+from .limits import check_unpacked
 
 # Whose classes a speech checkpoint may name. None of them is imported.
 KNOWN_PROGRAMS = ("argparse", "fairseq", "numpy", "omegaconf", "typing")
@@ -49,6 +50,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise BackboneError(f"{path} cannot be read ({error.strerror}): check the path.") from error
     if not is_zip:
         raise BackboneError(f"{path.name} is no checkpoint that torch.save wrote (a zip file): check which file it is.")
+    check_unpacked(path)
     try:
         named = get_unsafe_globals_in_checkpoint(str(path))
     except Exception as error:  # whatever a stranger's bytes make the reader trip over

@@ -13,6 +13,9 @@ WANTED = (
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*.safetensors",
+    "model.bin",  # of CTranslate2
+    "vocabulary.*",
+    "weights.*",  # of MLX
 )
 
 

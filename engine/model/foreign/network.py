@@ -1,6 +1,6 @@
 """What every importer gives, and how a foreign file's tensors become a network: name by name, none missing or left."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +10,10 @@ from ...contract.errors import BackboneError
 from ...contract.model_config import ModelConfig
 from ...text.vocabulary import Vocabulary
 from ..network import EncoderDecoder
+from .limits import check_config
 
 _SHOWN = 3  # names in a sentence
+_SHOWN_LETTERS = 80  # of a name
 
 # Parts of an attention or a feed-forward network, in fairseq and in transformers alike.
 ATTENTION = {"q_proj": "query", "k_proj": "key", "v_proj": "value", "out_proj": "output"}
@@ -26,6 +28,7 @@ class Foreign:
     vocabulary: Vocabulary
     languages: tuple[str, ...]  # that it has tokens for
     licence: str  # of the published weights
+    alignment_heads: tuple[tuple[int, int], ...] = ()  # (decoder layer, head) whose cross-attention follows time
 
 
 def layer_names(theirs: str, ours: str, cross: bool) -> dict[str, str]:
@@ -38,6 +41,11 @@ def layer_names(theirs: str, ours: str, cross: bool) -> dict[str, str]:
     return names
 
 
+def layer_count(names: Iterable[str], prefix: str) -> int:
+    """How many layers the names that follow `prefix` belong to: a number in a name is no reason to build as many."""
+    return len({name.removeprefix(prefix).partition(".")[0] for name in names if name.startswith(prefix)})
+
+
 def renamed(tensors: Mapping[str, Tensor], modules: Mapping[str, str]) -> dict[str, Tensor]:
     """Tensors under our modules' names; those of unknown modules keep theirs, for `filled` to complain about."""
     found = {}
@@ -48,7 +56,11 @@ def renamed(tensors: Mapping[str, Tensor], modules: Mapping[str, str]) -> dict[s
 
 
 def filled(config: ModelConfig, tensors: Mapping[str, Tensor], source: str) -> EncoderDecoder:
-    """A network with these weights, in evaluation mode. Raises BackboneError unless they fit, name by name."""
+    """A network with these float32 weights (see `limits.finite`), in evaluation mode.
+
+    Raises BackboneError unless they fit, name by name.
+    """
+    check_config(config, tensors, source)
     with torch.device("meta"):  # every weight is about to be replaced
         model = EncoderDecoder(config)
     wanted = model.state_dict()
@@ -58,10 +70,10 @@ def filled(config: ModelConfig, tensors: Mapping[str, Tensor], source: str) -> E
         raise BackboneError(f"{source} holds weights that Lect has no place for, {_some(unknown)}.")
     if unfit := sorted(name for name, tensor in wanted.items() if tensor.shape != tensors[name].shape):
         raise BackboneError(f"{source} holds weights of other shapes than its config says, {_some(unfit)}.")
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False)
 
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return ", ".join(repr(name)[1:-1][:_SHOWN_LETTERS] for name in names[:_SHOWN]) + more

@@ -13,11 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from ...contract.errors import BackboneError
-from ...contract.files import read_json
 from ...contract.model_config import WAV2VEC_CONVOLUTIONS, ModelConfig
 from ...text.vocabulary import SPECIALS, WORD_START, Vocabulary
 from .checkpoint import plain, read_checkpoint
-from .network import Foreign, filled, layer_names, renamed
+from .limits import bounded_json, check_tensors, finite, short
+from .network import Foreign, filled, layer_count, layer_names, renamed
 
 HEAD_DIM = 64  # of every published encoder and decoder
 MOST_CONVOLUTIONS = 100  # a longer list is no network but an attack on memory
@@ -34,12 +34,16 @@ _UNUSED += ("decoder.embed_positions._float_tensor", "decoder.version")
 Tensors = Mapping[str, Tensor]
 
 
-def read_wav2seq(path: Path) -> Foreign:
-    """The backbone in a checkpoint. Raises BackboneError when it is damaged, hostile or something else."""
-    checkpoint = read_checkpoint(path)
+def read_wav2seq(path: Path, checkpoint: Mapping[str, Any] | None = None) -> Foreign:
+    """The backbone in a checkpoint, which may be read already.
+
+    Raises BackboneError when it is damaged, hostile or something else.
+    """
+    checkpoint = read_checkpoint(path) if checkpoint is None else checkpoint
     tensors = checkpoint.get("model")
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise BackboneError(f"{path.name} holds no weights named 'model', as fairseq's checkpoints do.")
+    check_tensors(tensors, path.name)
     for part, example in (("encoder", f"{_EXTRACTOR}0.0.weight"), ("decoder", "decoder.embed_tokens.weight")):
         if example not in tensors:
             raise BackboneError(f"{path.name} has no {part} ({example}): it is no Wav2Seq checkpoint.")
@@ -47,9 +51,9 @@ def read_wav2seq(path: Path) -> Foreign:
         config = wav2seq_config(tensors, plain(checkpoint.get("cfg")) or {})
         vocabulary = _vocabulary(plain(checkpoint.get("task_state")) or {}, config.vocab_size, path.parent)
         network = wav2seq_network(tensors, config)
-    except (AttributeError, IndexError, KeyError, RecursionError, SyntaxError, TypeError, ValueError) as error:
-        raise BackboneError(f"{path.name} is no Wav2Seq checkpoint as published ({error}).") from error
-    return Foreign(filled(config, network, path.name), vocabulary, (), LICENCE)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
+        raise BackboneError(f"{path.name} is no Wav2Seq checkpoint as published ({short(error)}).") from error
+    return Foreign(filled(config, finite(network, path.name), path.name), vocabulary, (), LICENCE)
 
 
 def wav2seq_config(tensors: Tensors, cfg: Mapping[str, Any]) -> ModelConfig:
@@ -69,8 +73,8 @@ def wav2seq_config(tensors: Tensors, cfg: Mapping[str, Any]) -> ModelConfig:
         dim,
         heads,
         ffn_dim=tensors["decoder.layers.0.fc1.weight"].shape[0],
-        encoder_layers=_count(tensors, f"{_ENCODER}encoder.layers."),
-        decoder_layers=_count(tensors, "decoder.layers."),
+        encoder_layers=layer_count(tensors, f"{_ENCODER}encoder.layers."),
+        decoder_layers=layer_count(tensors, "decoder.layers."),
         frontend="waveform",
         waveform_convolutions=_convolutions(tensors, encoder.get("conv_feature_layers")),
         waveform_layer_norm=large,
@@ -86,14 +90,10 @@ def wav2seq_config(tensors: Tensors, cfg: Mapping[str, Any]) -> ModelConfig:
     )
 
 
-def _count(tensors: Tensors, prefix: str) -> int:
-    return 1 + max(int(name.removeprefix(prefix).partition(".")[0]) for name in tensors if name.startswith(prefix))
-
-
 def _convolutions(tensors: Tensors, expression: str | None) -> tuple[tuple[int, int, int], ...]:
     """(channels, kernel, stride) of each. Shapes do not tell strides: where the config does not, they are the usual."""
     stated = parse_convolutions(expression) if expression else WAV2VEC_CONVOLUTIONS
-    shapes = [tensors[f"{_EXTRACTOR}{index}.0.weight"].shape for index in range(_count(tensors, _EXTRACTOR))]
+    shapes = [tensors[f"{_EXTRACTOR}{index}.0.weight"].shape for index in range(layer_count(tensors, _EXTRACTOR))]
     found = tuple((shape[0], shape[2], stride) for shape, (*_, stride) in zip(shapes, stated, strict=True))
     if [kernel for _, kernel, _ in found] != [kernel for _, kernel, _ in stated]:
         raise ValueError("its convolutions have other shapes than its config says")
@@ -127,6 +127,8 @@ def wav2seq_network(tensors: Tensors, config: ModelConfig) -> dict[str, Tensor]:
     """The checkpoint's tensors under our names."""
     used = {name: tensor for name, tensor in tensors.items() if not name.startswith(_UNUSED)}
     direction, length = used.pop(f"{_POSITIONS}weight_v"), used.pop(f"{_POSITIONS}weight_g")
+    if length.numel() != direction.shape[2]:  # else their product could be far larger than both
+        raise ValueError("its positions have other shapes than published ones")
     norm = direction.float().square().sum((0, 1), keepdim=True).sqrt()
     used[f"{_POSITIONS}weight"] = length.float() * direction.float() / norm
     embedding = used.pop("decoder.embed_tokens.weight")
@@ -174,5 +176,5 @@ def _vocabulary(task_state: Mapping[str, Any], size: int, folder: Path) -> Vocab
 def _pseudo_subwords(folder: Path) -> dict[str, str]:
     """Number -> characters, from the published tokenizer beside the checkpoint, if it is there."""
     for path in sorted(folder.glob(TOKENIZERS)):
-        return {str(number): piece for piece, number in read_json(path)["model"]["vocab"].items()}
+        return {str(number): piece for piece, number in bounded_json(path)["model"]["vocab"].items()}
     return {}

@@ -1,149 +1,168 @@
-"""Whisper checkpoints (arXiv 2212.04356) in Hugging Face's layout: a folder with config, weights and tokenizer.
+"""Whisper (arXiv 2212.04356) as its files hold it, in any format, and how that becomes a backbone.
 
-Our ids begin with four specials. Whisper's end of text, start of transcript and two of its tokens that it never writes
-take their places, so that every row of its embedding stays, in another order. It does not know how text is decoded.
+Sizes follow from the tensors; what a file says of them must agree. Our ids begin with four specials: Whisper's end of
+text, start of transcript and two of its tokens that it never writes take their places, so that every row of its
+embedding stays, in another order. It does not know formats, nor how text is decoded.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ...contract.errors import BackboneError
-from ...contract.files import read_json
 from ...contract.model_config import ModelConfig
 from ...text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
 from ..network import sinusoids
-from .network import Foreign, filled, layer_names, renamed
+from .limits import check_size, check_tensors, finite
+from .network import Foreign, filled, layer_count
+from .whisper_tokens import (
+    ENGLISH_ROWS,
+    NO_TIMESTAMPS,
+    Heads,
+    check_tokens,
+    named,
+    never_written,
+)
 
 WINDOW_SECONDS = 30.0
-LICENCE = "Apache-2.0"
-ENGLISH_ROWS = 51_864  # of the English-only checkpoints' embeddings, which know no other language's token
-# Never written: the first that a tokenizer has stands in for the special.
-STAND_INS = {PAD: ("<|nospeech|>", "<|nocaptions|>"), UNK: ("<|startoflm|>",)}
+# Whose places our specials take. Two are never written: the first that a tokenizer has stands in.
+PLACES = {
+    BOS: ("<|startoftranscript|>",),
+    PAD: ("<|nospeech|>", "<|nocaptions|>"),
+    EOS: ("<|endoftext|>",),
+    UNK: ("<|startoflm|>",),
+}
 
-_FRONTEND = {f"model.encoder.conv{n + 1}": f"encoder.frontend.convolutions.{n}" for n in range(2)}
-_NORMS = {"model.encoder.layer_norm": "encoder.norm", "model.decoder.layer_norm": "decoder.norm"}
-_EMBEDDING, _OUTPUT = "model.decoder.embed_tokens.weight", "proj_out.weight"
-_ENCODER_POSITIONS, _DECODER_POSITIONS = (f"model.{stack}.embed_positions.weight" for stack in ("encoder", "decoder"))
-_POSITION_TOLERANCE = 1e-3  # of float16 sinusoids
+EMBEDDING, DECODER_POSITIONS = "decoder.embedding", "decoder.positions"
+# What our network does not store: sinusoids, and an output that is the embedding.
+ENCODER_POSITIONS, OUTPUT = "encoder.positions", "output"
+FIRST_CONVOLUTION = "encoder.frontend.convolutions.0.weight"
+_POSITION_TOLERANCE = 4e-3  # of bfloat16 sinusoids
 
 
-def read_whisper(folder: Path, window_seconds: float = WINDOW_SECONDS) -> Foreign:
-    """The backbone in a folder. Raises BackboneError when it is incomplete, damaged or something else.
+@dataclass(frozen=True)
+class Whisper:
+    """One Whisper, read but not yet built."""
+
+    source: str  # its file's name, for sentences
+    tensors: Mapping[str, Tensor]  # under our network's names and the two above; the embedding's rows in its order
+    heads: int
+    tokens: Sequence[str]  # by row of the embedding; "" where one has no name
+    licence: str
+    suppressed: Sequence[int] | None = None  # rows that are never written; None: as OpenAI's decoding does
+    multilingual: bool | None = None  # None: by the number of tokens
+    alignment_heads: Heads = ()
+
+
+def whisper_backbone(whisper: Whisper, window_seconds: float = WINDOW_SECONDS) -> Foreign:
+    """The backbone. Raises BackboneError when its parts do not fit each other.
 
     window_seconds: shorter clips are padded with silence up to here; see `MelFrontend` for what a short one changes.
     """
-    try:
-        config = read_json(folder / "config.json")
-        generation_file = folder / "generation_config.json"
-        generation = read_json(generation_file) if generation_file.is_file() else {}
-        if config.get("model_type") != "whisper":
-            raise BackboneError(f"{folder.name} holds a model of type {config.get('model_type')!r}, not Whisper's.")
-        tensors = load_weights(folder)
-        order, vocabulary = whisper_vocabulary(_tokens(folder, config["vocab_size"]), config | generation)
-        model_config = replace(whisper_config(config), mel_window_seconds=window_seconds)
-        model = filled(model_config, _network(tensors, model_config, order), folder.name)
-    except OSError as error:
-        raise BackboneError(f"{error.filename or folder} cannot be read: fetch the whole folder again.") from error
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise BackboneError(f"{folder.name} is no Whisper checkpoint as published ({error}).") from error
-    return Foreign(model, vocabulary, vocabulary.languages() or ("en",), LICENCE)
+    source = whisper.source
+    check_tensors(whisper.tensors, source)
+    config = replace(whisper_config(whisper.tensors, whisper.heads, source), mel_window_seconds=window_seconds)
+    check_tokens(whisper.tokens, config.vocab_size, source)
+    order, vocabulary = whisper_vocabulary(whisper)
+    model = filled(config, finite(_network(whisper, config, order), source), source)
+    languages = vocabulary.languages() or ("en",)
+    return Foreign(model, vocabulary, languages, whisper.licence, whisper.alignment_heads)
 
 
-def whisper_config(config: Mapping[str, Any]) -> ModelConfig:
-    """The sizes in a config.json. Raises BackboneError where encoder and decoder differ in width."""
-    if (config["encoder_attention_heads"], config["encoder_ffn_dim"]) != (
-        config["decoder_attention_heads"],
-        config["decoder_ffn_dim"],
-    ):
-        raise BackboneError("This Whisper's encoder and decoder differ in heads or width: it cannot be used.")
+def whisper_config(tensors: Mapping[str, Tensor], heads: int, source: str) -> ModelConfig:
+    """The sizes of the network that these tensors are of. Raises BackboneError where they are of none."""
+    vocab_size, dim = _shape(tensors, EMBEDDING, 2, source)
+    if dim % 2 or dim % check_size(source, "heads", heads, 1, dim):
+        raise BackboneError(f"{source} says {heads} heads, which do not fit its width of {dim}: it is damaged.")
     return ModelConfig(
-        config["vocab_size"],
-        config["d_model"],
-        config["encoder_attention_heads"],
-        config["encoder_ffn_dim"],
-        config["encoder_layers"],
-        config["decoder_layers"],
-        mels=config["num_mel_bins"],
+        vocab_size,
+        dim,
+        heads,
+        ffn_dim=_shape(tensors, "encoder.layers.0.feed_forward.up.weight", 2, source)[0],
+        encoder_layers=layer_count(tensors, "encoder.layers."),
+        decoder_layers=layer_count(tensors, "decoder.layers."),
+        mels=_shape(tensors, FIRST_CONVOLUTION, 3, source)[1],
         mel_strides=(1, 2),
         mel_normalisation="range",
         mel_window_seconds=WINDOW_SECONDS,
-        decoder_positions=config["max_target_positions"],
-        scale_embedding=config.get("scale_embedding", False),
+        decoder_positions=_shape(tensors, DECODER_POSITIONS, 2, source)[0],
+        scale_embedding=False,
         key_bias=False,
         ctc=False,
     )
 
 
-def load_weights(folder: Path) -> dict[str, Tensor]:
-    """All tensors of `model.safetensors`, or of the parts that its index names."""
-    index = folder / "model.safetensors.index.json"
-    parts = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
-    return {name: tensor for part in parts for name, tensor in load_file(folder / Path(part).name).items()}
+def whisper_vocabulary(whisper: Whisper) -> tuple[Tensor, Vocabulary]:
+    """The row of each new token, and the vocabulary, which starts as the checkpoint does.
 
-
-def whisper_vocabulary(tokens: Sequence[str], config: Mapping[str, Any]) -> tuple[Tensor, Vocabulary]:
-    """Tokens by their ids -> the old id of each new one, and the vocabulary, which starts as the checkpoint does.
-
-    config: `config.json` with `generation_config.json` over it. What is suppressed at the first token only (the end and
-    a space) is not: a clip without speech may have no text.
+    What is suppressed at the first token only (the end and a space) is not: a clip without speech may have no text.
+    Raises BackboneError where it lacks a token that every Whisper has.
     """
-    old_ids = {token: index for index, token in enumerate(tokens)}
-    specials = {BOS: config["decoder_start_token_id"], EOS: _first(config["eos_token_id"])}
-    for special, names in STAND_INS.items():
-        specials[special] = old_ids[next((name for name in names if name in old_ids), names[0])]
-    taken = [specials[special] for special in range(len(SPECIALS))]
-    order = taken + [index for index in range(len(tokens)) if index not in taken]
-    new_ids = {old: new for new, old in enumerate(order)}
-    unwritten = {index for index, token in enumerate(tokens) if CONTROL.fullmatch(token)}
-    unwritten |= set(config.get("suppress_tokens") or ())
-    suppressed = {new_ids[old] for old in unwritten if old >= 0} - set(range(len(SPECIALS)))
-    symbols = tuple(tokens[old] for old in order[len(SPECIALS) :])
-    multilingual = config.get("is_multilingual", len(tokens) != ENGLISH_ROWS)
-    start = ["<|en|>", "<|transcribe|>", "<|notimestamps|>"] if multilingual else ["<|notimestamps|>"]
-    ids = (BOS, *(new_ids[old_ids[name]] for name in start))
-    return torch.tensor(order), Vocabulary("bytes", symbols, (), ids, tuple(sorted(suppressed)))
+    tokens = named(whisper.tokens)
+    rows = {token: row for row, token in enumerate(tokens)}
+    taken = [_row(rows, PLACES[special], whisper.source) for special in range(len(SPECIALS))]
+    order = taken + [row for row in range(len(tokens)) if row not in taken]
+    new_ids = {row: new for new, row in enumerate(order)}
+    suppressed = never_written(tokens) if whisper.suppressed is None else whisper.suppressed
+    unwritten = {row for row, token in enumerate(tokens) if CONTROL.fullmatch(token)}
+    unwritten |= {row for row in suppressed if row >= 0}
+    multilingual = len(tokens) != ENGLISH_ROWS if whisper.multilingual is None else whisper.multilingual
+    start = ("<|en|>", "<|transcribe|>", NO_TIMESTAMPS) if multilingual else (NO_TIMESTAMPS,)
+    return torch.tensor(order), Vocabulary(
+        "bytes",
+        symbols=tuple(tokens[row] for row in order[len(SPECIALS) :]),
+        start=(BOS, *(new_ids[_row(rows, (name,), whisper.source)] for name in start)),
+        suppressed=tuple(sorted({new_ids[row] for row in unwritten} - set(range(len(SPECIALS))))),
+    )
 
 
-def _first(value: int | list[int]) -> int:
-    return value[0] if isinstance(value, list) else value
+def whisper_modules(
+    tensors: Mapping[str, Tensor], theirs: str, parts: Mapping[str, str], outside: Mapping[str, str]
+) -> dict[str, str]:
+    """Modules' names in a format, theirs -> ours.
+
+    theirs: a layer's name, such as "{stack}.blocks.{index}"; parts: of a layer; outside: those of no layer.
+    """
+    names = dict(outside)
+    for stack in ("encoder", "decoder"):
+        count = layer_count(tensors, theirs.format(stack=stack, index=""))
+        for index, (part, ours) in product(range(count), parts.items()):
+            names[f"{theirs.format(stack=stack, index=index)}.{part}"] = f"{stack}.layers.{index}.{ours}"
+    return names
 
 
-def _tokens(folder: Path, size: int) -> list[str]:
-    """Tokens by id. Rows without one, and the empty token that Whisper's vocabulary ends with, get a control name."""
-    named: dict[str, int]
-    if (folder / "tokenizer.json").is_file():
-        tokenizer = read_json(folder / "tokenizer.json")
-        named = tokenizer["model"]["vocab"] | {each["content"]: each["id"] for each in tokenizer["added_tokens"]}
-    else:
-        added = folder / "added_tokens.json"
-        named = read_json(folder / "vocab.json") | (read_json(added) if added.is_file() else {})
-    tokens = [f"<|unused {index}|>" for index in range(size)]
-    for token, index in named.items():
-        if token:
-            tokens[index] = token
-    return tokens
+def _network(whisper: Whisper, config: ModelConfig, order: Tensor) -> dict[str, Tensor]:
+    """The tensors that our network stores. Raises BackboneError where it differs from every published Whisper."""
+    used = dict(whisper.tensors)
+    embedding = used[EMBEDDING]
+    if not torch.equal(used.pop(OUTPUT, embedding), embedding):
+        raise BackboneError(f"{whisper.source} has an output that is not its embedding, which no published one has.")
+    if ENCODER_POSITIONS in used:
+        length, dim = _shape(used, ENCODER_POSITIONS, 2, whisper.source)
+        positions = used.pop(ENCODER_POSITIONS).float()
+        if dim != config.dim or not _near(positions, sinusoids(torch.arange(length), dim)):
+            raise BackboneError(f"{whisper.source} has encoder positions that are no sinusoids, unlike any published.")
+    return used | {EMBEDDING: embedding[order]}
 
 
-def _network(tensors: Mapping[str, Tensor], config: ModelConfig, order: Tensor) -> dict[str, Tensor]:
-    """The checkpoint's tensors under our names. Raises ValueError where it differs from every published one."""
-    used = dict(tensors)
-    embedding, positions = used.pop(_EMBEDDING), used.pop(_ENCODER_POSITIONS)
-    if not torch.equal(used.pop(_OUTPUT, embedding), embedding):
-        raise ValueError("its output is not tied to its embedding")
-    expected = sinusoids(torch.arange(len(positions)), config.dim)
-    if (positions.float() - expected).abs().max() > _POSITION_TOLERANCE:
-        raise ValueError("its encoder's positions are not sinusoidal")
-    names = _FRONTEND | _NORMS
-    for stack, layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
-        for index in range(layers):
-            ours = f"{stack}.layers.{index}"
-            names |= layer_names(f"model.{ours}", ours, cross=stack == "decoder")
-    own = {"decoder.embedding": embedding[order], "decoder.positions": used.pop(_DECODER_POSITIONS)}
-    return renamed(used, names) | own
+def _near(found: Tensor, expected: Tensor) -> bool:
+    return bool((found - expected).abs().max() <= _POSITION_TOLERANCE)  # NaN is not near
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str, dims: int, source: str) -> tuple[int, ...]:
+    if name not in tensors:
+        raise BackboneError(f"{source} lacks weights, {name}: it is incomplete, or of another kind.")
+    shape = tuple(tensors[name].shape)
+    if len(shape) != dims or 0 in shape:
+        raise BackboneError(f"{source} holds weights of other shapes than a Whisper has, {name}.")
+    return shape
+
+
+def _row(rows: Mapping[str, int], names: Sequence[str], source: str) -> int:
+    for name in names:
+        if name in rows:
+            return rows[name]
+    raise BackboneError(f"{source} lacks the token {names[0]}, which every Whisper has: it is no Whisper as published.")

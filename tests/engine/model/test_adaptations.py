@@ -199,7 +199,7 @@ def test_from_scratch_keeps_nothing_of_the_backbone(tiny_backbone: Backbone) -> 
 
 
 def trained_on_base(**spec: object) -> int:
-    """Numbers that learn on Wav2Seq-base with a vocabulary of 1000; no memory is used."""
+    """Trainable parameters on Wav2Seq-base with a vocabulary of 1000; no memory is used."""
     letters = Vocabulary("grapheme", tuple(map(chr, range(0x4E00, 0x4E00 + 996))))
     with torch.device("meta"):
         model = EncoderDecoder(BASE).requires_grad_(False)

@@ -57,11 +57,14 @@ def test_a_start_that_fails_leaves_the_run_in_the_queue(project: Project) -> Non
     assert [run.status for run in project.runs()] == ["queued"] * 3
 
 
-def test_a_process_that_is_gone_trains_no_more(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_is_gone_trains_no_more(project: Project) -> None:
     project.update_run("001", status="training", pid=2**22 + 1)
     assert not queue.is_training(project.run("001"))
-    # Where the system does not tell what runs, a run is known by its events.
-    monkeypatch.setattr(queue, "PROCESSES", project.folder / "none")
-    assert not queue.is_training(project.run("001"))
+
+
+def test_where_the_system_does_not_show_processes_a_run_is_known_by_its_events(project: Project) -> None:
+    project.update_run("001", status="training", pid=1)
+    nowhere = project.folder / "none"
+    assert not queue.is_training(project.run("001"), nowhere)
     RunFiles(project.run("001").folder).events.touch()
-    assert queue.is_training(project.run("001"))
+    assert queue.is_training(project.run("001"), nowhere)

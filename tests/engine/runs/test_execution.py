@@ -1,0 +1,93 @@
+"""What the worker does once the training has ended: it reads neither the backbone's weights nor a recording again."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from lect.engine.audio.writing import write_wav
+from lect.engine.contract.adaptation_spec import AdaptationSpec
+from lect.engine.contract.errors import BackboneError
+from lect.engine.contract.events import Done, Ended, Event, LanguageModelChosen, Scored, Scoring
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.run_request import RunRequest
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.data.store import Project
+from lect.engine.model.backbone import Backbone, open_backbone
+from lect.engine.model.device import Device
+from lect.engine.runs.execution import run_training
+from lect.engine.runs.preparation import create_run
+from lect.engine.runs.scored import score_run
+from tests.conftest import WORDS
+from tests.engine.data.test_store import speech
+
+SETTINGS = TrainSettings(
+    AdaptationSpec(num_virtual_tokens=2), max_steps=20, copies=1, per_device_train_batch_size=4, evaluations=1
+)
+
+
+@pytest.fixture
+def backbone(tiny_backbone: Backbone, tmp_path: Path) -> Backbone:
+    """One that a test may take away."""
+    copytree(tiny_backbone.folder, tmp_path / "backbone")
+    return open_backbone(str(tmp_path / "backbone"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A set in three splits."""
+    project = Project.create(tmp_path / "project", "p", "xx")
+    for seed, text in enumerate(WORDS):
+        write_wav(tmp_path / f"{seed}.wav", speech(seed))
+        split = "dev" if seed in (0, 1) else "test" if seed == 2 else "train"
+        project.keep(tmp_path / f"{seed}.wav", speech(seed), text, split=split)
+    return project
+
+
+def start(project: Project, backbone: Backbone, settings: TrainSettings) -> tuple[str, Iterator[Event]]:
+    """A run, and its events up to the end of the training, which are over."""
+    request = RunRequest(str(backbone.folder), "cpu", "float32", settings, language_model_weight=0.3)
+    run_id = create_run(project, request)
+    events = run_training(project, run_id)
+    while not isinstance(next(events), Ended):
+        pass
+    return run_id, events
+
+
+def test_scoring_loads_the_backbone_no_second_time(project: Project, backbone: Backbone) -> None:
+    run_id, events = start(project, backbone, SETTINGS)
+    backbone.weights.unlink()
+    rest = list(events)
+    assert isinstance(rest[0], LanguageModelChosen) and rest[0].weight == 0.3
+    assert [type(event) for event in rest[1:]] == [Scoring, Scored, Scoring, Scored, Done]
+    assert RunFiles(project.run(run_id).folder).scores("test").exists()
+
+
+def test_dev_is_decoded_before_it_is_scored_and_not_read_again(project: Project, backbone: Backbone) -> None:
+    _, events = start(project, backbone, SETTINGS)
+    next(events)  # the language model is chosen, on dev
+    for clip in project.clips("dev"):
+        clip.path.unlink()
+    assert [event.split for event in events if isinstance(event, Scoring)] == ["dev", "test"]
+
+
+@pytest.mark.parametrize("method", ["lora", "finetune"])
+def test_a_method_that_changes_the_network_is_compared_with_the_bare_one(
+    project: Project, backbone: Backbone, cpu: Device, method: str
+) -> None:
+    spec = AdaptationSpec(method, rank=2)  # type: ignore[arg-type]
+    run_id, events = start(project, backbone, replace(SETTINGS, spec=spec, learning_rate=0.05))
+    scores = {event.figures["conditions"]["split"]: event.figures for event in events if isinstance(event, Scored)}
+    for split, figures in scores.items():
+        again = score_run(project, run_id, split, cpu)
+        assert (again.cer, again.baseline) == (figures["cer"], (figures["baseline"]["wer"], figures["baseline"]["cer"]))
+    assert scores.keys() == {"dev", "test"}
+
+
+def test_a_method_that_changes_the_network_needs_the_weights_once_more(project: Project, backbone: Backbone) -> None:
+    _, events = start(project, backbone, replace(SETTINGS, spec=AdaptationSpec("lora", rank=2)))
+    backbone.weights.unlink()
+    with pytest.raises(BackboneError, match="cannot be read"):
+        list(events)
