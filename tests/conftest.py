@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from lect.engine.text.vocabulary_building import build_vocabulary
 from lect.engine.training.features import Example
 from lect.engine.training.train import TrainData
 
-ROOT = Path(__file__).resolve().parents[1]  # of the repository
 COMMANDS_OF_MARKERS = {"slow": "make test-slow", "bench": ".venv/bin/python -m pytest -m bench"}
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

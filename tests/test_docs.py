@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 from lect.app.cli import COMMANDS, parser_for
-from tests.conftest import ROOT
+from tests import ROOT
 
 NEEDED = {"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/README.md", "docs/commands.md", "docs/extending.md"}
 PLACES = ("*.md", "docs/*.md", "assets/**/*.md")

@@ -10,7 +10,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 from lect.app.cli import COMMANDS
-from tests.conftest import ROOT
+from tests import ROOT
 
 HEAVY = (
     "torch",

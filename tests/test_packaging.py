@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests import ROOT
 
 WHEEL_BYTES = 40_000_000  # 36 million were measured, 23 of them the starter's weights
 TAKEN_FOR_OURS = ("app", "engine", "exports", "assets", "tests")  # a person's own folders, with names as ours

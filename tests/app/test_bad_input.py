@@ -20,8 +20,8 @@ import soundfile
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.files import sha256_file
 from lect.engine.data.store import Project
+from tests import ROOT
 from tests.app.conftest import WORDS, Lect, Outcome, speech, write_set
-from tests.conftest import ROOT
 
 TWO_HOURS_S = 7_200
 NOBODY = 65_534

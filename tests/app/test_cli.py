@@ -11,8 +11,8 @@ from lect.app.cli import COMMANDS, plain_options
 from lect.app.output import duration, print_json, size, table
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import os_sentence
+from tests import ROOT
 from tests.app.conftest import Lect, Outcome, speech
-from tests.conftest import ROOT
 
 
 def test_the_overview_lists_every_command(lect: Lect) -> None:

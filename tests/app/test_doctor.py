@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lect.app.commands.doctor import LOOKS
+from tests import ROOT
 from tests.app.conftest import Lect, Outcome
-from tests.conftest import ROOT
 from tests.disks import mounted
 
 BROKEN_TORCH = "raise RuntimeError('CUDA error: no kernel image is available\\nand a page of text')\n"

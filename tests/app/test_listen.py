@@ -15,8 +15,8 @@ import soundfile
 
 from lect.engine.audio.reading import load_audio
 from lect.engine.contract.files import ASSETS
+from tests import ROOT
 from tests.app.conftest import Lect
-from tests.conftest import ROOT
 from tests.virtual_sound import needs_sound_server, play, virtual_microphone
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"

@@ -19,8 +19,8 @@ from lect.engine.contract.files import sha256_file
 from lect.engine.data.store import Project
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
+from tests import ROOT
 from tests.app.conftest import FAST, PHONES, TINY, Lect
-from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="session")

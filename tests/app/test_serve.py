@@ -20,8 +20,8 @@ import pytest
 from lect.engine.audio.reading import SAMPLE_RATE, load_audio
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import ASSETS
+from tests import ROOT
 from tests.app.conftest import Lect
-from tests.conftest import ROOT
 
 openai = pytest.importorskip("openai")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lect.app.output import table
+from tests import ROOT
 from tests.benchmarks.commands import measure_help, measure_transcribe
-from tests.conftest import ROOT
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.conftest import ROOT
+from tests import ROOT
 
 PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 LOADED = "import sys; from lect.app.cli import main; main(sys.argv[1:]); print('torch' in sys.modules, file=sys.stderr)"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lect.app.output import table
-from tests.benchmarks.commands import ROOT
+from tests import ROOT
 
 BATCH = 4  # clips a step
 STEPS = 2  # the most is reached in the second, when the optimiser has its state

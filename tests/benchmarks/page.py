@@ -19,6 +19,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from tests import ROOT
 from tests.browser.conftest import (
     ARGUMENTS,
     CHROMIUM_NAMES,
@@ -31,7 +32,6 @@ from tests.browser.conftest import (
     unfold,
     write_microphone,
 )
-from tests.conftest import ROOT
 
 CLICKS = 40
 TAKES = 30

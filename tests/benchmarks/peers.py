@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from lect.app.output import table
-from tests.conftest import ROOT
+from tests import ROOT
 
 CLIPS, BATCH, REPEATS, ROUNDS, THREADS = 8, 8, 3, 2, 2
 NEEDS = {"transformers": "transformers", "faster-whisper": "faster_whisper", "onnx-asr": "onnx_asr"}

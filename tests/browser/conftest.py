@@ -20,8 +20,8 @@ import soxr
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.data.importers import import_into
 from lect.engine.data.store import Project
+from tests import ROOT
 from tests.app.conftest import speech, tiny_home, write_set
-from tests.conftest import ROOT
 
 MICROPHONE_RATE = 48_000  # what Chromium's fake device reads
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

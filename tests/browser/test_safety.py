@@ -16,7 +16,8 @@ import pytest
 from lect.app.page import recent
 from lect.engine.audio.reading import load_audio
 from lect.engine.data.store import Project
-from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, ROOT, Server, Window, fill, go, start_server, unfold
+from tests import ROOT
+from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, Server, Window, fill, go, start_server, unfold
 
 pytestmark = pytest.mark.browser
 

@@ -17,7 +17,8 @@ from lect.exports.pack import write_pack
 from lect.exports.runtime import Runtime
 from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Segment
-from tests.conftest import ROOT, TINY
+from tests import ROOT
+from tests.conftest import TINY
 from tests.exports.conftest import adaptation, contents
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"

@@ -22,7 +22,8 @@ from lect.exports.runtime import Runtime
 from lect.exports.segments import CutOptions
 from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Skipped, Transcript
-from tests.conftest import ROOT, TINY, tones
+from tests import ROOT
+from tests.conftest import TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents
 
 GATE = SpeechOptions(vad="energy", cut=CutOptions(vad_speech_pad_ms=200))

@@ -33,7 +33,8 @@ from lect.exports.pack import write_pack
 from lect.exports.parity import Clips, ParityError
 from lect.exports.runtime import Runtime
 from lect.exports.transcriber import SpeechOptions
-from tests.conftest import PHONES, ROOT, TINY, tones
+from tests import ROOT
+from tests.conftest import PHONES, TINY, tones
 from tests.exports.conftest import LETTERS, adaptation, contents, in_torch, sharpened, texts
 
 WHOLE = SpeechOptions(vad="off")  # the clips are tones, which are no speech

@@ -17,7 +17,7 @@ from lect.engine.audio.reading import SAMPLE_RATE, each_stretch, from_array, loa
 from lect.engine.audio.sources import MAX_RATE
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError
-from tests.conftest import ROOT
+from tests import ROOT
 
 
 def tone(rate: int = SAMPLE_RATE, seconds: float = 1.0, amplitude: float = 0.3) -> np.ndarray:

@@ -22,7 +22,7 @@ from lect.engine.data.clips import Clip, Speaker, make_take, project_row
 from lect.engine.data.migrations import MIGRATIONS, connection, migrate, transaction
 from lect.engine.data.store import Project
 from lect.engine.text.rules import TextRules
-from tests.conftest import ROOT
+from tests import ROOT
 from tests.disks import mounted
 
 AUDIO_BYTES = 20_000

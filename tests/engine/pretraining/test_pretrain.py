@@ -30,7 +30,8 @@ from lect.engine.pretraining.pretrain import (
 from lect.engine.pretraining.sampling import PADDING_SECONDS, Batches, Sampling
 from lect.engine.training.checkpoint import load_weights
 from lect.engine.training.processes import Processes
-from tests.conftest import PHONES, ROOT, TINY, WORDS, tones
+from tests import ROOT
+from tests.conftest import PHONES, TINY, WORDS, tones
 
 AUGMENTATION = Augmentation(speed_share=0, noise_share=0.5, room_share=0, band_share=0, clip_share=0)
 SETTINGS = PretrainSettings(
