@@ -1,7 +1,6 @@
 """A backbone's graphs on disk, in both builds.
 
-float32 lies beside the backbone's weights, which it points into; int8 in a folder of its own. It does not know
-adaptations or packs.
+They lie beside the backbone's weights, which they point into. It does not know adaptations or packs.
 """
 
 import os
@@ -18,11 +17,12 @@ from lect.engine.contract.files import atomic_path
 from lect.engine.model.backbone import Backbone, write_sums
 from lect.engine.model.network import EncoderDecoder
 
-from .graph_weights import point_into
-from .graphs import Constants, export_decoder, export_encoder
-from .onnx_network import BACKBONE_SHA256, BUILD, DECODER, ENCODER, POSITIONS, WINDOW_SECONDS
+from .graph_files import DECODER, ENCODER, OWN_DECODER, graph_files, graph_name
+from .graph_weights import WeightsFile, point_into
+from .graphs import Constants, export_decoder, export_encoder, export_own_decoder
+from .onnx_network import BACKBONE_SHA256, BUILD, POSITIONS, WINDOW_SECONDS
 from .parity import Clips, ParityReport, System, check_parity, probes
-from .quantisation import quantized
+from .quantisation import LARGE_VOCABULARY, quantized
 
 
 def build_backbone(backbone: Backbone, model: EncoderDecoder, clips: Clips | None = None) -> ParityReport:
@@ -36,18 +36,17 @@ def build_backbone(backbone: Backbone, model: EncoderDecoder, clips: Clips | Non
         shutil.copyfile(backbone.weights, trial.weights)
         _save_graphs(trial, model)
         system = System(model, {}, backbone.vocabulary)
-        report = check_parity(system, trial.graphs("float32"), clips or probes(), int8=trial.graphs("int8"))
-        backbone.graphs("int8").mkdir(exist_ok=True)
-        for build in BUILDS:
-            for name in (ENCODER, DECODER):
-                os.replace(trial.graphs(build) / name, backbone.graphs(build) / name)
+        float32, int8 = (graph_files(trial.folder, build) for build in BUILDS)
+        report = check_parity(system, float32, clips or probes(), int8=int8)
+        for path in trial.folder.glob("*.onnx"):
+            os.replace(path, backbone.folder / path.name)
     write_sums(backbone.folder)
     return report
 
 
 def has_graphs(backbone: Backbone) -> bool:
     """Whether the backbone was exported, in both builds."""
-    return all((backbone.graphs(build) / name).is_file() for build in BUILDS for name in (ENCODER, DECODER))
+    return all(graph_files(backbone.folder, build).are_there for build in BUILDS)
 
 
 def export_graphs(model: EncoderDecoder, constants: Constants | None = None) -> dict[str, onnx.ModelProto]:
@@ -69,7 +68,11 @@ def save_graph(graph: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> 
 
 def _save_graphs(backbone: Backbone, model: EncoderDecoder) -> None:
     facts = {"lect.backbone": backbone.name, BACKBONE_SHA256: backbone.sha256} | own_facts(model)
-    for name, graph in export_graphs(model).items():
-        save_graph(quantized(graph, model), backbone.graphs("int8") / name, facts | {BUILD: "int8"})
-        point_into(graph, backbone.weights)
-        save_graph(graph, backbone.graphs("float32") / name, facts | {BUILD: "float32"})
+    graphs, weights = export_graphs(model), WeightsFile(backbone.weights)
+    if model.config.vocab_size >= LARGE_VOCABULARY:
+        graphs[OWN_DECODER] = export_own_decoder(model)
+    for name, graph in graphs.items():
+        int8 = quantized(graph, model, weights)
+        point_into(graph, weights)
+        for build, made in zip(BUILDS, (graph, int8), strict=True):
+            save_graph(made, backbone.folder / graph_name(name, build), facts | {BUILD: build})

@@ -10,6 +10,7 @@ from lect.engine.model.weights import load_model
 
 from .backbone_graphs import build_backbone, has_graphs
 from .export_folders import whole_folder
+from .graph_files import graph_files
 from .opening import BUNDLED_BACKBONE, BUNDLED_PACK
 from .pack import check_fits, read_pack
 from .parity import Clips, ParityReport, System, check_parity
@@ -32,5 +33,5 @@ def write_bundle(folder: Path, pack: Path, backbone: Backbone, clips: Clips) -> 
         if not has_graphs(copy):
             build_backbone(copy, model)
         system = System(model, opened.tensors, opened.vocabulary)
-        report = check_parity(system, copy.graphs("float32"), clips, int8=copy.graphs("int8"))
+        report = check_parity(system, graph_files(copy.folder), clips, int8=graph_files(copy.folder, "int8"))
     return report

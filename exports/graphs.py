@@ -36,9 +36,10 @@ from .onnx_export import Port, Sizes, export, name_sizes
 
 # The exporter keeps a size of 1 or two equal sizes as facts about every input, so the examples avoid both.
 _EXAMPLE_BATCH = 2
+_EXAMPLE_ROWS = 6  # hypotheses, each clip's side by side
 _EXAMPLE_SAMPLES = (16_000, 13_000)
 _EXAMPLE_VOCABULARY = 37
-_BATCH = {0: "batch"}
+_BATCH, _CLIPS = {0: "batch"}, {0: "clips"}
 
 Constants = Mapping[str, Tensor]  # an adaptation's tensors, by graph input name
 
@@ -87,7 +88,7 @@ class DecoderGraph(AdaptedGraph):
     """
 
     def forward(self, input_ids: Tensor, position_ids: Tensor, mask: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """input_ids, position_ids (batch,); mask (batch, frames); self and cross keys/values; the named tensors."""
+        """input_ids, position_ids (batch,); mask (clips, frames); self and cross keys/values; the named tensors."""
         layers = self.model.config.decoder_layers
         pairs = zip(tensors[: 4 * layers : 2], tensors[1 : 4 * layers : 2], strict=True)
         memories = [KeyValue(*pair) for pair in pairs]
@@ -149,11 +150,11 @@ def encoder_outputs(config: ModelConfig) -> dict[str, Sizes]:
 def decoder_inputs(config: ModelConfig) -> list[Port]:
     """The inputs of the decoder-step graph, in order."""
     return [
-        Port("input_ids", torch.tensor([4, 5]), {0: "batch"}),
-        Port("position_ids", torch.tensor([3, 4]), {0: "batch"}),
-        Port("encoder_attention_mask", torch.ones(_EXAMPLE_BATCH, 11, dtype=torch.int64), {0: "batch", 1: "frames"}),
-        *_cache(config, "decoder", shortest=3),
-        *_cache(config, "encoder", shortest=13),
+        Port("input_ids", torch.arange(_EXAMPLE_ROWS) + 4, _BATCH),
+        Port("position_ids", torch.arange(_EXAMPLE_ROWS) + 3, _BATCH),
+        Port("encoder_attention_mask", torch.ones(_EXAMPLE_BATCH, 11, dtype=torch.int64), _CLIPS | {1: "frames"}),
+        *_cache(config, "decoder", _EXAMPLE_ROWS, _BATCH, shortest=3),
+        *_cache(config, "encoder", _EXAMPLE_BATCH, _CLIPS, shortest=13),
         *_adapters(config, "decoder", config.decoder_layers),
         Port(EMBEDDING, torch.randn(_EXAMPLE_VOCABULARY, config.dim), {0: "vocabulary"}),
     ]
@@ -182,6 +183,13 @@ def export_decoder(model: EncoderDecoder, constants: Constants | None = None) ->
     return _adapted(DecoderGraph, model, decoder_inputs(model.config), decoder_outputs(model.config), constants)
 
 
+def export_own_decoder(model: EncoderDecoder) -> onnx.ModelProto:
+    """The decoder-step graph with the network's own vocabulary inside; all else that an adaptation changes is input."""
+    ports = [port for port in decoder_inputs(model.config) if port.name != EMBEDDING]
+    outputs = {name: _without_vocabulary(dynamic) for name, dynamic in decoder_outputs(model.config).items()}
+    return _exported(DecoderGraph(model, adaptation_names(ports), {EMBEDDING: model.decoder.embedding}), ports, outputs)
+
+
 def _adapted(
     graph: type[AdaptedGraph],
     model: EncoderDecoder,
@@ -193,8 +201,12 @@ def _adapted(
     if constants is not None:
         ports, names = [port for port in ports if port.name not in names], []
         outputs = {name: _without_vocabulary(dynamic) for name, dynamic in outputs.items()}
-    exported = export(graph(model, names, constants), ports, list(outputs))
-    name_sizes(exported, {port.name: port.dynamic for port in ports} | outputs)
+    return _exported(graph(model, names, constants), ports, outputs)
+
+
+def _exported(graph: AdaptedGraph, ports: list[Port], outputs: Mapping[str, Sizes]) -> onnx.ModelProto:
+    exported = export(graph, ports, list(outputs))
+    name_sizes(exported, {port.name: port.dynamic for port in ports} | dict(outputs))
     return exported
 
 
@@ -238,11 +250,11 @@ def _ctc_head(config: ModelConfig) -> list[Port]:
     ]
 
 
-def _cache(config: ModelConfig, stack: str, shortest: int) -> list[Port]:
+def _cache(config: ModelConfig, stack: str, rows: int, axis: Sizes, shortest: int) -> list[Port]:
     ports = []
     for index, name in enumerate(_cache_names(past, stack, config)):
-        shape = (_EXAMPLE_BATCH, config.heads, shortest + index // 2, config.head_dim)
-        ports.append(Port(name, torch.randn(shape), {0: "batch", 2: _length(name)}))
+        shape = (rows, config.heads, shortest + index // 2, config.head_dim)
+        ports.append(Port(name, torch.randn(shape), axis | {2: _length(name)}))
     return ports
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lect.engine.decoding.ctc import Ints, LogProbs
+from lect.engine.decoding.search import attended
 
 from .onnx_network import Adapted, Encoded, Network, as_cache
 from .onnx_sessions import Array, run
@@ -17,15 +18,18 @@ class State:
     position: int
     clips: Ints  # (rows,) which clip of the batch each row listens to
     past: dict[str, Array]  # (rows, heads, prompt + written, head_dim)
-    listened: dict[str, Array]  # cross keys/values and mask, (rows, ...)
+    listened: dict[str, Array]  # cross keys/values and mask, (clips, ...)
 
 
 class OnnxDecoder:
     """The `StepDecoder` of a network over a batch of encoder output."""
 
     def __init__(self, network: Network, encoded: Encoded, adapted: Adapted):
-        self.session, self.encoded, self.adapted = network.decoder, encoded, adapted
+        self.session, self.encoded, self.adapted = adapted.session, encoded, adapted
         self._listened = {"encoder_attention_mask": encoded.mask, **encoded.cross}
+        shapes = {port.name: port.shape for port in adapted.session.get_inputs()}
+        # Graphs of Lect 0.1 want what a row attends to row by row.
+        self._repeats = shapes["encoder_attention_mask"][0] == "batch"
 
     def start(self) -> State:
         """Prompts as the first rows of the cache; one row per clip."""
@@ -44,10 +48,10 @@ class OnnxDecoder:
 
     def reorder(self, state: State, rows: Ints) -> State:
         """Picks and repeats rows; uses `state` up. Only what changes is copied, for caches are large."""
-        clips = state.clips[rows]
-        listened = state.listened
-        if not np.array_equal(clips, state.clips):
-            listened = {name: array[clips] for name, array in self._listened.items()}
+        clips, listened = state.clips[rows], state.listened
+        before, needed = (each if self._repeats else attended(each) for each in (state.clips, clips))
+        if not np.array_equal(needed, before):
+            listened = {name: array[needed] for name, array in self._listened.items()}
         past = {name: _picked(array, rows) for name, array in state.past.items()}
         return State(state.position, clips, past, listened)
 

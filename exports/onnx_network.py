@@ -7,6 +7,7 @@ the inputs' names and shapes from the graphs themselves and knows neither packs 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,22 +25,18 @@ from lect.engine.contract.tensor_names import (
 )
 from lect.engine.decoding.ctc import Ints, LogProbs
 
+from .graph_files import GraphFiles
 from .onnx_sessions import CUDA, Array, Session, cuda_is_there, open_session, run
 
-ENCODER = "encoder_model.onnx"
-DECODER = "decoder_model_merged.onnx"
 # A graph's facts about itself.
 BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.decoder_positions"
 WINDOW_SECONDS = "lect.window_seconds"
-# A vocabulary's embedding, and what the int8 build multiplies by where it is large: int8 columns, and a scale each.
-VOCABULARY_COLUMNS, VOCABULARY_SCALES = "vocabulary.columns", "vocabulary.scales"
-_LARGEST = 63  # of 7 bits; see `quantisation.quantized`
-_ROWS_AT_ONCE = 256  # so few that they stay in a processor's cache
 
 BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once
 WINDOWS_AT_ONCE = 8  # likewise, where each clip fills a window; only the decoder has them all
 
 Tensors = Mapping[str, Array]
+Shape: TypeAlias = list[Any]  # an int, or a name where it is dynamic, for each axis
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,7 @@ class Adapted:
     encoder: dict[str, Array]
     decoder: dict[str, Array]
     past: dict[str, Array]  # first rows of the cache: (1, heads, length, head_dim)
+    session: Session  # the decoder's
     uses_ctc: bool = True  # false where its training left the CTC head as it was, whose scores then mean nothing
 
 
@@ -75,23 +73,21 @@ class Encoded:
 
 
 class Network:
-    """A backbone's two graphs, loaded once."""
+    """A backbone's graphs, each loaded once: the encoder, and those decoders that adaptations call for."""
 
-    def __init__(self, encoder: Session, decoder: Session):
-        self.encoder, self.decoder = encoder, decoder
-        self._shapes = {port.name: port.shape for session in (encoder, decoder) for port in session.get_inputs()}
-        self._encoder_names = {port.name for port in encoder.get_inputs()}
-        self._decoder_names = {port.name for port in decoder.get_inputs()}
+    def __init__(self, files: GraphFiles, cuda: bool, threads: int | None):
+        self._files, self._cuda, self._threads = files, cuda, threads
+        self._decoders = dict[Path, Session]()
+        self.encoder = open_session(files.encoder, cuda, threads)
 
     @classmethod
-    def open(cls, folder: Path, device: str = "auto", threads: int | None = None) -> "Network":
-        """Loads the graphs in `folder`; device: auto, cpu or cuda. Raises UsageError or BackboneError."""
+    def open(cls, files: GraphFiles, device: str = "auto", threads: int | None = None) -> "Network":
+        """Loads the encoder; device: auto, cpu or cuda. Raises UsageError or BackboneError."""
         if device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"Device {device!r} is not known here: use auto, cpu or cuda.")
         if device == "cuda" and not cuda_is_there():
             raise UsageError("There is no usable CUDA device: use --device auto, or run `lect doctor`.")
-        cuda = device != "cpu" and cuda_is_there()
-        network = cls(*(open_session(folder / name, cuda, threads) for name in (ENCODER, DECODER)))
+        network = cls(files, device != "cpu" and cuda_is_there(), threads)
         if device == "cuda" and network.device != "cuda":
             raise UsageError(
                 "ONNX Runtime cannot use this machine's CUDA device: use --device auto, or run `lect doctor`."
@@ -101,8 +97,8 @@ class Network:
     @property
     def device(self) -> str:
         """Where it really runs, read back from the sessions: cuda or cpu."""
-        providers = [session.get_providers()[0] for session in (self.encoder, self.decoder)]
-        return "cuda" if providers == [CUDA, CUDA] else "cpu"
+        providers = {session.get_providers()[0] for session in (self.encoder, *self._decoders.values())}
+        return "cuda" if providers == {CUDA} else "cpu"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -128,26 +124,29 @@ class Network:
     @property
     def takes_tensors(self) -> bool:
         """Whether adaptations are inputs; a portable export has one inside."""
-        return EMBEDDING in self._shapes
+        return any(map(_is_adaptable, _shapes(self.encoder)))
+
+    @property
+    def has_own_decoder(self) -> bool:
+        """Whether a decoder with the backbone's own vocabulary inside is there."""
+        return self._files.own_decoder.is_file()
 
     def adapt(self, tensors: Tensors) -> Adapted:
         """The feeds of an adaptation; a layer without tensors gets length and rank 0.
 
-        Raises PackError when a tensor does not fit.
+        Without a vocabulary it is the backbone's own, where a decoder has that inside. Raises PackError when a tensor
+        does not fit.
         """
+        decoder = self._decoder(own=EMBEDDING not in tensors and self.has_own_decoder)
+        shapes = [_shapes(session) for session in (self.encoder, decoder)]
+        known = {name: shape for each in shapes for name, shape in each.items() if _is_adaptable(name)}
         given = {name: tensor for name, tensor in tensors.items() if not _is_decoder_prompt(name)}
         for name, tensor in given.items():
-            if not self._fits(name, tensor.shape):
+            if name not in known or not _fits(known[name], tensor.shape):
                 raise PackError(f"The tensor {name!r} does not fit this backbone: the pack was made for another one.")
-        adaptable = {name for name in self._shapes if _is_adaptable(name)}
-        feeds = {name: _as_input(given[name]) if name in given else self._nothing(name) for name in adaptable}
-        if VOCABULARY_COLUMNS in adaptable:
-            feeds[VOCABULARY_COLUMNS], feeds[VOCABULARY_SCALES] = _quantized(feeds[EMBEDDING])
-        return Adapted(
-            {name: feeds[name] for name in self._encoder_names & adaptable},
-            {name: feeds[name] for name in self._decoder_names & adaptable},
-            self._past(tensors),
-        )
+        feeds = {name: _as_input(given[name]) if name in given else _nothing(shape) for name, shape in known.items()}
+        encoder_feeds, decoder_feeds = ({name: feeds[name] for name in each if name in feeds} for each in shapes)
+        return Adapted(encoder_feeds, decoder_feeds, _past(tensors, shapes[1]), decoder)
 
     def batches(self, waveforms: Sequence[Samples], seconds: float) -> list[list[int]]:
         """Which are transcribed at once: those of like length, up to so much padded audio, or up to so many windows."""
@@ -166,44 +165,45 @@ class Network:
         ctc = outputs.get("ctc_log_probs") if adapted.uses_ctc else None
         return Encoded(outputs["encoder_attention_mask"], ctc, cross)
 
-    def _past(self, tensors: Tensors) -> dict[str, Array]:
-        """Decoder prompts as the first rows of the cache."""
-        past = {}
-        for name in self._decoder_names:
-            cache = parse_past(name)
-            if cache is not None and cache[1] == "decoder":
-                layer, _, part = cache
-                past[name] = self._prompt(name, tensors.get(str(TensorName("decoder", layer, PROMPT, part))))
-        return past
-
-    def _prompt(self, name: str, prompt: Array | None) -> Array:
-        _, heads, _, head_dim = self._shapes[name]
-        if prompt is None:
-            return np.zeros((1, heads, 0, head_dim), np.float32)
-        if prompt.ndim != 3 or prompt.shape[1:] != (heads, head_dim):
-            raise PackError("A decoder prompt does not fit this backbone: the pack was made for another one.")
-        return _as_input(prompt.transpose(1, 0, 2)[None])
-
-    def _fits(self, name: str, shape: tuple[int, ...]) -> bool:
-        wanted = self._shapes.get(name) if _is_adaptable(name) else None
-        return (
-            wanted is not None
-            and len(wanted) == len(shape)
-            and all(isinstance(want, str) or want == size for want, size in zip(wanted, shape, strict=True))
-        )
-
-    def _nothing(self, name: str) -> Array:
-        return np.zeros([0 if isinstance(size, str) else size for size in self._shapes[name]], np.float32)
+    def _decoder(self, own: bool) -> Session:
+        path = self._files.own_decoder if own else self._files.decoder
+        if path not in self._decoders:
+            self._decoders[path] = open_session(path, self._cuda, self._threads)
+        return self._decoders[path]
 
 
-def _quantized(rows: Array) -> tuple[Array, Array]:
-    """(vocab, dim) -> int8 (dim, vocab) and float32 (vocab,), whose product column by column is nearly the same."""
-    columns, scales = np.empty(rows.shape[::-1], np.int8), np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        these = slice(start, start + _ROWS_AT_ONCE)
-        scales[these] = np.maximum(np.abs(rows[these]).max(axis=1) / _LARGEST, np.finfo(np.float32).tiny)
-        columns[:, these] = np.rint(rows[these] / scales[these, None]).T
-    return columns, scales
+def _shapes(session: Session) -> dict[str, Shape]:
+    return {port.name: port.shape for port in session.get_inputs()}
+
+
+def _past(tensors: Tensors, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Decoder prompts as the first rows of the cache."""
+    past = {}
+    for name, shape in shapes.items():
+        cache = parse_past(name)
+        if cache is not None and cache[1] == "decoder":
+            layer, _, part = cache
+            past[name] = _prompt(shape, tensors.get(str(TensorName("decoder", layer, PROMPT, part))))
+    return past
+
+
+def _prompt(shape: Shape, prompt: Array | None) -> Array:
+    _, heads, _, head_dim = shape
+    if prompt is None:
+        return np.zeros((1, heads, 0, head_dim), np.float32)
+    if prompt.ndim != 3 or prompt.shape[1:] != (heads, head_dim):
+        raise PackError("A decoder prompt does not fit this backbone: the pack was made for another one.")
+    return _as_input(prompt.transpose(1, 0, 2)[None])
+
+
+def _fits(wanted: Shape, shape: tuple[int, ...]) -> bool:
+    return len(wanted) == len(shape) and all(
+        isinstance(want, str) or want == size for want, size in zip(wanted, shape, strict=True)
+    )
+
+
+def _nothing(shape: Shape) -> Array:
+    return np.zeros([0 if isinstance(size, str) else size for size in shape], np.float32)
 
 
 def _stacked(parts: Sequence[Array]) -> Array:
@@ -220,7 +220,7 @@ def _stacked(parts: Sequence[Array]) -> Array:
 
 
 def _is_adaptable(name: str) -> bool:
-    return name in (VOCABULARY_COLUMNS, VOCABULARY_SCALES) or bool(adaptation_inputs([name]))
+    return bool(adaptation_inputs([name]))
 
 
 def _is_decoder_prompt(name: str) -> bool:

@@ -17,10 +17,12 @@ from lect.engine.contract.tensor_names import OWN_VOCABULARY
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, backbone_folders, open_backbone
+from lect.engine.model.eight_bits import described, restored
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import Vocabulary
 
-from .onnx_network import BACKBONE_SHA256, ENCODER, Adapted, Network
+from .graph_files import ENCODER, graph_files
+from .onnx_network import BACKBONE_SHA256, Adapted, Network
 from .pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
 from .pack_tensors import Tensor
 from .recognition import OnnxRecogniser
@@ -80,7 +82,7 @@ def with_pack(opened: Opened, source: Pack | Path | str) -> Opened:
         raise UsageError("A portable export has its adaptation inside and takes no packs: open its backbone instead.")
     pack = source if isinstance(source, Pack) else read_pack(Path(source))
     check_fits(pack, backbone)
-    adapted = recogniser.network.adapt(_own_vocabulary(backbone) | pack.tensors)
+    adapted = recogniser.network.adapt(_own_vocabulary(backbone, recogniser.network) | pack.tensors)
     # Hotwords are spelled in the former one's tokens.
     options = replace(recogniser.options, hotwords=None, language_model=pack.language_model)
     plugged = OnnxRecogniser(recogniser.network, _with_method(adapted, pack.manifest.method), pack.vocabulary, options)
@@ -93,14 +95,15 @@ def is_portable(folder: Path) -> bool:
 
 
 def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
-    if not (backbone.graphs(settings.compute_type) / ENCODER).is_file():
+    files = graph_files(backbone.folder, settings.compute_type)
+    if not files.are_there:
         raise BackboneError(
             f"The backbone {backbone.name!r} has no graphs: run `lect export --backbone {backbone.name}`."
         )
-    network = Network.open(backbone.graphs(settings.compute_type), settings.device, settings.threads)
+    network = Network.open(files, settings.device, settings.threads)
     if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
         raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
-    adapted, vocabulary = network.adapt(_own_vocabulary(backbone)), backbone.vocabulary
+    adapted, vocabulary = network.adapt(_own_vocabulary(backbone, network)), backbone.vocabulary
     whisper = WhisperDecoding() if vocabulary.kind == "bytes" and not network.has_ctc else None
     return Opened(OnnxRecogniser(network, adapted, vocabulary, settings.options, whisper), backbone)
 
@@ -120,7 +123,7 @@ def _writer_of_text(name: Path | str | None) -> Backbone:
 
 def _open_portable(folder: Path, settings: Settings) -> Opened:
     options = replace(settings.options, language_model=_portable_language_model(folder))
-    network, manifest = Network.open(folder, settings.device, settings.threads), _portable_manifest(folder)
+    network, manifest = Network.open(graph_files(folder), settings.device, settings.threads), _portable_manifest(folder)
     adapted = _with_method(network.adapt({}), manifest.get("method"))
     recogniser = OnnxRecogniser(network, adapted, _portable_vocabulary(folder), options)
     return Opened(recogniser, None, str(manifest.get("language", "")), _portable_rules(folder))
@@ -133,7 +136,7 @@ def _backbone_of(pack: Pack, given: Path | str | None) -> Backbone:
         return open_backbone(str(given))
     installed = [backbone for backbone in map(_intact, backbone_folders()) if backbone and backbone.sha256 == wanted]
     if installed:
-        return min(installed, key=lambda backbone: not (backbone.folder / ENCODER).is_file())
+        return min(installed, key=lambda backbone: not graph_files(backbone.folder).are_there)
     raise PackError(
         f"The pack {pack.manifest.name!r} needs the backbone {pack.manifest.backbone!r} ({wanted[:12]}), which is not "
         "installed here: install it, or ask for a bundle."
@@ -147,12 +150,17 @@ def _intact(folder: Path) -> Backbone | None:
         return None  # a damaged one must not keep the others from being found
 
 
-def _own_vocabulary(backbone: Backbone) -> dict[str, Tensor]:
+def _own_vocabulary(backbone: Backbone, network: Network) -> dict[str, Tensor]:
+    """What a network without an own decoder is fed, where nothing else is."""
+    if network.has_own_decoder:
+        return {}
     try:
         with safe_open(backbone.weights, framework="numpy") as file:
-            stored = set(file.keys())
-            return {name: file.get_tensor(own) for name, own in OWN_VOCABULARY.items() if own in stored}
-    except (OSError, SafetensorError) as error:
+            own = set(OWN_VOCABULARY.values())
+            stored = {name: file.get_tensor(name) for name in file.keys() if described(name) in own}
+            found = restored(stored)
+            return {name: found[own] for name, own in OWN_VOCABULARY.items() if own in found}
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
 
 

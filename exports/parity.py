@@ -7,7 +7,6 @@ float32 must give torch's values within `TOLERANCE` of each output's own scale, 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.scoring.scores import score
 from lect.engine.text.vocabulary import EOS, Vocabulary
 
+from .graph_files import GraphFiles
 from .onnx_decoder import OnnxDecoder
 from .onnx_network import Adapted, Network
 from .pack_tensors import Tensor
@@ -99,14 +99,14 @@ def probes() -> Clips:
 
 def check_parity(
     system: System,
-    float32: Path,
+    float32: GraphFiles,
     clips: Clips,
     *,
-    int8: Path | None = None,
+    int8: GraphFiles | None = None,
     options: DecodeOptions | None = None,
     tolerance: float = TOLERANCE,
 ) -> ParityReport:
-    """Compares the graphs in the folders `float32` and `int8` with the model. Raises ParityError.
+    """Compares the graphs `float32` and `int8` with the model. Raises ParityError.
 
     Values are compared on a short, a middling and a long clip, alone and as one batch, with and without what was
     learnt; tokens on all clips. tolerance: the largest relative error that passes.
@@ -157,7 +157,7 @@ def _checked_tokens(system: System, network: Network, clips: Clips, options: Dec
 def _values(system: System, network: Network, waveforms: Sequence[Samples]) -> tuple[float, float]:
     """The largest differences of the encoder and of the decoder over all cases."""
     cases = [(_handles(system), _adapted(system, network))]
-    if network.takes_tensors and system.tensors:
+    if network.takes_tensors and (system.tensors or network.has_own_decoder):
         cases.append((NO_HANDLES, network.adapt(own_vocabulary(system.model))))
     differences = [
         _difference(system.model, handles, network, adapted, batch)
@@ -215,8 +215,8 @@ def _recognised(system: System, network: Network, clips: Clips, options: DecodeO
     return graphs.recognise(clips.waveforms)
 
 
-def _int8_texts(system: System, folder: Path, clips: Clips, options: DecodeOptions) -> list[str]:
-    return [found.text for found in _recognised(system, Network.open(folder, "cpu"), clips, options)]
+def _int8_texts(system: System, files: GraphFiles, clips: Clips, options: DecodeOptions) -> list[str]:
+    return [found.text for found in _recognised(system, Network.open(files, "cpu"), clips, options)]
 
 
 def _agreement(texts: Sequence[str], quantised: Sequence[str] | None) -> float | None:
@@ -238,8 +238,11 @@ def _handles(system: System) -> Handles:
 
 
 def _adapted(system: System, network: Network) -> Adapted:
-    """A portable network has everything inside."""
-    return network.adapt(own_vocabulary(system.model) | dict(system.tensors) if network.takes_tensors else {})
+    """As the runtime feeds it; a portable network has everything inside."""
+    if not network.takes_tensors:
+        return network.adapt({})
+    own = {} if network.has_own_decoder else own_vocabulary(system.model)
+    return network.adapt(own | dict(system.tensors))
 
 
 def own_vocabulary(model: EncoderDecoder) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from onnx.external_data_helper import load_external_data_for_model
 
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.files import write_bytes
@@ -17,10 +18,11 @@ from lect.engine.model.network import EncoderDecoder
 
 from .backbone_graphs import export_graphs, own_facts, save_graph
 from .export_folders import whole_folder
-from .graph_weights import halve
+from .graph_files import DECODER, ENCODER, graph_files
+from .graph_weights import WeightsFile, halve, point_into
 from .graphs import Constants
 from .model_card import PORTABLE
-from .onnx_network import BUILD, DECODER, ENCODER
+from .onnx_network import BUILD
 from .pack import (
     CARD,
     MANIFEST,
@@ -50,8 +52,9 @@ def write_portable(
     system = System(model, own_vocabulary(model) | dict(contents.tensors), contents.vocabulary)
     with whole_folder(folder, MANIFEST) as made, tempfile.TemporaryDirectory(dir=made) as trials:
         builds: dict[str, Path] = {name: Path(trials) / name for name in ("float32", build)}
-        _save_graphs(system, builds)
-        report = check_parity(system, builds["float32"], clips, int8=builds.get("int8"))
+        _save_graphs(system, builds, contents.backbone.weights)
+        files = {name: graph_files(folder) for name, folder in builds.items()}
+        report = check_parity(system, files["float32"], clips, int8=files.get("int8"))
         for name in (ENCODER, DECODER):
             os.replace(builds[build] / name, made / name)
         for name, data in _files(contents, build, report).items():
@@ -59,12 +62,15 @@ def write_portable(
     return report
 
 
-def _save_graphs(system: System, builds: dict[str, Path]) -> None:
+def _save_graphs(system: System, builds: dict[str, Path], weights: Path) -> None:
+    """weights: the backbone's, in whose types what is unchanged is stored."""
     constants: Constants = {name: torch.from_numpy(tensor).float() for name, tensor in system.tensors.items()}
     facts = own_facts(system.model)
     for name, graph in export_graphs(system.model, constants).items():
         if "int8" in builds:
             save_graph(quantized(graph, system.model), builds["int8"] / name, facts | {BUILD: "int8"})
+        point_into(graph, WeightsFile(weights))
+        load_external_data_for_model(graph, str(weights.parent))
         halve(graph)
         save_graph(graph, builds["float32"] / name, facts | {BUILD: "float32"})
 

@@ -1,112 +1,126 @@
-"""float32 graphs to int8 ones: products of 8-bit weights and of inputs quantised as they come."""
+"""float32 graphs to int8 ones: products of 8-bit weights and of inputs quantised as they come.
 
-import logging
-import tempfile
-from pathlib import Path
-from typing import Any
+A product is written as ONNX Runtime fuses it: DynamicQuantizeLinear, once for all products of one input, then
+MatMulInteger, and the sums times both scales.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnx import NodeProto, TensorProto, numpy_helper
 
-from lect.engine.contract.tensor_names import EMBEDDING
+from lect.engine.model.eight_bits import quantised
 from lect.engine.model.frontend import MelFrontend
 from lect.engine.model.network import EncoderDecoder
 
-from .graph_weights import halve
-from .onnx_network import VOCABULARY_COLUMNS, VOCABULARY_SCALES
+from .graph_weights import (
+    Array,
+    Step,
+    Stored,
+    WeightsFile,
+    halve,
+    integers_of,
+    is_large,
+    last_axis,
+    looked_up,
+    nodes_of,
+    point_into,
+    replace_graph,
+)
 
+# Of 7 bits: processors without VNNI add pairs of products in 16 bits, which 8 bits overflow. Lect's own runtime has
+# ONNX Runtime widen a backbone's 8-bit weights there (`onnx_sessions`); a graph with its weights inside runs anywhere.
+LARGEST = 63
 LARGE_VOCABULARY = 4_096  # symbols, from which on reading them takes a good part of a token's time
 
 
-def quantized(graph: onnx.ModelProto, model: EncoderDecoder) -> onnx.ModelProto:
+def quantized(graph: onnx.ModelProto, model: EncoderDecoder, weights: WeightsFile | None = None) -> onnx.ModelProto:
     """The graph with the matrices of its products as int8, one scale a column; inputs are quantised as they come.
 
-    Convolutions stay as they are: quantised, they are slower, and cost most of the accuracy. So do the mel filters: the
-    logarithm behind them magnifies what is nearly nothing. Weights have 7 bits, since processors without VNNI add pairs
-    of products in 16 bits. A large vocabulary that is an input is one as int8 too.
+    weights: where they lie beside the graph, which then points to them; a matrix that is not there in 8 bits is
+    quantised. Convolutions stay as they are: quantised, they are slower, and cost most of the accuracy. So do the mel
+    filters: the logarithm behind them magnifies what is nearly nothing.
     """
-    small = _quantized_products(_with_unshared_weights(graph), _mel_products(graph, model))
-    halve(small)
-    if model.config.vocab_size >= LARGE_VOCABULARY and any(x.name == EMBEDDING for x in small.graph.input):
-        _quantize_vocabulary(small.graph)
+    small = onnx.ModelProto()
+    small.CopyFrom(graph)
+    tables = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer if is_large(t) and len(t.dims) == 2}
+    _Quantiser(tables, _mel_filters(model), weights).apply(small)
+    if weights is None:
+        halve(small)
+    else:
+        point_into(small, weights)
     return small
 
 
-def _quantized_products(graph: onnx.ModelProto, excluded: list[str]) -> onnx.ModelProto:
-    log = logging.getLogger()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.onnx"
-        log.addFilter(_no_advice)
-        try:
-            quantize_dynamic(
-                graph,
-                path,
-                op_types_to_quantize=["MatMul"],
-                per_channel=True,
-                reduce_range=True,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=excluded,
-            )
-        finally:
-            log.removeFilter(_no_advice)
-        return onnx.load(path)
+class _Quantiser:
+    """Replaces products, and the reading of large vocabularies, node by node."""
+
+    def __init__(self, tables: Mapping[str, Array], filters: Array | None, weights: WeightsFile | None):
+        self.tables, self.filters, self.weights = tables, filters, weights
+        self.stored = dict[tuple[str, bool], Stored]()  # by the weight's name and whether it is read turned
+        self.inputs = set[str]()  # that are quantised already
+        self.nodes = list[NodeProto]()
+
+    def apply(self, graph: onnx.ModelProto) -> None:
+        for node in graph.graph.node:
+            if (stored := self._product(node)) is not None:
+                self.nodes += self._multiplied(node, stored)
+            elif node.op_type == "Gather" and len(self.tables.get(node.input[0], ())) >= LARGE_VOCABULARY:
+                self.nodes += looked_up(self._of(node.input[0], rows=True), node.input[1], node.output[0])
+            else:
+                self.nodes.append(node)
+        read = {name for node in self.nodes for name in node.input}
+        made = [tensor for stored in self.stored.values() for tensor in stored.tensors]
+        weights = [*graph.graph.initializer, *made, last_axis()]
+        replace_graph(graph, [tensor for tensor in weights if tensor.name in read], self.nodes)
+
+    def _product(self, node: NodeProto) -> Stored | None:
+        """The matrix of a product by a weight; None for any other node."""
+        if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in self.tables:
+            return None
+        if self.filters is not None and np.array_equal(self.tables[node.input[1]], self.filters):
+            return None
+        turned = node.op_type == "Gemm" and any(each.name == "transB" and each.i for each in node.attribute)
+        return self._of(node.input[1], rows=turned)
+
+    def _of(self, name: str, rows: bool) -> Stored:
+        """A weight as integers that a product reads; rows: whether its rows, and not its columns, become columns."""
+        if (name, rows) not in self.stored:
+            matrix = self.tables[name] if rows else np.ascontiguousarray(self.tables[name].T)
+            found = self.weights.find(matrix) if self.weights else None
+            if found is None or found.scales is None or not found.turned:
+                found = integers_of(matrix, f"{name}.{'rows' if rows else 'columns'}", quantised(matrix, LARGEST))
+            self.stored[name, rows] = found
+        return self.stored[name, rows]
+
+    def _multiplied(self, node: NodeProto, stored: Stored) -> list[NodeProto]:
+        assert stored.scales is not None
+        source, name = node.input[0], node.output[0]
+        quantisers = [] if source in self.inputs else [_dynamic(source)]
+        self.inputs.add(source)
+        bias = node.input[2] if len(node.input) > 2 else None
+        steps: list[Step] = [
+            (
+                "MatMulInteger",
+                [f"{source}.int8", stored.values.name, f"{source}.zero"],
+                f"{name}.sums",
+                {},
+            ),
+            ("Cast", [f"{name}.sums"], f"{name}.floats", {"to": TensorProto.FLOAT}),
+            ("Mul", [f"{source}.scale", stored.scales.name], f"{name}.scales", {}),
+            ("Mul", [f"{name}.floats", f"{name}.scales"], f"{name}.product" if bias else name, {}),
+        ]
+        if bias:
+            steps.append(("Add", [f"{name}.product", bias], name, {}))
+        return [*quantisers, *nodes_of(steps)]
 
 
-def _quantize_vocabulary(graph: onnx.GraphProto) -> None:
-    """Logits by an int8 product with inputs that the runtime makes of the vocabulary, in place of a float32 one."""
-    makers = {name: node for node in graph.node for name in node.output}
-    product = makers["logits"]
-    turned = makers[product.input[1]]
-    assert (product.op_type, turned.op_type, [*turned.input]) == ("MatMul", "Transpose", [EMBEDDING])
-    kept = [node for node in graph.node if node not in (product, turned)]
-    graph.ClearField("node")
-    graph.node.extend(kept)
-    graph.node.extend(_int8_logits(product.input[0]))
-    rows, dim = next(port for port in graph.input if port.name == EMBEDDING).type.tensor_type.shape.dim
-    columns, scales = [dim.dim_value, rows.dim_param], [rows.dim_param]
-    graph.input.append(helper.make_tensor_value_info(VOCABULARY_COLUMNS, TensorProto.INT8, columns))
-    graph.input.append(helper.make_tensor_value_info(VOCABULARY_SCALES, TensorProto.FLOAT, scales))
+def _dynamic(source: str) -> NodeProto:
+    outputs = [f"{source}.int8", f"{source}.scale", f"{source}.zero"]
+    return onnx.helper.make_node("DynamicQuantizeLinear", [source], outputs, outputs[0])
 
 
-def _int8_logits(states: str) -> list[onnx.NodeProto]:
-    nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = [
-        ("DynamicQuantizeLinear", [states], ["states.int8", "states.scale", "states.zero"], {}),
-        ("MatMulInteger", ["states.int8", VOCABULARY_COLUMNS, "states.zero"], ["logits.sums"], {}),
-        ("Cast", ["logits.sums"], ["logits.floats"], {"to": TensorProto.FLOAT}),
-        ("Mul", ["logits.floats", "states.scale"], ["logits.scaled"], {}),
-        ("Mul", ["logits.scaled", VOCABULARY_SCALES], ["logits"], {}),
-    ]
-    return [helper.make_node(kind, inputs, made, made[0], **how) for kind, inputs, made, how in nodes]
-
-
-def _no_advice(record: logging.LogRecord) -> bool:
-    # The quantiser would have us run a pre-processing that changes names and gains nothing.
-    return "pre-processing before quantization" not in record.getMessage()
-
-
-def _with_unshared_weights(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which no Gemm shares its matrix: the quantiser turns it round for them, whoever else reads it."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(graph)
-    weights = {tensor.name: tensor for tensor in copy.graph.initializer}
-    for node in copy.graph.node:
-        if node.op_type == "Gemm" and node.input[1] in weights:
-            own = copy.graph.initializer.add()
-            own.CopyFrom(weights[node.input[1]])
-            own.name = node.input[1] = f"{node.name}.weight"
-    return copy
-
-
-def _mel_products(graph: onnx.ModelProto, model: EncoderDecoder) -> list[str]:
+def _mel_filters(model: EncoderDecoder) -> Array | None:
     frontend = model.encoder.frontend
-    if not isinstance(frontend, MelFrontend):
-        return []
-    filters = frontend.log_mel.filters.numpy()
-    weights = {
-        tensor.name
-        for tensor in graph.graph.initializer
-        if tuple(tensor.dims) == filters.shape and np.array_equal(numpy_helper.to_array(tensor), filters)
-    }
-    return [node.name for node in graph.graph.node if weights & set(node.input)]
+    return frontend.log_mel.filters.numpy() if isinstance(frontend, MelFrontend) else None

@@ -22,9 +22,9 @@ from lect.engine.text.vocabulary import BOS, CONTROL, EOS, PAD, UNK, WORD_START,
 
 from .backbone_graphs import save_graph
 from .export_folders import whole_folder
+from .graph_files import DECODER, ENCODER
 from .graphs import Constants
 from .model_card import WHISPER, model_card
-from .onnx_network import DECODER, ENCODER
 from .onnx_sessions import Session, open_session
 from .pack import CARD, MANIFEST, PackContents, describe, dumped
 from .parity import TOLERANCE, ParityError, own_vocabulary, relative_error

@@ -48,14 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add, find, get: how long a Whisper listens at least, silence included (30); less is quicker, and it was "
         "not trained on less",
     )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(8, 16),
+        help="add, find, get: of each weight as it is kept (16); 8 takes half the disk and loads in half the memory",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Lists, describes, verifies, adds, finds or gets."""
     from lect.engine.contract.errors import UsageError
 
-    if args.what not in ("add", "find", "get") and (args.hub or args.name or args.licence or args.window_seconds):
-        raise UsageError("--hub, --name, --licence and --window-seconds go with `lect backbone add`.")
+    adding = (args.hub, args.name, args.licence, args.window_seconds, args.bits)
+    if args.what not in ("add", "find", "get") and any(adding):
+        raise UsageError("--hub, --name, --licence, --window-seconds and --bits go with `lect backbone add`.")
     commands = {"list": _list, "info": _info, "verify": _verify, "add": _add, "find": _find, "get": _get}
     return commands[args.what](args)
 
@@ -137,7 +144,7 @@ def _added(args: argparse.Namespace, source: Path, name: str | None) -> int:
     from lect.engine.model.backbone import open_backbone
     from lect.engine.model.foreign import add_backbone
 
-    folder = add_backbone(source, name, args.licence, args.window_seconds)
+    folder = add_backbone(source, name, args.licence, args.window_seconds, args.bits or 16)
     facts = _facts(open_backbone(str(folder)))
     text = f"Backbone {facts['name']} is added, {size(facts['bytes'])} of weights under licence {facts['licence']}."
     if not facts["graphs"]:
@@ -192,7 +199,9 @@ def transcribing(backbone: "Backbone") -> str:
 
 def exported_builds(backbone: "Backbone") -> list[str]:
     """The builds whose graphs are there."""
-    return [build for build in BUILDS if any(backbone.graphs(build).glob("*.onnx"))]
+    from lect.exports.graph_files import graph_files
+
+    return [build for build in BUILDS if graph_files(backbone.folder, build).are_there]
 
 
 def _plain(value: object) -> str:

@@ -90,9 +90,10 @@ def _onnxruntime() -> Finding:
 def real_providers() -> list[str]:
     """What the starter is really run by: a list of what is available also names what cannot run here."""
     from lect.engine.model.backbone import open_backbone
+    from lect.exports.graph_files import graph_files
     from lect.exports.onnx_network import Network
 
-    return list(Network.open(open_backbone().graphs("int8")).encoder.get_providers())
+    return list(Network.open(graph_files(open_backbone().folder, "int8")).encoder.get_providers())
 
 
 def _torch() -> Finding:

@@ -38,11 +38,15 @@ class ModelConfig:
     key_bias: bool = True
     convolution_kernel: int = 0  # Conformer convolution module in each encoder layer; 0: none
     ctc: bool = True
+    # (decoder layer, head) whose cross-attention follows time, for the times of words; as published with a Whisper
+    alignment_heads: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         # From users and foreign files as well as from our own code, hence errors and not asserts.
         if self.dim % self.heads:
             raise UsageError(f"A model of dim {self.dim} cannot have {self.heads} heads: heads must divide dim.")
+        if not all(0 <= layer < self.decoder_layers and 0 <= head < self.heads for layer, head in self.alignment_heads):
+            raise UsageError("A model's alignment heads must lie in its decoder's layers.")
         for name, hint in get_type_hints(ModelConfig).items():
             value, known = getattr(self, name), get_args(hint)
             if get_origin(hint) is Literal and value not in known:

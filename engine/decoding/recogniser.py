@@ -19,7 +19,7 @@ from ..model.handles import Handles, KeyValue
 from ..model.network import Cross, EncoderDecoder
 from ..text.vocabulary import Vocabulary
 from .ctc import Ints, LogProbs
-from .search import DecodeOptions, Hypothesis, decode
+from .search import DecodeOptions, Hypothesis, attended, decode
 
 BATCH_SECONDS = 60.0
 
@@ -114,10 +114,10 @@ class TorchDecoder:
         return log_probs, replace(state, position=state.position + 1, past=past)
 
     def reorder(self, state: TorchState, rows: Ints) -> TorchState:
-        """Picks and repeats rows. What a row attends to is copied only where it changes, for it is the largest part."""
+        """Picks and repeats rows. What they attend to is copied only when clips are done: it is the largest part."""
         clips, cross = state.clips[rows], state.cross
-        if not np.array_equal(clips, state.clips):
-            index = torch.from_numpy(clips).to(self.encoded.values.device)
+        if not np.array_equal(needed := attended(clips), attended(state.clips)):
+            index = torch.from_numpy(needed).to(self.encoded.values.device)
             cross = (_picked(self.cross[0], index), [mask[index] for mask in self.cross[1]])
         past = _picked(state.past, torch.from_numpy(rows).to(self.encoded.values.device))
         return TorchState(state.position, clips, past, cross)

@@ -33,7 +33,15 @@ class StepDecoder(Protocol[State]):
         """Feeds one token per row: (rows,) -> log-probabilities of the next one (rows, vocab), and the new state."""
 
     def reorder(self, state: State, rows: Ints) -> State:
-        """The state whose row i is row `rows[i]` of `state`; rows may be repeated and dropped."""
+        """The state whose row i is row `rows[i]` of `state`; rows may be repeated and dropped.
+
+        Rows of one utterance lie side by side, and each utterance that is left has as many.
+        """
+
+
+def attended(clips: Ints) -> Ints:
+    """(rows,) the utterance of each row -> those whose frames are needed, each once and in this order."""
+    return clips[np.flatnonzero(np.diff(clips, prepend=-1))]
 
 
 class Scorer(Protocol):

@@ -37,14 +37,6 @@ class Backbone:
         """The weights file."""
         return self.folder / WEIGHTS
 
-    def graphs(self, build: str) -> Path:
-        """The folder of the exported graphs; build: float32 or int8.
-
-        The float32 graphs lie beside the weights, which they point into: ONNX Runtime follows pointers into no other
-        folder.
-        """
-        return self.folder if build == "float32" else self.folder / build
-
 
 def home() -> Path:
     """Lect's own folder for this user: LECT_HOME, or the platform's place for application data."""

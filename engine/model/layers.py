@@ -47,6 +47,16 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
         return self.projected("output", attended.transpose(1, 2).flatten(2), updates)
 
+    def shared(self, x: Tensor, memory: KeyValue, mask: Tensor, updates: Updates = NO_UPDATES) -> Tensor:
+        """The same for x (rows, 1, dim) over memory (clips, heads, size, head_dim), which is not repeated.
+
+        Each clip's rows lie side by side, and it has as many as any other: the hypotheses of a beam search.
+        """
+        query = self.projected("query", x, updates)
+        query = query.reshape(memory.key.shape[0], -1, self.heads, memory.key.shape[3]).transpose(1, 2)
+        attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
+        return self.projected("output", attended.transpose(1, 2).reshape(x.shape), updates)
+
 
 class FeedForward(nn.Module):
     """Position-wise feed-forward network."""
@@ -162,12 +172,14 @@ class DecoderLayer(Layer):
     ) -> tuple[Tensor, KeyValue]:
         """x: (batch, new, dim); past: earlier keys/values, prompts first.
 
+        cross: of the batch, or for one new token of fewer clips, see `Attention.shared`.
         -> (batch, new, dim) and past with the new ones.
         """
         branch = self.before(self.attention_norm, x)
         memory = past.concatenate(self.attention.keys_values(branch, updates))
         x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
-        branch = self.cross_attention(self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates)
+        attend = self.cross_attention.shared if x.shape[1] == 1 else self.cross_attention
+        branch = attend(self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates)
         x = self.after(self.cross_attention_norm, x, branch)
         branch = self.feed_forward(self.before(self.feed_forward_norm, x))
         x = self.after(self.feed_forward_norm, x, branch)

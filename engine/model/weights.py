@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,7 +15,10 @@ from ..contract.files import atomic_path, write_json
 from ..contract.tensor_names import is_shared_prompt, shared_prompt_weight, shared_prompts
 from ..text.vocabulary import Vocabulary
 from .backbone import CONFIG, FORMAT_VERSION, WEIGHTS, Backbone, write_sums
+from .eight_bits import described, is_stored_so, quantised, restored, scale_name
 from .network import EncoderDecoder
+
+Bits = Literal[8, 16]
 
 
 def load_model(backbone: Backbone) -> EncoderDecoder:
@@ -34,11 +38,12 @@ def load_shared_prompt(backbone: Backbone) -> dict[str, Tensor]:
     return shared_prompts(_read(backbone, is_shared_prompt))
 
 
-def _read(backbone: Backbone, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+def _read(backbone: Backbone, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
     try:
-        with safe_open(backbone.weights, framework="pt") as file:
-            return {name: file.get_tensor(name).float() for name in file.keys() if wanted(name)}
-    except (OSError, SafetensorError) as error:
+        with safe_open(backbone.weights, framework="np") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys() if wanted(described(name))}
+            return {name: torch.from_numpy(tensor) for name, tensor in restored(stored).items()}
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
 
 
@@ -59,14 +64,17 @@ def save_backbone(
     languages: tuple[str, ...],
     licence: str,
     shared_prompt: Mapping[str, Tensor] | None = None,
-    dtype: torch.dtype = torch.float16,
+    bits: Bits = 16,
 ) -> None:
-    """Writes a backbone folder: config, weights and sums. Graphs and model card are added by their own makers."""
+    """Writes a backbone folder: config, weights and sums. Graphs and model card are added by their own makers.
+
+    bits: 16 for float16, 8 for matrices as `eight_bits` stores them and all else in float16.
+    """
     tensors = dict(model.state_dict())
     tensors |= {shared_prompt_weight(key): tensor for key, tensor in (shared_prompt or {}).items()}
     # With the sizes inside, weights that another network reads in another way have another hash.
     metadata = {"model": json.dumps(model.config.to_json(), sort_keys=True)}
-    save_tensors(folder / WEIGHTS, {key: tensor.detach().to(dtype) for key, tensor in tensors.items()}, metadata)
+    save_tensors(folder / WEIGHTS, _stored(tensors, bits), metadata)
     config = {
         "format_version": FORMAT_VERSION,
         "name": name,
@@ -77,6 +85,17 @@ def save_backbone(
     }
     write_json(folder / CONFIG, config)
     write_sums(folder)
+
+
+def _stored(tensors: Mapping[str, Tensor], bits: Bits) -> dict[str, Tensor]:
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if bits == 8 and is_stored_so(name, tensor.shape):
+            rows, scales = quantised(tensor.detach().float().cpu().numpy())
+            stored |= {name: torch.from_numpy(rows), scale_name(name): torch.from_numpy(scales)}
+        else:
+            stored[name] = tensor.detach().half()
+    return stored
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:

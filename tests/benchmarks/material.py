@@ -25,7 +25,7 @@ from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, load_shared_prompt, save_backbone
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import SPECIALS, Vocabulary
-from lect.exports.backbone_graphs import build_backbone
+from lect.exports.backbone_graphs import build_backbone, has_graphs
 from lect.exports.pack import PackContents, write_pack
 
 CLIP_SECONDS = 10.0
@@ -61,7 +61,7 @@ def _with_graphs(folder: Path, name: str) -> tuple[Backbone, str]:
     except UsageError:
         print(f"There is no backbone {name}: random weights take its place.", file=sys.stderr)
         backbone, name = random_backbone(folder / "random", "random", STARTER_SHAPE), "random weights"
-    if not any(backbone.graphs("float32").glob("*.onnx")):
+    if not has_graphs(backbone):
         build_backbone(backbone, load_model(backbone))
     return backbone, name
 

@@ -4,22 +4,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
+from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import load_model, save_backbone
+from lect.engine.model.weights import Bits, load_model, save_backbone
 from lect.engine.text.vocabulary import BOS, EOS, Vocabulary
-from lect.exports.backbone_graphs import build_backbone, export_graphs, own_facts, save_graph
+from lect.exports.backbone_graphs import build_backbone
+from lect.exports.graph_files import GraphFiles, graph_files
 from lect.exports.onnx_decoder import OnnxDecoder
-from lect.exports.onnx_network import VOCABULARY_COLUMNS, VOCABULARY_SCALES, Network
+from lect.exports.onnx_network import Network
 from lect.exports.pack import write_pack
 from lect.exports.pack_tensors import Tensor
 from lect.exports.parity import TOLERANCE, Clips, System, check_parity, own_vocabulary
 from lect.exports.portable import write_portable
-from lect.exports.quantisation import LARGE_VOCABULARY, quantized
+from lect.exports.quantisation import LARGE_VOCABULARY
 from lect.exports.runtime import Runtime
 from lect.exports.segments import Piece
 from lect.exports.transcript import Segment
@@ -95,7 +98,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 
 def test_both_builds_give_what_torch_gives(family: Family, clips: list[np.ndarray]) -> None:
-    float32, int8 = (family.backbone.graphs(build) for build in ("float32", "int8"))
+    float32, int8 = (graph_files(family.backbone.folder, build) for build in BUILDS)
     system = System(family.model, family.tensors, family.vocabulary)
     report = check_parity(system, float32, Clips(clips), int8=int8)
     assert 0 < max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
@@ -103,7 +106,7 @@ def test_both_builds_give_what_torch_gives(family: Family, clips: list[np.ndarra
 
 
 def test_windows_pass_the_encoder_one_at_a_time(family: Family, whisper: Family, clips: list[np.ndarray]) -> None:
-    network = Network.open(family.backbone.graphs("float32"), device="cpu")
+    network = Network.open(graph_files(family.backbone.folder), device="cpu")
     audio = next(port for port in network.encoder.get_inputs() if port.name == "audio")
     assert audio.shape[0] == (1 if family is whisper else "batch")  # ONNX Runtime refuses any other
     encoded = network.encode(clips, network.adapt(family.tensors))
@@ -160,7 +163,7 @@ def test_a_bare_whisper_finds_the_language_out(whisper: Family, clips: list[np.n
 
 def first_scores(runtime: Runtime, clip: np.ndarray) -> dict[int, float]:
     """The probability of each language's token after the start-of-transcript token."""
-    network = Network.open(runtime._opened.backbone.folder, device="cpu")  # type: ignore[union-attr]
+    network = Network.open(graph_files(runtime._opened.backbone.folder), device="cpu")  # type: ignore[union-attr]
     adapted = runtime._opened.recogniser.adapted
     decoder = OnnxDecoder(network, network.encode([clip], adapted), adapted)
     scores = np.exp(decoder.step(np.array([BOS]), decoder.start())[0][0])
@@ -180,27 +183,46 @@ def test_a_recording_keeps_the_language_of_its_first_speech(whisper: Family, cli
     assert runtime.language == "", "another recording is asked anew"
 
 
-def test_a_large_vocabulary_is_multiplied_as_int8(clips: list[np.ndarray], tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_large_vocabulary_lies_in_a_decoder_of_its_own(bits: Bits, clips: list[np.ndarray], tmp_path: Path) -> None:
     config = replace(TINY, vocab_size=LARGE_VOCABULARY, encoder_layers=1, decoder_layers=1, ctc=False)
-    model = sharpened(config, 3)
-    for name, graph in export_graphs(model).items():
-        for build, made in (("float32", graph), ("int8", quantized(graph, model))):
-            (tmp_path / build).mkdir(exist_ok=True)
-            save_graph(made, tmp_path / build / name, own_facts(model))
+    symbols = Vocabulary("phone", tuple(f"p{number}" for number in range(LARGE_VOCABULARY - 4)))
+    save_backbone(tmp_path / "b", "b", sharpened(config, 3), symbols, languages=("xx",), licence="CC0-1.0", bits=bits)
+    backbone = open_backbone(str(tmp_path / "b"))
+    model = load_model(backbone)
+    report = build_backbone(backbone, model, Clips(clips))
+    assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
     for tensors in ({}, adaptation(config, vocabulary=len(LETTERS))):  # its own, and a small new one
-        float32, int8 = (
-            next_scores(tmp_path / build, own_vocabulary(model) | tensors, clips) for build in ("float32", "int8")
-        )
+        float32, int8 = (next_scores(graph_files(backbone.folder, build), tensors, clips) for build in BUILDS)
         assert float32.shape == (len(clips), len(tensors.get("vocabulary.embedding", model.decoder.embedding)))
         assert 0 < np.abs(int8 - float32).max() < 0.05 * np.ptp(float32)
         assert np.corrcoef(int8.ravel(), float32.ravel())[0, 1] > 0.999
-    inputs = {port.name for port in Network.open(tmp_path / "int8", device="cpu").decoder.get_inputs()}
-    assert {VOCABULARY_COLUMNS, VOCABULARY_SCALES} <= inputs
+    fed = next_scores(graph_files(backbone.folder), own_vocabulary(model), clips)  # by the decoder that takes any
+    np.testing.assert_allclose(fed, next_scores(graph_files(backbone.folder), {}, clips), atol=1e-4)
 
 
-def next_scores(folder: Path, tensors: dict[str, Tensor], clips: list[np.ndarray]) -> np.ndarray:
+def test_one_file_of_weights_serves_torch_and_both_builds(clips: list[np.ndarray], tmp_path: Path) -> None:
+    config = replace(WHISPER, ffn_dim=512)
+    save_backbone(tmp_path / "b", "b", sharpened(config, 3), BYTES, languages=("en",), licence="CC0-1.0", bits=8)
+    backbone = open_backbone(str(tmp_path / "b"))
+    build_backbone(backbone, load_model(backbone), Clips(clips))
+    graphs = [onnx.load(path, load_external_data=False).graph for path in backbone.folder.glob("*.onnx")]
+    assert len(graphs) == 4
+    for graph in graphs:
+        inside = [each for each in graph.initializer if each.data_location != onnx.TensorProto.EXTERNAL]
+        weights = [tuple(each.dims) for each in inside if each.data_type == onnx.TensorProto.INT8 or len(each.dims) > 1]
+        frontend = {(402, 1, 400), (201, 80)}  # Fourier's and the mel filters are no weights
+        assert {shape for shape in weights if np.prod(shape) > 256} <= frontend
+        outside = {entry.value for each in graph.initializer for entry in each.external_data if entry.key == "location"}
+        assert outside == {backbone.weights.name}
+    found = Runtime.open(str(backbone.folder), device="cpu", compute_type="int8")
+    found.set_language("en")
+    assert any(one.text for one in found.transcribe_batch(clips))
+
+
+def next_scores(files: GraphFiles, tensors: dict[str, Tensor], clips: list[np.ndarray]) -> np.ndarray:
     """What the graphs think of each token after the first: (clips, vocabulary)."""
-    network = Network.open(folder, device="cpu")
+    network = Network.open(files, device="cpu")
     adapted = network.adapt(tensors)
     decoder = OnnxDecoder(network, network.encode(clips, adapted), adapted)
     return decoder.step(np.full(len(clips), EOS), decoder.start())[0]

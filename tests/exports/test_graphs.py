@@ -16,6 +16,7 @@ from lect.engine.model.backbone import Backbone, open_backbone, verify_backbone
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_model, save_backbone
 from lect.exports.backbone_graphs import build_backbone, export_graphs, has_graphs, own_facts, save_graph
+from lect.exports.graph_files import graph_files
 from lect.exports.onnx_decoder import OnnxDecoder
 from lect.exports.onnx_export import OPSET
 from lect.exports.onnx_network import Network
@@ -36,9 +37,9 @@ def test_numbers_and_tokens_are_those_of_torch_at_every_size(
     labels = ["ba da"] * len(clips)
     report = check_parity(
         System(model, tensors, LETTERS),
-        backbone.graphs("float32"),
+        graph_files(backbone.folder),
         Clips(clips, labels),
-        int8=backbone.graphs("int8"),
+        int8=graph_files(backbone.folder, "int8"),
     )
     assert report.clips == len(clips)
     assert 0 < report.encoder_difference < TOLERANCE / 10
@@ -48,7 +49,7 @@ def test_numbers_and_tokens_are_those_of_torch_at_every_size(
 
 
 def test_a_bare_backbone_passes(backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray]) -> None:
-    report = check_parity(System(model, {}, PHONES), backbone.graphs("float32"), Clips(clips))
+    report = check_parity(System(model, {}, PHONES), graph_files(backbone.folder), Clips(clips))
     assert report.float32 is None and report.int8_agreement is None
 
 
@@ -59,7 +60,7 @@ def test_every_search_gives_the_same_tokens(
     backbone: Backbone, model: EncoderDecoder, clips: list[np.ndarray], options: DecodeOptions
 ) -> None:
     system = System(model, adaptation(TINY), LETTERS)
-    check_parity(system, backbone.graphs("float32"), Clips(clips), options=options)
+    check_parity(system, graph_files(backbone.folder), Clips(clips), options=options)
 
 
 @pytest.mark.slow
@@ -72,13 +73,13 @@ def test_a_network_with_a_waveform_frontend_post_norm_and_no_ctc_head(tmp_path: 
     assert build_backbone(backbone, model).clips == 3
     assert has_graphs(backbone) and verify_backbone(folder) == []
     assert list(tmp_path.iterdir()) == [folder]
-    report = check_parity(System(model, adaptation(WAVEFORM), LETTERS), folder, Clips(clips))
+    report = check_parity(System(model, adaptation(WAVEFORM), LETTERS), graph_files(folder), Clips(clips))
     assert report.encoder_difference < TOLERANCE / 10
 
 
 @pytest.mark.parametrize("length", [0, 3, 17])
 def test_positions_count_tokens_and_not_the_prompt(backbone: Backbone, clips: list[np.ndarray], length: int) -> None:
-    network = Network.open(backbone.graphs("float32"), "cpu")
+    network = Network.open(graph_files(backbone.folder), "cpu")
     adapted = network.adapt(adaptation(TINY, length=length))
     decoder = OnnxDecoder(network, network.encode(clips[:2], adapted), adapted)
     _, state = decoder.step(np.array([2, 2]), decoder.start())
@@ -111,7 +112,7 @@ def test_quantising_leaves_a_matrix_to_all_who_read_it() -> None:
 def test_the_gate_stops_graphs_of_other_weights(backbone: Backbone, clips: list[np.ndarray]) -> None:
     other = sharpened(TINY, 2)
     with pytest.raises(ParityError, match=r"differ from the model by .* nothing was exported"):
-        check_parity(System(other, adaptation(TINY), LETTERS), backbone.graphs("float32"), Clips(clips))
+        check_parity(System(other, adaptation(TINY), LETTERS), graph_files(backbone.folder), Clips(clips))
 
 
 def swap_two_heads(model: EncoderDecoder) -> None:
@@ -140,14 +141,14 @@ def test_the_gate_stops_a_planted_fault_and_no_large_numbers(
     for name, graph in export_graphs(model).items():
         save_graph(graph, tmp_path / name, own_facts(model))
     system = System(model, own_vocabulary(model), PHONES)
-    assert check_parity(system, tmp_path, Clips(clips)).encoder_difference < TOLERANCE / 10
+    assert check_parity(system, graph_files(tmp_path), Clips(clips)).encoder_difference < TOLERANCE / 10
     plant(model)
     with pytest.raises(ParityError, match="differ from the model"):
-        check_parity(system, tmp_path, Clips(clips))
+        check_parity(system, graph_files(tmp_path), Clips(clips))
 
 
 def test_the_gate_stops_other_text(backbone: Backbone, clips: list[np.ndarray]) -> None:
-    system, folder = System(sharpened(TINY, 2), {}, PHONES), backbone.graphs("float32")
+    system, folder = System(sharpened(TINY, 2), {}, PHONES), graph_files(backbone.folder)
     with pytest.raises(ParityError, match=r"write other text than the model for [1-5] of 5 clips"):
         check_parity(system, folder, Clips(clips), tolerance=np.inf)
 
@@ -157,7 +158,7 @@ def test_each_layer_has_a_cross_prompt_of_its_own_length(
 ) -> None:
     tensors = adaptation(TINY, same_cross=False)
     assert len(tensors["cross.0.prompt.key"]) != len(tensors["cross.1.prompt.key"])
-    report = check_parity(System(model, tensors, LETTERS), backbone.graphs("float32"), Clips(clips))
+    report = check_parity(System(model, tensors, LETTERS), graph_files(backbone.folder), Clips(clips))
     assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
 
 
@@ -172,11 +173,11 @@ def test_low_rank_updates_are_in_the_graphs(clips: list[np.ndarray], tmp_path: P
     model = sharpened(config, 1)
     for name, graph in export_graphs(model, in_torch(tensors)).items():
         save_graph(graph, tmp_path / name, own_facts(model))
-    report = check_parity(System(model, tensors, LETTERS), tmp_path, Clips(clips))
+    report = check_parity(System(model, tensors, LETTERS), graph_files(tmp_path), Clips(clips))
     assert max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
     plain = adaptation(config)
     with pytest.raises(ParityError, match="differ from the model"):
-        check_parity(System(model, plain, LETTERS), tmp_path, Clips(clips))
+        check_parity(System(model, plain, LETTERS), graph_files(tmp_path), Clips(clips))
 
 
 def test_a_networks_own_weight_is_not_taken_for_an_adaptation() -> None:

@@ -13,8 +13,8 @@ from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, verify_backbone
 from lect.engine.model.network import EncoderDecoder
+from lect.exports.graph_files import DECODER, ENCODER
 from lect.exports.graphs import adaptation_names, decoder_inputs, encoder_inputs
-from lect.exports.onnx_network import DECODER, ENCODER
 from lect.exports.pack import CARD, LANGUAGE_MODEL, MANIFEST
 from lect.exports.parity import TOLERANCE, Clips
 from lect.exports.portable import write_portable

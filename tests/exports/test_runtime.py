@@ -27,7 +27,7 @@ from lect.engine.model.handles import Handles
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
 from lect.exports.bundle import write_bundle
-from lect.exports.onnx_network import DECODER, ENCODER
+from lect.exports.graph_files import DECODER, ENCODER
 from lect.exports.opening import BUNDLED_BACKBONE, BUNDLED_PACK
 from lect.exports.pack import write_pack
 from lect.exports.parity import Clips, ParityError

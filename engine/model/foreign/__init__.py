@@ -16,7 +16,7 @@ from ..backbone import (
     verify_backbone,
     write_sums,
 )
-from ..weights import save_backbone
+from ..weights import Bits, save_backbone
 from .found import folder_name
 from .huggingface import load_safetensors
 from .limits import bounded_json, check_tensors, finite, short
@@ -27,9 +27,13 @@ __all__ = ["Foreign", "add_backbone", "default_name", "read_foreign"]
 
 
 def add_backbone(
-    source: Path, name: str | None = None, licence: str | None = None, window_seconds: float | None = None
+    source: Path,
+    name: str | None = None,
+    licence: str | None = None,
+    window_seconds: float | None = None,
+    bits: Bits = 16,
 ) -> Path:
-    """Brings a backbone into the store and returns its folder there; weights are stored in float16.
+    """Brings a backbone into the store and returns its folder there; bits: see `save_backbone`.
 
     source: a file or folder of any kind that `read_foreign` reads, or a backbone folder as `lect pretrain` writes it.
     The name is the source's unless given. window_seconds: see `read_foreign`. Raises UsageError or BackboneError.
@@ -49,7 +53,7 @@ def add_backbone(
                 raise UsageError(f"{source.name} is no Whisper: leave --window-seconds out.")
             _copy(source, part, name, licence)
         else:
-            _convert(read_foreign(source, window_seconds), part, name, licence)
+            convert(read_foreign(source, window_seconds), part, name, licence, bits)
         target.parent.mkdir(exist_ok=True)
         part.rename(target)
     finally:
@@ -65,7 +69,8 @@ def default_name(source: Path) -> str:
     return folder_name(folder)
 
 
-def _convert(foreign: Foreign, target: Path, name: str, licence: str | None) -> None:
+def convert(foreign: Foreign, target: Path, name: str, licence: str | None, bits: Bits) -> None:
+    """Writes what was read as a backbone folder."""
     save_backbone(
         target,
         name,
@@ -73,6 +78,7 @@ def _convert(foreign: Foreign, target: Path, name: str, licence: str | None) -> 
         foreign.vocabulary,
         languages=foreign.languages,
         licence=licence or foreign.licence,
+        bits=bits,
     )
 
 

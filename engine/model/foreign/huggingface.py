@@ -25,7 +25,7 @@ from .whisper import (
     Whisper,
     whisper_modules,
 )
-from .whisper_tokens import checked_heads, published_tokens, tokens_beside
+from .whisper_tokens import checked_heads, published_alignment_heads, published_tokens, tokens_beside
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 WEIGHTS, INDEX, OLD_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
@@ -63,7 +63,8 @@ def read_huggingface(folder: Path) -> Whisper:
         LICENCE,
         suppressed=rows_of(stated.get("suppress_tokens")),
         multilingual=stated.get("is_multilingual"),
-        alignment_heads=checked_heads(stated.get("alignment_heads"), layers, heads),
+        alignment_heads=checked_heads(stated.get("alignment_heads"), layers, heads)
+        or published_alignment_heads(layers, heads, rows),
     )
 
 

@@ -28,7 +28,6 @@ class Foreign:
     vocabulary: Vocabulary
     languages: tuple[str, ...]  # that it has tokens for
     licence: str  # of the published weights
-    alignment_heads: tuple[tuple[int, int], ...] = ()  # (decoder layer, head) whose cross-attention follows time
 
 
 def layer_names(theirs: str, ours: str, cross: bool) -> dict[str, str]:

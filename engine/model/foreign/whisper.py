@@ -64,12 +64,16 @@ def whisper_backbone(whisper: Whisper, window_seconds: float = WINDOW_SECONDS) -
     """
     source = whisper.source
     check_tensors(whisper.tensors, source)
-    config = replace(whisper_config(whisper.tensors, whisper.heads, source), mel_window_seconds=window_seconds)
+    config = replace(
+        whisper_config(whisper.tensors, whisper.heads, source),
+        mel_window_seconds=window_seconds,
+        alignment_heads=tuple(whisper.alignment_heads),
+    )
     check_tokens(whisper.tokens, config.vocab_size, source)
     order, vocabulary = whisper_vocabulary(whisper)
     model = filled(config, finite(_network(whisper, config, order), source), source)
     languages = vocabulary.languages() or ("en",)
-    return Foreign(model, vocabulary, languages, whisper.licence, whisper.alignment_heads)
+    return Foreign(model, vocabulary, languages, whisper.licence)
 
 
 def whisper_config(tensors: Mapping[str, Tensor], heads: int, source: str) -> ModelConfig:
