@@ -11,7 +11,7 @@ import gradio as gr
 
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.archives import only_folder, unpack
-from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview
+from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview, shown_labels
 
 from ..output import duration
 from .events import bind, html_block, progressing
@@ -127,6 +127,7 @@ def _described(outcome: ImportOutcome, say: Say, done: bool) -> str:
         (str(len(outcome.duplicates)), say("import_known")),
     ]
     parts = [chips(figures), _tiers(outcome.tiers, say)]
+    parts.append(_files(shown_labels(outcome), say("column_label"), say("import_labels"), say))
     parts.append(_files(outcome.skipped, say("column_why"), say("import_not"), say))
     parts.append(_files(outcome.warnings, say("column_mind"), say("import_mind"), say))
     if done:

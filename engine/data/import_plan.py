@@ -17,6 +17,9 @@ from .importers import Candidate, ImportReport, Progress, candidates, import_int
 from .layouts import Item, Tier, choose, described, listed, tiers_of
 from .store import Project
 
+SHOWN_LABELS = 5  # in a preview
+LABEL_LETTERS = 90  # shown of a label
+
 
 @dataclass(frozen=True)
 class ImportRequest:
@@ -61,11 +64,19 @@ class ImportOutcome:
     warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
     unusable: int = 0  # taken, but of no use to a training
     tiers: list[FoundTier] = field(default_factory=list)  # of annotation files; only of a preview
+    labels: list[tuple[Path, str]] = field(default_factory=list, compare=False)  # would be taken; only of a preview
 
     @property
     def failed(self) -> bool:
         """Whether a file was no good."""
         return bool(self.skipped or self.unusable)
+
+
+def shown_labels(outcome: ImportOutcome, most: int = SHOWN_LABELS) -> list[tuple[Path, str]]:
+    """A few of the labels that would be taken, from all over the set: a person sees at once what is none."""
+    count = len(outcome.labels)
+    chosen = range(count) if count <= most else (round(n * (count - 1) / (most - 1)) for n in range(most))
+    return [(path, _cut(label)) for path, label in map(outcome.labels.__getitem__, chosen)]
 
 
 def import_set(
@@ -127,12 +138,17 @@ def _found_tiers(items: Sequence[Item], chosen: set[Tier | None]) -> list[FoundT
     ]
 
 
+def _cut(label: str) -> str:
+    return label if len(label) <= LABEL_LETTERS else f"{label[: LABEL_LETTERS - 1]}…"
+
+
 def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None) -> None:
     """Counts an item that would be taken; quality: None for a duplicate."""
     if quality is None:
         outcome.duplicates.append(item.place)
         return
     outcome.clips += 1
+    outcome.labels.append((item.place, " ".join((item.text or "").split())))
     outcome.seconds += quality.seconds
     outcome.unusable += not usable(quality)
     if warning := quality_warning(quality):

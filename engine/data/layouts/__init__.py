@@ -10,15 +10,14 @@ from pathlib import Path
 
 from ...contract.errors import UsageError
 from .annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
-from .corpora import LIMITED, SNIPS_TABLE, librispeech, ljspeech, mls, snips
+from .bars import ljspeech, tables_with_bars
+from .corpora import LIMITED, SNIPS_TABLE, librispeech, mls, snips
 from .items import SOUND_SUFFIXES, Item, Tier, cell, files_in, sounds_in
 from .manifests import NEMO_SUFFIXES, is_nemo, kaldi, nemo
 from .tables import (
-    COMMON_VOICE_FOLDERS,
     audiofolder,
     common_voice,
-    common_voice_tables,
-    has_bars,
+    common_voice_homes,
     labels_of,
     metadata_folders,
     pairs,
@@ -92,9 +91,9 @@ def _kind_of_file(source: Path) -> str:
 
 def _recognise(source: Path) -> str:
     """The layout of a folder: what is particular first, a text beside each recording last."""
-    if any(os.path.exists(source / name) for name in COMMON_VOICE_FOLDERS) and common_voice_tables(source):
+    if common_voice_homes(source):
         return "common-voice"
-    if has_bars(source / "metadata.csv"):
+    if tables_with_bars(source):
         return "ljspeech"
     if metadata_folders(source):
         return "audiofolder"

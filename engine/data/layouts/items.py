@@ -7,12 +7,11 @@ import codecs
 import math
 import os
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...contract.errors import AudioError, TextError
+from ...contract.errors import TextError
 from ...text.rules import nfc
 
 SOUND_SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .webm .aif .aiff .caf .au .w64 .wma .amr".split())
@@ -86,37 +85,6 @@ def split_of(path: Path, source: Path) -> str:
 def split_named(name: str) -> str:
     """The split that a name begins with, or ""."""
     return SPLIT_NAMES.get(re.split(r"[^a-z]", name.lower())[0], "")
-
-
-def find(name: str, folder: Path, source: Path, table: Path) -> Path:
-    """The file that a table names, in whichever way its writer's system spells it. Raises AudioError."""
-    for spelling in (name, nfc(name), unicodedata.normalize("NFD", name), name.replace("\\", "/")):
-        path = Path(os.path.normpath(folder / spelling))
-        if not path.is_relative_to(source):  # a stranger's table must not fetch private recordings
-            raise AudioError(f"{table.name} names {name}, outside its folder: put the recording inside.")
-        if _is_file(path, name):
-            return path
-    raise AudioError(f"{table.name} names {name}, which is not there: put it there, or take out its row.")
-
-
-def find_moved(name: str, folder: Path, source: Path, table: Path) -> Path:
-    """The file that a table names by a path of another machine or from another folder: the longest end of that path
-    which is there, below `folder` or those around it up to `source`. Raises AudioError.
-    """
-    roots = [folder, *(parent for parent in folder.parents if parent.is_relative_to(source))]
-    parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
-    for first in range(len(parts)):
-        for root in roots:
-            if _is_file(path := root.joinpath(*parts[first:]), name) and path.is_relative_to(source):
-                return path
-    raise AudioError(f"{table.name} names {name}, which is not in {source.name}: import a folder that holds both.")
-
-
-def _is_file(path: Path, name: str) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise AudioError(f"{name} cannot be read ({error.strerror}): check its name and permissions.") from error
 
 
 def decode(path: Path) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ...contract.errors import AudioError, UsageError
 from .corpora import pairs_of
-from .items import Item, files_in, find_moved, head_of, split_named, split_of
+from .finding import find_moved
+from .items import Item, files_in, head_of, split_named, split_of
 from .tables import item_of, json_rows
 
 NEMO_FILE = "audio_filepath"

@@ -10,7 +10,8 @@ from typing import Literal
 
 from ...contract.errors import AudioError, TextError, UsageError
 from ...text.slots import from_object
-from .items import SPLIT_NAMES, Item, Row, cell, decode, find, same_name, sounds_in
+from .finding import find, there
+from .items import SPLIT_NAMES, Item, Row, cell, decode, same_name, sounds_in
 
 # The names that a column goes by; the first that is filled in counts.
 FILE_COLUMNS = ("file_name", "path", "audio_file", "file")
@@ -35,7 +36,7 @@ def audiofolder(source: Path) -> Iterator[Item]:
         raise UsageError(f"{source} has no metadata.csv, at its root or in data/train: write one, or name its layout.")
     listed = set()
     for folder in folders:
-        table = next(folder / name for name in METADATA if os.path.exists(folder / name))
+        table = next(table for name in METADATA if (table := there(folder / name)))
         for row, problem in rows(table):
             item = item_of(row, problem, source, folder, table, SPLIT_NAMES.get(folder.name.lower(), ""))
             listed.add(same_name(item.path))
@@ -47,15 +48,34 @@ def audiofolder(source: Path) -> Iterator[Item]:
 
 
 def common_voice(source: Path) -> Iterator[Item]:
-    """`clips/*.mp3` or `audios/*`, and tables that name them; a clip is taken from the first table that has it."""
-    tables = common_voice_tables(source)
-    folder = next((source / name for name in COMMON_VOICE_FOLDERS if os.path.exists(source / name)), None)
-    if not tables or not folder:
+    """`clips/*.mp3` or `audios/*`, and tables that name them; a clip is taken from the first table that has it.
+
+    Of a release, `cv-corpus-N/LANGUAGE/clips`, every language is taken.
+    """
+    homes = common_voice_homes(source)
+    if not homes:
         raise UsageError(
             f"{source} lacks the clips folder or the .tsv tables of Common Voice: name the folder of both."
         )
-    earlier: set[Path] = set()
-    for table in tables:
+    for home in homes:
+        yield from _common_voice(home)
+
+
+def common_voice_homes(source: Path) -> list[Path]:
+    """The folders with clips and tables: `source`, or else those one or two levels below it."""
+    for folders in ([source], source.glob("*/"), source.glob("*/*/")):
+        if found := [each for each in sorted(folders) if _clips_of(each) and _common_voice_tables(each)]:
+            return found
+    return []
+
+
+def _clips_of(home: Path) -> Path | None:
+    return next((home / name for name in COMMON_VOICE_FOLDERS if os.path.exists(home / name)), None)
+
+
+def _common_voice(source: Path) -> Iterator[Item]:
+    folder, earlier = _clips_of(source) or source, set[Path]()
+    for table in _common_voice_tables(source):
         items = [
             item_of(row, problem, source, folder, table, SPLIT_NAMES.get(table.stem, ""))
             for row, problem in rows(table, quoted=False)
@@ -88,20 +108,12 @@ def metadata_folders(source: Path) -> list[Path]:
     """The root, or else the folders of the splits: those that have a metadata table."""
     splits = [path for path in [*source.glob("data/*"), *source.glob("*")] if path.name.lower() in SPLIT_NAMES]
     for folders in ([source], [source / "data", *sorted(splits)]):
-        if found := [folder for folder in folders if any(os.path.exists(folder / name) for name in METADATA)]:
+        if found := [folder for folder in folders if any(there(folder / name) for name in METADATA)]:
             return found
     return []
 
 
-def has_bars(table: Path) -> bool:
-    """Whether a metadata.csv is cells between bars without a header, as LJSpeech has it."""
-    if not table.is_file():
-        return False
-    first = decode(table).partition("\n")[0]
-    return "|" in first and not any(column in FILE_COLUMNS for column in first.lower().replace("|", ",").split(","))
-
-
-def common_voice_tables(source: Path) -> list[Path]:
+def _common_voice_tables(source: Path) -> list[Path]:
     known = [source / f"{name}.tsv" for name in COMMON_VOICE_TABLES if os.path.exists(source / f"{name}.tsv")]
     # Spontaneous speech has one table, named after the language, and splits in a column.
     return known or [path for path in sorted(source.glob("*.tsv")) if "audio_file" in decode(path).partition("\n")[0]]
@@ -134,7 +146,7 @@ def item_of(
 
 def rows(table: Path, quoted: bool = True) -> Iterator[tuple[Row, str | None]]:
     """The rows of a table with what is wrong with each. Raises TextError when it is no table."""
-    if table.suffix == ".jsonl":
+    if table.suffix.lower() == ".jsonl":
         yield from json_rows(table)
         return
     text = decode(table)

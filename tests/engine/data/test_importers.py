@@ -309,7 +309,7 @@ def test_folders_and_files_that_may_not_be_read(tmp_path: Path, request: pytest.
         "closed": "The folder cannot be read (Permission denied): check its permissions.",
     }
     (item, *_) = read(source, "audiofolder")
-    assert item.problem == "../../closed/b.wav cannot be read (Permission denied): check its name and permissions."
+    assert item.problem == "b.wav cannot be read (Permission denied): check its name and permissions."
 
 
 def numbered(folder: Path, count: int) -> Path:
@@ -379,3 +379,14 @@ import_into(Project.open(Path(sys.argv[1])), Path(sys.argv[2]), progress=report)
     assert sorted(map(int, texts(project))) == list(range(total))
     assert len(report.taken) + len(report.duplicates) == total and not report.skipped
     assert all(map(intact, project.clips()))
+
+
+@pytest.mark.parametrize("levels", ["", "sw/", "cv-corpus-17.0/sw/"])
+def test_common_voice_some_levels_down(tmp_path: Path, levels: str) -> None:
+    for language in ("sw", "en") if levels else ("sw",):
+        home = levels.replace("sw/", f"{language}/")
+        sounds(tmp_path / "cv", f"{home}clips/{language}.wav")
+        row = [f"{language}.wav", f"in {language}", language]
+        table(tmp_path / "cv" / home / "validated.tsv", [["path", "sentence", "locale"], row], delimiter="\t")
+    found = [(item.text, item.language, item.problem) for item in read(tmp_path / "cv")]
+    assert found == [("in en", "en", None)] * bool(levels) + [("in sw", "sw", None)]
