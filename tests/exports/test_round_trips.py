@@ -14,7 +14,8 @@ from pympi.Elan import Eaf
 from lect.engine.data.layouts.elan import parse as parse_elan
 from lect.engine.data.layouts.praat import parse as parse_praat
 from lect.engine.data.layouts.spans import Annotation
-from lect.engine.data.layouts.subtitles import parse_audacity, parse_srt, parse_vtt
+from lect.engine.data.layouts.subtitles import parse_srt, parse_vtt
+from lect.engine.data.layouts.timed import parse_timed
 from lect.exports.formats import WRITERS
 from lect.exports.formats.annotations import SEGMENTS, WORDS
 from lect.exports.transcript import Transcript
@@ -57,7 +58,7 @@ def test_textgrid(transcript: Transcript) -> None:
 @QUICK
 @given(transcripts())
 def test_webvtt_and_audacity(transcript: Transcript) -> None:
-    for name, parse in (("vtt", parse_vtt), ("audacity", parse_audacity)):
+    for name, parse in (("vtt", parse_vtt), ("audacity", parse_timed)):
         if transcript.segments:
             ((_, found),) = parse(data(name, transcript), "x").tiers
             assert milliseconds(found) == lines(transcript)

@@ -102,10 +102,11 @@ def _recognise(source: Path) -> str:
     files = list(files_in(source))
     if kind := next(filter(None, map(_kind_by_name, files)), None):
         return kind
+    labels = {label for path in files if path.suffix.lower() in SOUND_SUFFIXES for label in labels_of(path)}
     for name, layout in OF_FILES.items():
-        if any(map(layout.holds, files)):
+        if any(layout.holds(path) for path in files if layout is not audacity or path not in labels):
             return name
-    if any(labels_of(path) for path in files if path.suffix.lower() in SOUND_SUFFIXES):
+    if labels:  # texts, with times or without
         return "pairs"
     raise UsageError(
         f"{source} holds no labelled recordings in a layout known here: write a metadata.csv, put a .txt beside each, "

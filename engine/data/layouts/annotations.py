@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ...contract.errors import TextError, UsageError
 from .elan import parse as parse_elan
-from .items import SOUND_SUFFIXES, Item, Tier, files_in, head_of, same_name, split_of
+from .items import SOUND_SUFFIXES, Item, Tier, beginning_of, files_in, same_name, split_of
 from .praat import parse as parse_praat
 from .spans import CUES, Annotated, Annotation
-from .subtitles import is_audacity, parse_audacity, parse_srt, parse_vtt
+from .subtitles import parse_srt, parse_vtt
+from .timed import is_timed, parse_timed
 
 Parser = Callable[[bytes, str], Annotated]
 
@@ -33,7 +34,7 @@ class AnnotationLayout:
         """Whether a file is of this kind."""
         if path.suffix.lower() not in self.parsers:
             return False
-        return path.suffix.lower() != ".txt" or is_audacity(head_of(path).decode("utf-8", "replace"))
+        return path.suffix.lower() != ".txt" or is_timed(beginning_of(path))
 
     def __call__(self, source: Path) -> Iterator[Item]:
         """The annotations of all tiers of one file, or of all files in a folder, each with its recording."""
@@ -61,20 +62,25 @@ class AnnotationLayout:
         except TextError as error:
             yield Item(path, None, problem=str(error))
             return
-        if not any(annotations for _, annotations in annotated.tiers):
-            yield Item(sound, None, problem=f"{path.name} has no text with times in it: write what is said there.")
-        for tier, annotations in annotated.tiers:
-            if tier.kind == CUES:  # talk.en.srt beside talk.wav is the tier en.srt
-                rest = path.name.removeprefix(sound.name).removeprefix(sound.stem)
-                tier = replace(tier, name=rest.lstrip("."))
-            for each in annotations:
-                yield _item(each, tier, sound, offset, path, split_of(path, root))
+        yield from stretches(annotated, path, sound, offset, root)
 
 
 elan = AnnotationLayout(".eaf", {".eaf": parse_elan})
 textgrid = AnnotationLayout("TextGrid", {".textgrid": parse_praat})
 subtitles = AnnotationLayout(".srt or .vtt", {".srt": parse_srt, ".vtt": parse_vtt})
-audacity = AnnotationLayout("label file of Audacity", {".txt": parse_audacity})
+audacity = AnnotationLayout(".txt with times", {".txt": parse_timed})
+
+
+def stretches(annotated: Annotated, path: Path, sound: Path, offset: float, root: Path) -> Iterator[Item]:
+    """What the annotation file `path` says about `sound`, in which its time begins at `offset` seconds."""
+    if not any(annotations for _, annotations in annotated.tiers):
+        yield Item(sound, None, problem=f"{path.name} has no text with times in it: write what is said there.")
+    for tier, annotations in annotated.tiers:
+        if tier.kind == CUES:  # talk.en.srt beside talk.wav is the tier en.srt
+            rest = path.name.removeprefix(sound.name).removeprefix(sound.stem)
+            tier = replace(tier, name=rest.lstrip("."))
+        for each in annotations:
+            yield _item(each, tier, sound, offset, path, split_of(path, root))
 
 
 def tiers_of(items: Iterable[Item]) -> list[tuple[Tier, int, float]]:

@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from ...contract.errors import TextError, UsageError
+from .columns import MANY, are_alike, holds_names
 from .finding import labelled, there, unlisted
-from .items import Item, decode, head_of, split_named
+from .items import Item, beginning_of, decode, split_named
 from .tables import FILE_COLUMNS, LANGUAGE_COLUMNS, SPEAKER_COLUMNS, SPLIT_COLUMNS, TEXT_COLUMNS
 
 BAR = "|"
@@ -22,10 +22,7 @@ NAMES = tuple(
     "train.txt val.txt dev.txt test.txt filelist.txt transcript.txt".split()
 )
 FOLDERS = ("wavs", "wav", "clips", "audio")  # of the recordings, where rows name them without a folder
-MANY = 0.5  # of the rows: what holds for these holds for the column
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
-MOST_NAME_LETTERS, MOST_NAME_WORDS = 40, 3  # of a speaker
-ALIKE = 0.5  # of the letters of two texts: one is the other, written out
 SPOKEN_COLUMNS = ("normalized_text", "normalised_text", "normalized_transcription", "normalised_transcription")
 FILE_NAMES = (*FILE_COLUMNS, "id", "wav", "audio", "filename", "name", "wav_filename", "audio_path", "audio_filepath")
 TEXT_NAMES = (*SPOKEN_COLUMNS, *TEXT_COLUMNS, "raw_text", "raw_transcription", "label")
@@ -81,7 +78,7 @@ def tables_with_bars(source: Path) -> list[Path]:
 
 
 def _has_bars(table: Path) -> bool:
-    lines = [line for line in head_of(table).decode("utf-8", "replace").split("\n") if line.strip()]
+    lines = [line for line in beginning_of(table).split("\n") if line.strip()]
     return bool(lines) and sum(BAR in line for line in lines) > MANY * len(lines)
 
 
@@ -146,7 +143,7 @@ def told(rows: Sequence[Sequence[str]], name: str) -> Columns:
     if texts == 1:
         return Columns(before, 1, behind)
     filled = [(row[0], row[1]) for row in inner if len(row) == 2 and row[1].strip()]
-    if texts == 2 and (not filled or _are_alike(filled)):
+    if texts == 2 and (not filled or are_alike(filled)):
         return Columns(before, 2, behind)
     raise _open(name)
 
@@ -154,9 +151,9 @@ def told(rows: Sequence[Sequence[str]], name: str) -> Columns:
 def _texts_of_some(rows: Sequence[Sequence[str]], name: str) -> int:
     """How many texts the rows with more than two cells have: the second in words, or one with bars in it."""
     wide = [row for row in rows if len(row) == 3]
-    if _are_alike([(row[1], row[2]) for row in wide]):
+    if are_alike([(row[1], row[2]) for row in wide]):
         return 2
-    if wide and len(wide) >= MANY * len(rows) and _holds_names(_column(wide, 2), _column(wide, 1)):
+    if wide and len(wide) >= MANY * len(rows) and holds_names(_column(wide, 2), _column(wide, 1)):
         raise _open(name)
     return 1
 
@@ -173,9 +170,9 @@ def _names(rows: Sequence[Sequence[str]], width: int) -> tuple[tuple[str, ...], 
     before, behind = 1, 0
     while before + behind < width - 1:
         left, right = _column(rows, before), _column(rows, -1 - behind)
-        if _holds_names(left, right):
+        if holds_names(left, right):
             before += 1
-        elif _holds_names(right, left):
+        elif holds_names(right, left):
             behind += 1
         else:
             break
@@ -197,33 +194,3 @@ def _kinds(columns: Sequence[Sequence[str]]) -> list[str]:
         "language" if place == language else "speaker" if place == rest[0] else f"column {place}"
         for place in range(len(columns))
     ]
-
-
-def _holds_names(column: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether a column names speakers, or the like, of what another column has as text."""
-    names, texts = [each for each in column if each], [each for each in other if each]
-    if not names or not texts or _are_alike([(a, b) for a, b in zip(column, other, strict=True) if a and b]):
-        return False
-    if max(map(len, names)) > MOST_NAME_LETTERS or max(len(each.split()) for each in names) > MOST_NAME_WORDS:
-        return False
-    if _repeats(names) != _repeats(texts):
-        return _repeats(names)
-    return all(len(each.split()) == 1 for each in names) and sum(len(each.split()) > 1 for each in texts) > 0
-
-
-def _repeats(column: Sequence[str]) -> bool:
-    return len(column) > 1 and len(set(column)) <= MANY * len(column)
-
-
-def _are_alike(pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether most of some pairs are one text, written in two ways."""
-    alike = [_shares(*pair) for pair in pairs]
-    return bool(alike) and sum(alike) > MANY * len(alike)
-
-
-def _shares(raw: str, spoken: str) -> bool:
-    words, others = (set(re.findall(r"\w+", each.casefold())) for each in (raw, spoken))
-    if words & others and len(words & others) >= ALIKE * min(len(words), len(others)) / 2:
-        return True
-    match = SequenceMatcher(None, raw.casefold(), spoken.casefold(), autojunk=False)
-    return match.real_quick_ratio() >= ALIKE and match.quick_ratio() >= ALIKE and match.ratio() >= ALIKE

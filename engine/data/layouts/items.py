@@ -27,6 +27,12 @@ MARKS = (  # at the beginning of a text file; UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+NO_TEXT = (  # what word processors save under the name of a text
+    (b"{\\rtf", "a document of a word processor (RTF)"),
+    (b"PK\x03\x04", "a document of an office program, or a zip"),
+    (b"\xd0\xcf\x11\xe0", "a document of an office program"),
+    (b"%PDF-", "a PDF"),
+)
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,23 @@ def decode(path: Path) -> str:
 
 def decoded(data: bytes, name: str) -> str:
     """The text of a file's bytes, as `decode`."""
+    if what := next((what for mark, what in NO_TEXT if data.startswith(mark)), None):
+        raise TextError(f"{name} is {what}, whatever its name ends in: save it as plain text.")
     try:
-        return data.decode(next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig"))
+        return data.decode(_coding(data))
     except UnicodeDecodeError as error:
         raise TextError(f"{name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
+
+
+def beginning_of(path: Path) -> str:
+    """The first lines of a text file, to recognise it by; "" when it cannot be read."""
+    head = head_of(path)
+    text = head.decode(_coding(head), "replace")
+    return text if len(head) < HEAD_BYTES else text.rpartition("\n")[0]
+
+
+def _coding(data: bytes) -> str:
+    return next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig")
 
 
 def head_of(path: Path) -> bytes:

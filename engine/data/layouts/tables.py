@@ -10,8 +10,10 @@ from typing import Literal
 
 from ...contract.errors import AudioError, TextError, UsageError
 from ...text.slots import from_object
+from .annotations import stretches
 from .finding import find, there
-from .items import SPLIT_NAMES, Item, Row, cell, decode, same_name, sounds_in
+from .items import SPLIT_NAMES, Item, Row, beginning_of, cell, decode, same_name, sounds_in
+from .timed import is_ticks, is_timed, parse_timed
 
 # The names that a column goes by; the first that is filled in counts.
 FILE_COLUMNS = ("file_name", "path", "audio_file", "file")
@@ -85,23 +87,38 @@ def _common_voice(source: Path) -> Iterator[Item]:
 
 
 def pairs(source: Path) -> Iterator[Item]:
-    """Recordings at any depth, each with its label in a text file of the same name."""
+    """Recordings at any depth, each with its label, or with what is said when, in a text file of the same name."""
     for found in sounds_in(source):
         labels = labels_of(found.path)
         if found.problem or not labels:
             lacking = f"{found.path.name} has no label: write it in {found.path.stem}.txt beside it."
             yield Item(found.path, None, problem=found.problem or lacking)
             continue
-        try:
-            text = " ".join(decode(labels[0]).split())
-            problem = None if text else f"{labels[0].name} is empty: write what is said in {found.path.name}."
-        except TextError as error:
-            text, problem = "", str(error)
-        yield Item(found.path, text or None, problem=problem)
+        yield from _of_label(found.path, labels[0], source)
+
+
+def _of_label(sound: Path, label: Path, source: Path) -> Iterator[Item]:
+    """What a text file says about a recording: all that is said in it, or what is said when."""
+    try:
+        if is_timed(beginning_of(label)):
+            yield from stretches(parse_timed(label.read_bytes(), label.name), label, sound, 0.0, source)
+            return
+        written = decode(label)
+        if is_ticks(written):
+            raise TextError(f"{label.name} has phones or words with times: write what is said in {sound.name}.")
+        text = " ".join(written.split())
+        problem = None if text else f"{label.name} is empty: write what is said in {sound.name}."
+    except TextError as error:
+        text, problem = "", str(error)
+    except OSError as error:
+        text, problem = "", f"{label.name} cannot be read ({error.strerror}): check its permissions."
+    yield Item(sound, text or None, problem=problem)
 
 
 def labels_of(sound: Path) -> list[Path]:
-    return [label for label in (sound.with_suffix(".txt"), Path(f"{sound}.txt")) if os.path.exists(label)]
+    """The text files that may be about a recording, the likeliest first."""
+    names = [sound.stem + ".txt", sound.name + ".txt", sound.stem + ".lab", sound.stem + ".labels.txt"]
+    return [label for name in names if (label := there(sound.with_name(name))) and label != sound]
 
 
 def metadata_folders(source: Path) -> list[Path]:

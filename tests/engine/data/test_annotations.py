@@ -17,7 +17,8 @@ from lect.engine.data.layouts import listed, read
 from lect.engine.data.layouts.elan import parse as parse_elan
 from lect.engine.data.layouts.praat import parse as parse_praat
 from lect.engine.data.layouts.spans import Annotation
-from lect.engine.data.layouts.subtitles import parse_audacity, parse_srt, parse_vtt
+from lect.engine.data.layouts.subtitles import parse_srt, parse_vtt
+from lect.engine.data.layouts.timed import parse_timed
 from lect.engine.data.store import Project
 from tests.engine.data.test_store import intact, speech
 
@@ -258,10 +259,10 @@ def test_rolling_captions_say_each_line_once() -> None:
 
 def test_audacity_labels_from_the_wild() -> None:
     text = "0.500000\t1.250000\tuno  dos\r\n\\\t100.0\t4000.0\r\n2.0\t2.0\ta point\r\n3,5\t4,25\ttres\r\n5.0\t6.0\r\n"
-    ((_, labels),) = parse_audacity(text.encode(), "x.txt").tiers
-    assert found(labels) == [(0.5, 1.25, "uno dos"), (3.5, 4.25, "tres")]
+    ((_, labels),) = parse_timed(text.encode(), "x.txt").tiers
+    assert found(labels) == [(0.5, 1.25, "uno dos"), (2.0, 2.0, "a point"), (3.5, 4.25, "tres")]
     with pytest.raises(TextError):
-        parse_audacity(b"0.5\t1.0\ta\nnot a label\n", "x.txt")
+        parse_timed(b"0.5\t1.0\ta\nnot a label\n", "x.txt")
 
 
 def test_stretches_become_clips_of_exactly_that_sound(talk: Path, project: Project) -> None:
@@ -391,7 +392,7 @@ SAMPLES = {
     "x.TextGrid": (parse_praat, textgrid({"a": [(0, 1, "x"), (1, 2, "")], "b": [(0, 2, "y")]})),
     "x.srt": (parse_srt, b"1\n00:00:00,000 --> 00:00:01,000\n<i>x</i>\n\n2\n00:00:01,000 --> 00:00:02,000\ny\n"),
     "x.vtt": (parse_vtt, b"WEBVTT\n\n00:00.000 --> 00:01.000 line:1\n<v A>x <00:00.500><c>y</c>\n\nNOTE z\n"),
-    "x.txt": (parse_audacity, b"0.0\t1.0\tx\n\\\t1.0\t2.0\n1.0\t2.0\ty\n"),
+    "x.txt": (parse_timed, b"0.0\t1.0\tx\n\\\t1.0\t2.0\n1.0\t2.0\ty\n"),
 }
 
 

@@ -1,0 +1,39 @@
+"""What a column of a table without header holds, told from its cells: names, or texts, or texts in other words."""
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+MANY = 0.5  # of the rows: what holds for these holds for the column
+MOST_NAME_LETTERS, MOST_NAME_WORDS = 40, 3  # of a speaker
+ALIKE = 0.5  # of the letters of two texts: one is the other, written out
+
+
+def holds_names(column: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether a column names speakers, or the like, of what another column has as text."""
+    names, texts = [each for each in column if each], [each for each in other if each]
+    if not names or not texts or are_alike([(a, b) for a, b in zip(column, other, strict=True) if a and b]):
+        return False
+    if max(map(len, names)) > MOST_NAME_LETTERS or max(len(each.split()) for each in names) > MOST_NAME_WORDS:
+        return False
+    if _repeats(names) != _repeats(texts):
+        return _repeats(names)
+    return all(len(each.split()) == 1 for each in names) and sum(len(each.split()) > 1 for each in texts) > 0
+
+
+def _repeats(column: Sequence[str]) -> bool:
+    return len(column) > 1 and len(set(column)) <= MANY * len(column)
+
+
+def are_alike(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether most of some pairs are one text, written in two ways."""
+    alike = [_shares(*pair) for pair in pairs]
+    return bool(alike) and sum(alike) > MANY * len(alike)
+
+
+def _shares(raw: str, spoken: str) -> bool:
+    words, others = (set(re.findall(r"\w+", each.casefold())) for each in (raw, spoken))
+    if words & others and len(words & others) >= ALIKE * min(len(words), len(others)) / 2:
+        return True
+    match = SequenceMatcher(None, raw.casefold(), spoken.casefold(), autojunk=False)
+    return match.real_quick_ratio() >= ALIKE and match.quick_ratio() >= ALIKE and match.ratio() >= ALIKE
