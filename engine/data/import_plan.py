@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..audio.quality import Quality, usable
 from ..contract.errors import AudioError, LectError
-from ..text.rules import nfc
+from ..text.rules import TextRules, nfc
 from .archives import unpacked
-from .importers import Candidate, ImportReport, Progress, candidates, import_into, quality_warning
+from .importers import Candidate, ImportReport, Progress, candidates, import_into, warnings_of
 from .layouts import Item, Tier, choose, described, listed, tiers_of
 from .store import Project
 
@@ -98,6 +98,7 @@ def preview(
     project: Project, request: ImportRequest, progress: Callable[[Progress], None] = lambda progress: None
 ) -> ImportOutcome:
     """What `import_set` would do. Raises what `layouts.read` raises."""
+    rules = project.rules
     known = {clip.sha256: (clip.text, False) for clip in project.clips()}
     known |= {clip.sha256: (clip.text, True) for clip in project.trash()}
     with _opened(project, request) as asked:
@@ -106,7 +107,7 @@ def preview(
         outcome = ImportOutcome(tiers=_found_tiers(everything, {item.tier for item in items}))
         for done, (item, found) in enumerate(candidates(items), start=1):
             try:
-                _enter(outcome, item, _measured(item, found, known))
+                _enter(outcome, item, _measured(item, found, known), rules)
             except LectError as error:
                 outcome.skipped.append((item.place, str(error)))
             progress(Progress(done, len(items), outcome.clips))
@@ -142,7 +143,7 @@ def _cut(label: str) -> str:
     return label if len(label) <= LABEL_LETTERS else f"{label[: LABEL_LETTERS - 1]}…"
 
 
-def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None) -> None:
+def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None, rules: TextRules) -> None:
     """Counts an item that would be taken; quality: None for a duplicate."""
     if quality is None:
         outcome.duplicates.append(item.place)
@@ -151,8 +152,7 @@ def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None) -> None:
     outcome.labels.append((item.place, " ".join((item.text or "").split())))
     outcome.seconds += quality.seconds
     outcome.unusable += not usable(quality)
-    if warning := quality_warning(quality):
-        outcome.warnings.append((item.place, warning))
+    outcome.warnings += [(item.place, each) for each in warnings_of(item.text or "", quality, rules)]
 
 
 def _measured(item: Item, found: Candidate | LectError, known: dict[str, tuple[str, bool]]) -> Quality | None:

@@ -19,8 +19,9 @@ from ..audio.reading import Samples, each_stretch, load_audio, probe
 from ..audio.writing import encoded
 from ..contract.errors import AudioError, LectError
 from ..contract.files import sha256_file
-from ..text.rules import nfc
+from ..text.rules import TextRules, nfc
 from .clips import Kept, Speaker, Take, make_take
+from .labels import doubts
 from .layouts import Item, cell, read
 from .store import Project
 
@@ -75,7 +76,7 @@ def import_into(
     It may be killed at any moment and run again: what is there already is recognised without decoding it. Raises what
     `read` raises before anything is written, and StoreError when the project cannot be written any further.
     """
-    items = [item for item in read(source, layout, tiers) if select(item)]
+    items, rules = [item for item in read(source, layout, tiers) if select(item)], project.rules
     known = {clip.sha256: Kept(clip, duplicate=True, in_trash=False) for clip in project.clips()}
     known |= {clip.sha256: Kept(clip, duplicate=True, in_trash=True) for clip in project.trash()}
     project.save_speakers(_speakers(items, project.speakers()))
@@ -85,14 +86,14 @@ def import_into(
             if isinstance(found, LectError):
                 raise found
             if kept := known.get(found.sha256):
-                _note(report, item, kept)
+                _note(report, item, kept, rules)
             else:
                 batch.append((item, found.take()))
         except LectError as error:
             report.skipped.append((item.place, str(error)))
         if len(batch) == BATCH_CLIPS or done == len(items):
             for (one, _), kept in zip(batch, project.keep_all([take for _, take in batch]), strict=True):
-                _note(report, one, kept)
+                _note(report, one, kept, rules)
             batch.clear()
         progress(Progress(done - len(batch), len(items), len(report.taken)))
     return report
@@ -110,10 +111,11 @@ def candidates(items: Iterable[Item]) -> Iterator[tuple[Item, Candidate | LectEr
             yield from ((item, _whole(item)) for item in group)
 
 
-def quality_warning(quality: Quality) -> str:
-    """What a clip is taken in spite of, in a sentence; "" where it is good."""
+def warnings_of(text: str, quality: Quality, rules: TextRules) -> list[str]:
+    """What a clip is taken in spite of, a sentence each."""
     unused = "" if usable(quality) else ", so no training uses it"
-    return "" if quality.verdict == "good" else f"The recording is {quality.verdict}{unused}."
+    verdict = [] if quality.verdict == "good" else [f"The recording is {quality.verdict}{unused}."]
+    return [*verdict, *doubts(text, quality.seconds, rules)]
 
 
 def _is_whole(group: Sequence[Item]) -> bool:
@@ -179,15 +181,14 @@ def _made(item: Item, source: Path | tuple[bytes, str], waveform: Samples) -> Ta
     return make_take(source, waveform, item.text, item.speaker, language=item.language, split=item.split)
 
 
-def _note(report: ImportReport, item: Item, kept: Kept) -> None:
+def _note(report: ImportReport, item: Item, kept: Kept, rules: TextRules) -> None:
     """Enters in the report what became of an item."""
     clip = kept.clip
     if kept.in_trash:
         report.skipped.append((item.place, f"It was deleted from this project as clip {clip.id}: restore it instead."))
     elif not kept.duplicate:
         report.taken.append(clip.id)
-        if warning := quality_warning(clip.quality):
-            report.warnings.append((item.place, warning))
+        report.warnings += [(item.place, each) for each in warnings_of(clip.text, clip.quality, rules)]
     elif nfc(clip.text).strip() == nfc(item.text or "").strip():
         report.duplicates.append(item.place)
         report.repeated.append(clip.id)
