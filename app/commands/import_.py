@@ -80,6 +80,7 @@ def _values(outcome: "ImportOutcome", dry_run: bool) -> dict[str, Any]:
         "duplicates": outcome.duplicates,
         "skipped": [{"file": path, "why": why} for path, why in outcome.skipped],
         "warnings": [{"file": path, "what": what} for path, what in outcome.warnings],
+        "left": outcome.left,
         "tiers": [asdict(tier) for tier in outcome.tiers],
         "labels": [{"file": path, "label": label} for path, label in shown_labels(outcome)],
     }
@@ -101,6 +102,9 @@ def _described(outcome: "ImportOutcome", args: argparse.Namespace) -> str:
         number = counted(len(outcome.duplicates), "recording")
         first = f"{outcome.duplicates[0].name}{', …' if len(outcome.duplicates) > 1 else ''}"
         text.append(f"The project has {number} of these already, with the same label: {first}")
+    if outcome.left:
+        others = ", ".join(lines([path.name for path in outcome.left], SHOWN_NAMES))
+        text.append(f"{counted(len(outcome.left), 'other file')} left alone: {others}")
     if not args.dry_run:
         text.append(f"Next: lect check --project {args.project}")
     return "\n".join(text)

@@ -130,6 +130,7 @@ def _described(outcome: ImportOutcome, say: Say, done: bool) -> str:
     parts.append(_files(shown_labels(outcome), say("column_label"), say("import_labels"), say))
     parts.append(_files(outcome.skipped, say("column_why"), say("import_not"), say))
     parts.append(_files(outcome.warnings, say("column_mind"), say("import_mind"), say))
+    parts.append(_files([(path, path.suffix) for path in outcome.left], "", say("import_left"), say))
     if done:
         parts.append(onward(say("tab_clips"), "clips"))
     elif outcome.clips:

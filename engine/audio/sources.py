@@ -3,6 +3,7 @@
 Which of them reads a file is settled when it is opened. It does not know the rate and the channels that models take.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ FRAMES_UNKNOWN = 1 << 62  # libsndfile's count for a FLAC that was written to a 
 MP3_SLACK_FRAMES = 2 * 1_152  # an MP3 without a length header is estimated to within a frame or two
 MP3_TAIL_TAGS = (b"APETAGEX", b"LYRICSBEGIN")
 STATED_SLACK_S = 0.5  # durations stated by containers include encoder delay and padding
-BARE_STREAMS = ("mp3", "aac", "amr")
+BARE_STREAMS = ("mp3", "aac", "amr", "mpeg", "mpegts")
 
 Block = NDArray[np.float32]  # (frames, channels)
 
@@ -189,6 +190,10 @@ def _stated_seconds(container: Any) -> float | None:
 
 
 def _packet_seconds(container: Any) -> float:
-    """Where the last packet of sound ends; reads the whole file but decodes nothing."""
-    packets = container.demux(container.streams.audio[0])
-    return max((float((p.pts + (p.duration or 0)) * p.time_base) for p in packets if p.pts is not None), default=0.0)
+    """From the first packet of sound to the end of the last; reads the whole file but decodes nothing."""
+    start, end = math.inf, 0.0
+    for packet in container.demux(container.streams.audio[0]):
+        if packet.pts is not None:
+            start = min(start, float(packet.pts * packet.time_base))  # streams of cameras begin at any time
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return end - min(end, max(0.0, start))

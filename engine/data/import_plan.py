@@ -14,7 +14,7 @@ from ..contract.errors import AudioError, LectError
 from ..text.rules import TextRules, nfc
 from .archives import unpacked
 from .importers import Candidate, ImportReport, Progress, candidates, import_into, warnings_of
-from .layouts import Item, Tier, choose, described, listed, tiers_of
+from .layouts import Item, Tier, choose, described, left_over, listed, tiers_of
 from .store import Project
 
 SHOWN_LABELS = 5  # in a preview
@@ -62,6 +62,7 @@ class ImportOutcome:
     duplicates: list[Path] = field(default_factory=list)  # the project has that sound, with that label
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # (file, why) of what was not taken
     warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
+    left: list[Path] = field(default_factory=list)  # other files of the folder, in which there is nothing to take
     unusable: int = 0  # taken, but of no use to a training
     tiers: list[FoundTier] = field(default_factory=list)  # of annotation files; only of a preview
     labels: list[tuple[Path, str]] = field(default_factory=list, compare=False)  # would be taken; only of a preview
@@ -91,7 +92,8 @@ def import_set(
     new = set(report.taken)
     clips = [clip for clip in project.clips() if clip.id in new]
     seconds, unusable = sum(clip.seconds for clip in clips), sum(not usable(clip.quality) for clip in clips)
-    return ImportOutcome(len(clips), seconds, report.duplicates, report.skipped, report.warnings, unusable)
+    same = report.duplicates, report.skipped, report.warnings, report.left
+    return ImportOutcome(len(clips), seconds, *same, unusable)
 
 
 def preview(
@@ -104,7 +106,8 @@ def preview(
     with _opened(project, request) as asked:
         everything = list(listed(asked.source, asked.layout))
         items = [item for item in choose(everything, asked.tiers) if asked.selects(item)]
-        outcome = ImportOutcome(tiers=_found_tiers(everything, {item.tier for item in items}))
+        left = left_over(asked.source, everything)
+        outcome = ImportOutcome(left=left, tiers=_found_tiers(everything, {item.tier for item in items}))
         for done, (item, found) in enumerate(candidates(items), start=1):
             try:
                 _enter(outcome, item, _measured(item, found, known), rules)

@@ -22,7 +22,7 @@ from ..contract.files import sha256_file
 from ..text.rules import TextRules, nfc
 from .clips import Kept, Speaker, Take, make_take
 from .labels import doubts
-from .layouts import Item, cell, read
+from .layouts import Item, cell, choose, left_over, listed
 from .store import Project
 
 LICENCE_COLUMNS = ("license", "licence")
@@ -60,6 +60,7 @@ class ImportReport:
     repeated: list[int] = field(default_factory=list)  # ids of the clips that it has them as
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # (file, why) of what was not taken
     warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
+    left: list[Path] = field(default_factory=list)  # other files of the folder
 
 
 def import_into(
@@ -76,11 +77,13 @@ def import_into(
     It may be killed at any moment and run again: what is there already is recognised without decoding it. Raises what
     `read` raises before anything is written, and StoreError when the project cannot be written any further.
     """
-    items, rules = [item for item in read(source, layout, tiers) if select(item)], project.rules
+    everything, rules = list(listed(source, layout)), project.rules
+    items = [item for item in choose(everything, tiers) if select(item)]
     known = {clip.sha256: Kept(clip, duplicate=True, in_trash=False) for clip in project.clips()}
     known |= {clip.sha256: Kept(clip, duplicate=True, in_trash=True) for clip in project.trash()}
     project.save_speakers(_speakers(items, project.speakers()))
-    report, batch = ImportReport(), list[tuple[Item, Take]]()
+    report = ImportReport(left=left_over(source, everything))
+    batch = list[tuple[Item, Take]]()
     for done, (item, found) in enumerate(candidates(items), start=1):
         try:
             if isinstance(found, LectError):

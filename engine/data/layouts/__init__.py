@@ -12,7 +12,7 @@ from ...contract.errors import UsageError
 from .annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
 from .bars import ljspeech, tables_with_bars
 from .corpora import LIMITED, SNIPS_TABLE, librispeech, mls, snips
-from .items import SOUND_SUFFIXES, Item, Tier, cell, files_in, sounds_in
+from .items import SOUND_SUFFIXES, TEXT_SUFFIXES, Item, Tier, cell, files_in, left_over, sounds_in
 from .manifests import NEMO_SUFFIXES, is_nemo, kaldi, nemo
 from .tables import (
     audiofolder,
@@ -26,11 +26,13 @@ from .tables import (
 __all__ = [
     "LAYOUTS",
     "SOUND_SUFFIXES",
+    "TEXT_SUFFIXES",
     "Item",
     "Tier",
     "cell",
     "choose",
     "described",
+    "left_over",
     "listed",
     "read",
     "sounds_in",
@@ -52,6 +54,8 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Item]]] = {
     "subtitles": subtitles,
     "audacity": audacity,
 }
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+SHOWN_KINDS = 8  # of files in which nothing was recognised
 OF_FILES = {"elan": elan, "textgrid": textgrid, "subtitles": subtitles, "audacity": audacity}
 
 
@@ -108,10 +112,19 @@ def _recognise(source: Path) -> str:
             return name
     if labels:  # texts, with times or without
         return "pairs"
-    raise UsageError(
-        f"{source} holds no labelled recordings in a layout known here: write a metadata.csv, put a .txt beside each, "
-        f"or name its layout, one of {', '.join(LAYOUTS)}."
-    )
+    raise UsageError(f"{source} holds no labelled recordings in a layout known here: {_what_to_do(files)}.")
+
+
+def _what_to_do(files: Sequence[Path]) -> str:
+    """With a folder in which nothing was recognised."""
+    if sheet := next((path for path in files if path.suffix.lower() in SPREADSHEETS), None):
+        return f"{sheet.name} is a spreadsheet, save it as metadata.csv"
+    if files and not any(path.suffix.lower() in SOUND_SUFFIXES for path in files):
+        kinds = sorted({path.suffix.lower() or path.name for path in files})
+        return (
+            f"there is no recording among its files ({', '.join(kinds[:SHOWN_KINDS])}), so convert them to WAV or FLAC"
+        )
+    return f"write a metadata.csv, put a .txt beside each, or name its layout, one of {', '.join(LAYOUTS)}"
 
 
 def _kind_by_name(path: Path) -> str | None:

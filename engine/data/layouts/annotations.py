@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...contract.errors import TextError, UsageError
 from .elan import parse as parse_elan
-from .items import SOUND_SUFFIXES, Item, Tier, beginning_of, files_in, same_name, split_of
+from .items import LOSSLESS_SUFFIXES, SOUND_SUFFIXES, Item, Tier, beginning_of, files_in, same_name, split_of
 from .praat import parse as parse_praat
 from .spans import CUES, Annotated, Annotation
 from .subtitles import parse_srt, parse_vtt
@@ -18,8 +18,6 @@ from .timed import is_timed, parse_timed
 Parser = Callable[[bytes, str], Annotated]
 
 MOST_BYTES = 64_000_000  # of an annotation file; twenty times the largest seen
-MEDIA_SUFFIXES = SOUND_SUFFIXES | {".mkv", ".mov", ".avi"}
-BEST_SUFFIXES = (".wav", ".flac")  # where a recording lies beside a compressed copy of it or its film
 SHOWN_TIERS = 12
 
 
@@ -40,7 +38,7 @@ class AnnotationLayout:
         """The annotations of all tiers of one file, or of all files in a folder, each with its recording."""
         root = source if source.is_dir() else source.parent
         everything = list(files_in(root))
-        sounds = [path for path in everything if path.suffix.lower() in MEDIA_SUFFIXES]
+        sounds = [path for path in everything if path.suffix.lower() in SOUND_SUFFIXES]
         files = [path for path in (everything if source.is_dir() else [source]) if self.holds(path)]
         if not files:
             raise UsageError(f"{source} holds no {self.what}: name the folder of the recordings and those files.")
@@ -158,7 +156,7 @@ def _item(each: Annotation, tier: Tier, sound: Path, offset: float, path: Path, 
 def _by_name(sounds: Iterable[Path]) -> dict[str, list[Path]]:
     """Recordings by their names, with and without ending; the best first."""
     by_name = defaultdict[str, list[Path]](list)
-    for sound in sorted(sounds, key=lambda each: each.suffix.lower() not in BEST_SUFFIXES):
+    for sound in sorted(sounds, key=lambda each: each.suffix.lower() not in LOSSLESS_SUFFIXES):
         for name in {same_name(sound.name), same_name(sound.stem)}:
             by_name[name].append(sound)
     return by_name

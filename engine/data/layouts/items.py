@@ -7,14 +7,25 @@ import codecs
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...contract.errors import TextError
 from ...text.rules import nfc
 
-SOUND_SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .webm .aif .aiff .caf .au .w64 .wma .amr".split())
+# Of what is read where it is named, sound and films: a folder's recordings, for all who look into one.
+SOUND_SUFFIXES = frozenset(
+    ".wav .wave .bwf .rf64 .w64 .wav64 .flac .ogg .oga .opus .spx .mp3 .mp2 .mpga .mpa .m4a .m4b .m4r .aac .adts .amr "
+    ".awb .3ga .aif .aiff .aifc .caf .au .snd .sph .nist .voc .wma .mka .weba "
+    ".mp4 .m4v .mov .qt .3gp .3gpp .3g2 .webm .mkv .avi .wmv .asf .mpg .mpeg .mpe .vob .mts .m2ts .ogv .ogx".split()
+)
+LOSSLESS_SUFFIXES = frozenset(".wav .wave .bwf .rf64 .w64 .flac .aif .aiff .aifc .au .caf".split())
+# Of labels, lists and what is written beside recordings: no recordings that somebody might miss.
+TEXT_SUFFIXES = frozenset(
+    ".txt .lab .csv .tsv .json .jsonl .eaf .textgrid .srt .vtt .ctm .trn .stm .rttm .scp .md .rst .html .htm .xml .log "
+    ".etf .pfsx .yaml .yml".split()
+) | {""}
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("dev", "validation", "valid", "val"), "dev"),
@@ -145,6 +156,24 @@ def sounds_in(source: Path) -> Iterator[Item]:
     for error in closed:
         why = f"The folder cannot be read ({error.strerror}): check its permissions."
         yield Item(Path(error.filename), None, problem=why)
+
+
+def left_over(source: Path, items: Iterable[Item]) -> list[Path]:
+    """The files of a folder that no item is about: neither recordings, nor labels of one."""
+    paths = {item.path for item in items}
+    stems = {(path.parent, _stem(path)) for path in paths}
+    return [path for path in files_in(source) if path not in paths and not _is_text_of(path, stems)]
+
+
+def _is_text_of(path: Path, stems: Set[tuple[Path, str]]) -> bool:
+    """Whether a file holds text; if it looks like a label, then of a recording beside it."""
+    if path.suffix.lower() not in (".txt", ".lab") or path.name.endswith(".trans.txt"):
+        return path.suffix.lower() in TEXT_SUFFIXES
+    return (path.parent, _stem(path)) in stems or not any(folder == path.parent for folder, _ in stems)
+
+
+def _stem(path: Path) -> str:
+    return same_name(path.name.partition(".")[0])
 
 
 def same_name(path: Path | str) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from ...contract.errors import AudioError, TextError, UsageError
 from ...text.slots import from_object
 from .annotations import stretches
 from .finding import find, there
-from .items import SPLIT_NAMES, Item, Row, beginning_of, cell, decode, same_name, sounds_in
+from .items import LOSSLESS_SUFFIXES, SPLIT_NAMES, Item, Row, beginning_of, cell, decode, same_name, sounds_in
 from .timed import is_ticks, is_timed, parse_timed
 
 # The names that a column goes by; the first that is filled in counts.
@@ -88,13 +88,27 @@ def _common_voice(source: Path) -> Iterator[Item]:
 
 def pairs(source: Path) -> Iterator[Item]:
     """Recordings at any depth, each with its label, or with what is said when, in a text file of the same name."""
-    for found in sounds_in(source):
+    for found in _best(sounds_in(source)):
         labels = labels_of(found.path)
         if found.problem or not labels:
             lacking = f"{found.path.name} has no label: write it in {found.path.stem}.txt beside it."
             yield Item(found.path, None, problem=found.problem or lacking)
             continue
         yield from _of_label(found.path, labels[0], source)
+
+
+def _best(sounds: Iterable[Item]) -> Iterator[Item]:
+    """One recording of each name in a folder: of a film, a compressed copy and the original, the last."""
+    found: dict[tuple[Path, str], Item] = {}
+    for item in sounds:
+        kept = found.setdefault((item.path.parent, same_name(item.path.stem)), item)
+        if _is_lossless(item.path) > _is_lossless(kept.path):
+            found[item.path.parent, same_name(item.path.stem)] = item
+    yield from found.values()
+
+
+def _is_lossless(path: Path) -> bool:
+    return path.suffix.lower() in LOSSLESS_SUFFIXES
 
 
 def _of_label(sound: Path, label: Path, source: Path) -> Iterator[Item]:

@@ -159,7 +159,11 @@ def test_a_very_short_recording_is_read(tmp_path: Path) -> None:
     assert len(load_audio(tmp_path / "short.wav")) == 800
 
 
-@pytest.mark.parametrize(("name", "codec", "layout"), [("a.m4a", "aac", "mono"), ("a.webm", "libopus", "stereo")])
+@pytest.mark.parametrize(
+    ("name", "codec", "layout"),
+    [("a.m4a", "aac", "mono"), ("a.webm", "libopus", "stereo"), ("a.mts", "ac3", "stereo"), ("a.mpg", "mp2", "stereo"),
+     ("a.aac", "aac", "mono"), ("a.mka", "aac", "mono"), ("a.mov", "aac", "mono")],
+)  # fmt: skip
 def test_other_containers_through_pyav(tmp_path: Path, name: str, codec: str, layout: str) -> None:
     path = written(tmp_path / name, codec, layout)
     info, samples = probe(path), load_audio(path)
