@@ -1,13 +1,15 @@
 """Long recordings with a file that says what is spoken when: which recording a file is about, and which tiers count."""
 
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ...contract.errors import TextError, UsageError
+from ...audio.reading import probe
+from ...contract.errors import AudioError, TextError, UsageError
 from .elan import parse as parse_elan
 from .items import LOSSLESS_SUFFIXES, SOUND_SUFFIXES, Item, Tier, beginning_of, files_in, same_name, split_of
 from .praat import parse as parse_praat
@@ -156,7 +158,7 @@ def _item(each: Annotation, tier: Tier, sound: Path, offset: float, path: Path, 
 def _by_name(sounds: Iterable[Path]) -> dict[str, list[Path]]:
     """Recordings by their names, with and without ending; the best first."""
     by_name = defaultdict[str, list[Path]](list)
-    for sound in sorted(sounds, key=lambda each: each.suffix.lower() not in LOSSLESS_SUFFIXES):
+    for sound in sorted(sounds, key=_is_lossy):
         for name in {same_name(sound.name), same_name(sound.stem)}:
             by_name[name].append(sound)
     return by_name
@@ -165,17 +167,52 @@ def _by_name(sounds: Iterable[Path]) -> dict[str, list[Path]]:
 def _recording(path: Path, annotated: Annotated, by_name: Mapping[str, list[Path]]) -> tuple[Path, float]:
     """The recording that a file is about, and where in it the file's time begins, in seconds. Raises TextError.
 
-    By the name that the file states, then by its own, which may go on after the recording's as in talk.wav.en.srt;
-    beside it, or else anywhere in the source if only one is called so.
+    Of those that the file states, and that are called as they are without their ending, the first that is lossless and
+    has sound: a film may be silent, and its sound is a lossy copy. If none is there, by the file's own name, which may
+    go on after the recording's as in talk.wav.en.srt.
     """
-    stems = [path.stem, *(path.name.rsplit(".", cut)[0] for cut in (2, 3))]
-    for name, offset in [*annotated.media, *((stem, 0.0) for stem in stems)]:
-        found = by_name.get(same_name(name), [])
-        beside = [sound for sound in found if sound.parent == path.parent]
-        if beside or len({sound.parent for sound in found}) == 1:
-            return (beside or found)[0], offset
-    wanted = annotated.media[0][0] if annotated.media else f"{path.stem}.wav"
-    raise TextError(f"{path.name} is about {wanted}, which is not in its folder: put it there.")
+    stated = [(sound, offset) for address, offset in annotated.media for sound in _stated(path, address, by_name)]
+    if not stated:
+        stems = [path.stem, *(path.name.rsplit(".", cut)[0] for cut in (2, 3))]
+        stated = [(sound, 0.0) for sound in next(filter(None, (_near(path, stem, by_name) for stem in stems)), [])]
+    candidates = sorted(dict.fromkeys(stated), key=lambda each: _is_lossy(each[0]))
+    if candidates:
+        return next((each for each in candidates if len(candidates) > 1 and _has_sound(each[0])), candidates[0])
+    wanted = PurePosixPath(annotated.media[0][0]).name if annotated.media else f"{path.stem}.wav"
+    raise TextError(f"{path.name} is about {wanted}, {_where(path.parent / wanted)}.")
+
+
+def _stated(path: Path, address: str, by_name: Mapping[str, list[Path]]) -> list[Path]:
+    """The recordings at an address that a file states: there, or else near; and those of their names beside them."""
+    named = by_name.get(same_name(PurePosixPath(address).name), [])
+    place = same_name(os.path.normpath(path.parent / address))
+    found = [sound for sound in named if same_name(sound) == place] or _near(path, PurePosixPath(address).name, by_name)
+    return [*found, *(s for each in found for s in by_name[same_name(each.stem)] if s.parent == each.parent)]
+
+
+def _near(path: Path, name: str, by_name: Mapping[str, list[Path]]) -> list[Path]:
+    """The recordings of a name beside a file, or else anywhere in the source if only one folder has such."""
+    found = by_name.get(same_name(name), [])
+    beside = [sound for sound in found if sound.parent == path.parent]
+    return beside or (found if len({sound.parent for sound in found}) == 1 else [])
+
+
+def _is_lossy(sound: Path) -> bool:
+    return sound.suffix.lower() not in LOSSLESS_SUFFIXES
+
+
+def _has_sound(path: Path) -> bool:
+    try:
+        return probe(path).seconds > 0
+    except AudioError:
+        return False
+
+
+def _where(path: Path) -> str:
+    """Why a recording was not found, and what to do."""
+    if os.path.exists(path):
+        return "which is of a kind that is not read: convert it to WAV, beside it"
+    return "which is not in its folder: put it there"
 
 
 def _bytes(path: Path) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ...contract.errors import TextError
 from .items import Tier, decoded
+from .praat_symbols import in_unicode
 from .spans import Annotated, Annotation
 
 TOKEN = re.compile(
@@ -52,7 +53,7 @@ def _tier(tokens: Iterator[str]) -> tuple[Tier, list[Annotation]] | None:
         raise ValueError(kind)
     found = []
     for _ in range(int(size)):
-        start, end, text = float(next(tokens)), float(next(tokens)), " ".join(next(tokens).split())
+        start, end, text = float(next(tokens)), float(next(tokens)), " ".join(in_unicode(next(tokens)).split())
         if text:
             found.append(Annotation(start, end, text))
     return Tier(name), found

@@ -22,4 +22,4 @@ class Annotated:
     """What an annotation file holds."""
 
     tiers: list[tuple[Tier, list[Annotation]]]
-    media: tuple[tuple[str, float], ...] = ()  # recordings: name, and the time in it where the file's time begins, in s
+    media: tuple[tuple[str, float], ...] = ()  # recordings: path, and the time in it where the file's time begins, in s

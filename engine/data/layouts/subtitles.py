@@ -19,6 +19,7 @@ ARROW = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(?:\s|$)")
 SRT_TAGS = re.compile(
     r"</?(?:i|b|u|s|font)(?:\s[^>]*)?>|\{\\[^}]*\}", re.IGNORECASE
 )  # SubRip's, and those of SubStation
+ENTITY = re.compile(r"&#?\w{1,32};")  # complete ones only: SubRip has no rule that a & is written as one
 VTT_TAGS = re.compile(r"<(?:/?[a-z][^>]*|/|\d[\d:.]*)?>", re.IGNORECASE)
 VTT_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 VTT_TIMED = re.compile(r"<\d[\d:.]+>")  # words with times of their own: captions that roll
@@ -26,7 +27,7 @@ VTT_TIMED = re.compile(r"<\d[\d:.]+>")  # words with times of their own: caption
 
 def parse_srt(data: bytes, name: str) -> Annotated:
     """The cues of a SubRip file, as one tier. Raises TextError."""
-    plain = ((times, html.unescape(_plain(SRT_TAGS, lines))) for times, lines in _cues(data, name))
+    plain = ((times, ENTITY.sub(_character, _plain(SRT_TAGS, lines))) for times, lines in _cues(data, name))
     cues = [Annotation(*times, " ".join(text.split())) for times, text in plain if text.strip()]
     return Annotated([(Tier("srt", CUES), cues)])
 
@@ -65,6 +66,10 @@ def _cues(data: bytes, name: str) -> Iterator[tuple[tuple[float, float], list[st
             times, lines = (math.nan, math.nan), []
     if not found:
         raise TextError(f"{name} has no times in it: save it again as subtitles.")
+
+
+def _character(entity: re.Match[str]) -> str:
+    return html.unescape(entity[0])
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
