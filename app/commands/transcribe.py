@@ -109,6 +109,8 @@ def _show(args: argparse.Namespace, result: dict[str, Any], bar: Any, alone: boo
     if result.get("language_probability") and not (args.json or args.quiet):
         spoken = f"{result['language']}, found with {percent(result['language_probability'])}"
         print_beside(bar, f"{file.name}: language {spoken} (--language CODE names another).", error=True)
+    for each in () if args.json or args.quiet else result.get("notes", ()):
+        print_beside(bar, f"{file.name}: {each}", error=True)
     if not result["text"] and not (args.json or args.quiet):
         print_beside(bar, f"{file.name}: no speech found.", error=True)
     if not args.json:

@@ -155,7 +155,7 @@ def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None, rules: T
     outcome.labels.append((item.place, " ".join((item.text or "").split())))
     outcome.seconds += quality.seconds
     outcome.unusable += not usable(quality)
-    outcome.warnings += [(item.place, each) for each in warnings_of(item.text or "", quality, rules)]
+    outcome.warnings += [(item.place, each) for each in warnings_of(item, quality, rules)]
 
 
 def _measured(item: Item, found: Candidate | LectError, known: dict[str, tuple[str, bool]]) -> Quality | None:

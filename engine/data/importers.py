@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.quality import Quality, usable
-from ..audio.reading import Samples, each_stretch, load_audio, probe
+from ..audio.reading import Samples, each_stretch, load_audio, notes, probe
 from ..audio.writing import encoded
 from ..contract.errors import AudioError, LectError
 from ..contract.files import sha256_file
@@ -114,11 +114,11 @@ def candidates(items: Iterable[Item]) -> Iterator[tuple[Item, Candidate | LectEr
             yield from ((item, _whole(item)) for item in group)
 
 
-def warnings_of(text: str, quality: Quality, rules: TextRules) -> list[str]:
+def warnings_of(item: Item, quality: Quality, rules: TextRules) -> list[str]:
     """What a clip is taken in spite of, a sentence each."""
     unused = "" if usable(quality) else ", so no training uses it"
     verdict = [] if quality.verdict == "good" else [f"The recording is {quality.verdict}{unused}."]
-    return [*verdict, *doubts(text, quality.seconds, rules)]
+    return [*verdict, *notes(item.path), *doubts(item.text or "", quality.seconds, rules)]
 
 
 def _is_whole(group: Sequence[Item]) -> bool:
@@ -191,7 +191,7 @@ def _note(report: ImportReport, item: Item, kept: Kept, rules: TextRules) -> Non
         report.skipped.append((item.place, f"It was deleted from this project as clip {clip.id}: restore it instead."))
     elif not kept.duplicate:
         report.taken.append(clip.id)
-        report.warnings += [(item.place, each) for each in warnings_of(clip.text, clip.quality, rules)]
+        report.warnings += [(item.place, each) for each in warnings_of(item, clip.quality, rules)]
     elif nfc(clip.text).strip() == nfc(item.text or "").strip():
         report.duplicates.append(item.place)
         report.repeated.append(clip.id)
