@@ -109,7 +109,8 @@ def gathered(files: list[str], path: str) -> Path:
 def asked(source: Path, speaker: str, tiers: str) -> ImportRequest:
     """What the fields ask for; the speaker is that of recordings that name none, and the others' are taken too."""
     patterns = tuple(each.strip() for each in tiers.split(",") if each.strip())
-    return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), others=True)
+    shown = "What you chose" if "lect-import-" in str(source) else ""
+    return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), shown=shown, others=True)
 
 
 def _forget(folder: str) -> None:

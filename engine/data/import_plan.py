@@ -12,9 +12,10 @@ from pathlib import Path
 from ..audio.quality import Quality, usable
 from ..contract.errors import AudioError, LectError
 from ..text.rules import TextRules, nfc
-from .archives import unpacked
+from .archives import naming, unpacked
 from .importers import Candidate, ImportReport, Progress, candidates, import_into, warnings_of
 from .layouts import Item, Tier, choose, described, left_over, listed, tiers_of
+from .leftovers import remove_leftovers
 from .store import Project
 
 SHOWN_LABELS = 5  # in a preview
@@ -31,6 +32,7 @@ class ImportRequest:
     language: str = ""  # only recordings in it or in none stated; "": in any
     speaker: str = ""  # of recordings that name none, without the other speakers'; "": any
     split: str = ""  # of recordings that state none, without those of other splits; "": any
+    shown: str = ""  # what to call the source in errors, where it is a temporary folder
     others: bool = False  # take recordings of other speakers and splits too
 
     def selects(self, item: Item) -> bool:
@@ -84,6 +86,7 @@ def import_set(
     project: Project, request: ImportRequest, progress: Callable[[Progress], None] = lambda progress: None
 ) -> ImportOutcome:
     """Takes the set in, and gives its clips the speaker and split that it leaves open. Errors as `import_into`."""
+    remove_leftovers(project)
     with _opened(project, request) as asked:
         report = import_into(
             project, asked.source, asked.layout, tiers=asked.tiers, select=asked.selects, progress=progress
@@ -119,7 +122,8 @@ def preview(
 
 @contextmanager
 def _opened(project: Project, request: ImportRequest) -> Iterator[ImportRequest]:
-    with unpacked(request.source, project.folder / "cache") as source:
+    hidden = [request.source] if request.shown else []
+    with naming(request.shown, *hidden), unpacked(request.source, project.folder / "cache") as source:
         yield replace(request, source=source)
 
 

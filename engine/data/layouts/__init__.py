@@ -90,6 +90,8 @@ def _kind_of_file(source: Path) -> str:
         return "nemo"
     if kind := next((name for name, layout in OF_FILES.items() if layout.holds(source)), None):
         return kind
+    if source.suffix.lower() in SPREADSHEETS:
+        raise UsageError(f"{source.name} is a spreadsheet: save it as metadata.csv, beside the recordings.")
     raise UsageError(f"{source.name} lists no recordings: name a folder, a zip, a manifest or an annotation file.")
 
 
