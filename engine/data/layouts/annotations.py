@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from ...audio.reading import probe
 from ...contract.errors import AudioError, TextError, UsageError
 from .elan import parse as parse_elan
 from .items import LOSSLESS_SUFFIXES, SOUND_SUFFIXES, Item, Tier, beginning_of, files_in, same_name, split_of
 from .praat import parse as parse_praat
-from .spans import CUES, Annotated, Annotation
+from .spans import CUES, POINT_TIER, Annotated, Annotation
 from .subtitles import parse_srt, parse_vtt
 from .timed import is_timed, parse_timed
 
@@ -123,7 +122,8 @@ def _matches(tier: Tier, patterns: Sequence[str]) -> bool:
 
 
 def _plain_choice(tiers: Sequence[Tier]) -> list[Tier]:
-    alone = [tier for tier in tiers if not tier.parent]
+    alone = [tier for tier in tiers if not tier.parent and tier.kind != POINT_TIER]
+    alone = alone or [tier for tier in tiers if not tier.parent]
     speakers = {tier.participant for tier in alone if tier.participant}
     one_each = len({tier.kind for tier in alone}) == 1 and len(speakers) == len(alone)
     return alone if one_each or len(alone) == 1 else []
@@ -202,6 +202,8 @@ def _is_lossy(sound: Path) -> bool:
 
 
 def _has_sound(path: Path) -> bool:
+    from ...audio.reading import probe  # loads numpy, which the help of `lect import` must not
+
     try:
         return probe(path).seconds > 0
     except AudioError:

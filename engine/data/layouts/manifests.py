@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ...audio.reading import probe
 from ...contract.errors import AudioError, UsageError
 from .corpora import pairs_of
 from .finding import find_moved
@@ -107,6 +106,8 @@ def _stretch(item: Item, offset: str, duration: str) -> Item:
 
 def _is_all_of(item: Item, seconds: float) -> bool:
     """Whether a recording is no longer than a manifest states, which may have rounded; true where that is not known."""
+    from ...audio.reading import probe  # loads numpy, which the help of `lect import` must not
+
     try:
         return item.problem is not None or probe(item.path).seconds - seconds < ROUNDED_S
     except AudioError:

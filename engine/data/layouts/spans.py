@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .items import Tier
 
 CUES = "subtitles"  # the type of a tier that is a file of its own
+POINT_TIER = "points"  # the type of a tier without lengths, of which no clip can be made
 
 
 @dataclass(frozen=True)

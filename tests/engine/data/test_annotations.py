@@ -192,7 +192,8 @@ p1"
 def test_textgrids_in_every_form(encoding: str, newline: str) -> None:
     mark = "\ufeff" if encoding.startswith("utf-16") else ""
     data = (mark + ELANS_TEXTGRID.replace("\n", newline)).encode(encoding)
-    (words, annotations), (empty, nothing) = parse_praat(data, "x.TextGrid").tiers
+    (words, annotations), (points, marks), (empty, nothing) = parse_praat(data, "x.TextGrid").tiers
+    assert (points.name, points.kind, found(marks)) == ("points", "points", [(1.5, 1.5, "133 p1")])
     assert (words.name, empty.name, nothing) == ('"word"', "empty", [])
     assert found(annotations) == [(0.5, 1.25, '"12 <apples>" ! second line')]
 
@@ -516,3 +517,12 @@ def test_entities_of_subrip() -> None:
     text = "1\n00:00:01,000 --> 00:00:02,000\n<i>kwa</i> &amp; maana &lt;3&nbsp;&#243;\n"
     ((_, cues),) = parse_srt(text.encode(), "x.srt").tiers
     assert [each.text for each in cues] == ["kwa & maana <3 ó"]
+
+
+def test_points_of_praat_are_counted_and_only_taken_by_name(talk: Path) -> None:
+    grid = textgrid({"words": [(0, 1, "uno"), (1, 2, "dos")]}).decode().replace("<exists>\n1\n", "<exists>\n2\n")
+    (talk / "talk.TextGrid").write_text(grid + '\n"TextTier"\n"tones"\n0\n12\n1\n0.5\n"H*"')
+    assert [item.text for item in read(talk)] == ["uno", "dos"]
+    assert [(item.tier.name, item.tier.kind) for item in listed(talk) if item.tier][-1] == ("tones", "points")
+    (only,) = read(talk, tiers=["tones"])
+    assert only.problem == "“H*” in talk.TextGrid has no length or no time: set its edges there."
