@@ -120,7 +120,7 @@ def _recording(name: str, text: str, table: Path, source: Path) -> Item:
 def _header(cells: Sequence[str]) -> Columns | None:
     """The columns of a table whose first row names them."""
     named = [_role(cell.strip().lower()) for cell in cells]
-    if named[0] != "file" or "text" not in named:
+    if not {"file", "text"} <= set(named):
         return None
     first, texts = named.index("text"), named.count("text")
     return Columns(tuple(named[:first]), min(texts, 2), tuple(named[first + texts :]))

@@ -6,7 +6,8 @@ from difflib import SequenceMatcher
 
 MANY = 0.5  # of the rows: what holds for these holds for the column
 MOST_NAME_LETTERS, MOST_NAME_WORDS = 40, 3  # of a speaker
-ALIKE = 0.5  # of the letters of two texts: one is the other, written out
+CODE = re.compile(r"[^\W\d_][-_]?\d|\d[-_]?[^\W\d_]")  # of a speaker: m1, spk-07, 3b
+ALIKE, ALIKE_LETTERS = 0.5, 0.65  # of the words, or letters, of two texts: one is the other, written out
 
 
 def holds_names(column: Sequence[str], other: Sequence[str]) -> bool:
@@ -16,9 +17,16 @@ def holds_names(column: Sequence[str], other: Sequence[str]) -> bool:
         return False
     if max(map(len, names)) > MOST_NAME_LETTERS or max(len(each.split()) for each in names) > MOST_NAME_WORDS:
         return False
-    if _repeats(names) != _repeats(texts):
-        return _repeats(names)
-    return all(len(each.split()) == 1 for each in names) and sum(len(each.split()) > 1 for each in texts) > 0
+    if any(len(each.split()) > 1 for each in names):
+        return _words(texts) > _words(names) and _repeats(names) and not _repeats(texts)
+    if all(map(CODE.search, names)) and not any(map(CODE.search, texts)):
+        return True
+    # Words of a list, said by many, cannot be told from the names of those who say them.
+    return _words(texts) > 1 and (_repeats(names) or not _repeats(texts))
+
+
+def _words(column: Sequence[str]) -> float:
+    return sum(len(each.split()) for each in column) / len(column)
 
 
 def _repeats(column: Sequence[str]) -> bool:
@@ -33,7 +41,7 @@ def are_alike(pairs: Sequence[tuple[str, str]]) -> bool:
 
 def _shares(raw: str, spoken: str) -> bool:
     words, others = (set(re.findall(r"\w+", each.casefold())) for each in (raw, spoken))
-    if words & others and len(words & others) >= ALIKE * min(len(words), len(others)) / 2:
+    if words & others and len(words & others) >= ALIKE * min(len(words), len(others)):
         return True
     match = SequenceMatcher(None, raw.casefold(), spoken.casefold(), autojunk=False)
-    return match.real_quick_ratio() >= ALIKE and match.quick_ratio() >= ALIKE and match.ratio() >= ALIKE
+    return min(match.real_quick_ratio(), match.quick_ratio()) >= ALIKE_LETTERS and match.ratio() >= ALIKE_LETTERS

@@ -24,7 +24,12 @@ def labels(folder: Path, *lines: str, name: str = "metadata.csv", at: str = "wav
     [
         (("0|text one|male1", "1|text two|male1"), [("text one", "male1", ""), ("text two", "male1", "")]),
         (("0|text one|anna", "1|text two|bela"), [("text one", "anna", ""), ("text two", "bela", "")]),
-        (("0|yes|Anna B", "1|no|Anna B", "2|so|Anna B"), [(each, "Anna B", "") for each in ("yes", "no", "so")]),
+        (("0|yes|m1", "1|no|m2", "2|no|m2"), [("yes", "m1", ""), ("no", "m2", ""), ("no", "m2", "")]),
+        (("0|yes no|m1", "1|yes no|m2", "2|yes no|m3"), [("yes no", each, "") for each in ("m1", "m2", "m3")]),
+        (("0|how are you|Anna B", "1|very well thanks|Anna B"),
+         [("how are you", "Anna B", ""), ("very well thanks", "Anna B", "")]),
+        (("speaker|file_name|text", "m1|0.wav|how are you"), [("how are you", "m1", "")]),
+        (("text|file_name", "how are you|0.wav"), [("how are you", "", "")]),
         (("wavs/0.wav|anna|one two", "wavs/1.wav|bela|no"), [("one two", "anna", ""), ("no", "bela", "")]),
         (("DUMMY1/0.wav|0|one two", "DUMMY1/1.wav|7|three four"), [("one two", "0", ""), ("three four", "7", "")]),
         (("0|yes | no, she said", "1|plain text"), [("yes | no, she said", "", ""), ("plain text", "", "")]),
@@ -52,8 +57,11 @@ def test_the_label_is_the_text_whatever_the_columns(
 @pytest.mark.parametrize(
     "lines",
     [
-        ("0|yes|m1", "1|no|m2"),  # nothing says which is the word
+        ("0|yes|Anna B", "1|no|Anna B", "2|so|Anna B"),
+        ("0|yes no|anna", "1|yes no|bela", "2|yes no|cili"),
+        ("0|yes|anna", "1|yes|bela", "2|yes|cili"),  # nothing says which is the word
         ("0|5|five", "1|7|seven"),
+        ("0|Maria anakula chakula leo|Maria is eating food now", "1|mtoto analala|the child sleeps"),  # a translation
         ("0|one two|three four|five six", "1|seven eight|nine ten|eleven twelve"),
         ("0|one two|m1", "1|three four"),  # a speaker in some rows, or a bar in a text
     ],
