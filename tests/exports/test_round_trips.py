@@ -108,5 +108,6 @@ def test_textgrids_that_praatio_writes(tmp_path: Path, form: Literal["short_text
     tiers = parse_praat((tmp_path / "x.TextGrid").read_bytes(), "x.TextGrid").tiers
     assert [(tier.name, milliseconds(annotations)) for tier, annotations in tiers] == [
         ("words", [(500, 1250, 'say "uno"'), (2000, 2500, "1.5 dos")]),
+        ("tones", [(700, 700, "H*"), (2200, 2200, "L")]),
         ("phones", [(500, 700, "u")]),
     ]

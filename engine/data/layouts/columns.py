@@ -9,6 +9,8 @@ MOST_NAME_LETTERS, MOST_NAME_WORDS = 40, 3  # of a speaker
 CODE = re.compile(r"[^\W\d_][-_]?\d|\d[-_]?[^\W\d_]")  # of a speaker: m1, spk-07, 3b
 ALIKE, ALIKE_LETTERS = 0.5, 0.65  # of the words, or letters, of two texts: one is the other, written out
 
+COMPARED_LETTERS = 200  # of two texts, which takes quadratic time
+
 
 def holds_names(column: Sequence[str], other: Sequence[str]) -> bool:
     """Whether a column names speakers, or the like, of what another column has as text."""
@@ -40,6 +42,7 @@ def are_alike(pairs: Sequence[tuple[str, str]]) -> bool:
 
 
 def _shares(raw: str, spoken: str) -> bool:
+    raw, spoken = raw[:COMPARED_LETTERS], spoken[:COMPARED_LETTERS]
     words, others = (set(re.findall(r"\w+", each.casefold())) for each in (raw, spoken))
     if words & others and len(words & others) >= ALIKE * min(len(words), len(others)):
         return True

@@ -24,8 +24,12 @@ CLOCK = r"-?(?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"  # hours, minutes, seconds
 NUMBER = r"-?\d+(?:[.,]\d+)?s?"
 TIME = re.compile(rf"(?:{CLOCK}|{NUMBER})$")
 FRACTION = rf"(?:{CLOCK}|-?\d+[.,]\d+s?)"  # what no sentence begins with twice
-RANGE = re.compile(  # [00:00.000 --> 00:01.800] text, 0:00 - 0:01: text, 0.00 1.80 text
-    rf"[\[(<]?\s*({FRACTION})\s*(?:-->|->|–|—|-|\s)\s*({FRACTION})\s*[\])>]?(?:[:\s]\s*(.*))?$"
+GAP = r"\s{0,8}"  # bounded, so that no line of blanks takes quadratic time
+RANGE = re.compile(  # [00:00.000 --> 00:01.800] text, 0:00 - 0:01: text, 0.00 1.80 text, 0.00,1.80,text
+    rf"[\[(<]?{GAP}({FRACTION}){GAP}(?:-->|->|–|—|-|[,;|]|\s){GAP}({FRACTION}){GAP}[\])>]?(?:[:,;|\s](.*))?$"
+)
+NAMED_RANGE = re.compile(  # Ana: [0:00 - 0:01] text
+    rf"(.{{1,40}}?)[:\s]{GAP}[\[(]{GAP}({FRACTION}){GAP}(?:-->|->|–|—|-|,){GAP}({FRACTION}){GAP}[\])]:?(.*)$"
 )
 START = re.compile(rf"(?:[\[(<]\s*{CLOCK}\s*[\])>]|{CLOCK}(?=\s|$))")
 NAMED_START = re.compile(rf".{{1,40}}\s[\[(]?{CLOCK}[\])]?\s*$")  # Anna  0:05
@@ -103,7 +107,7 @@ def _has_range(line: str, alone: bool) -> bool:
     if sum(bool(TIME.match(cell.strip())) for cell in cells) > 1:
         return True
     match = RANGE.match(line)
-    return match is not None and (not alone or line[0] in "[(<" or "-->" in line)
+    return bool(NAMED_RANGE.match(line)) or bool(match and (not alone or line[0] in "[(<" or "-->" in line))
 
 
 def _has_starts(lines: Sequence[str]) -> bool:
@@ -126,8 +130,8 @@ def _rows(lines: Sequence[str], name: str) -> tuple[Cells, list[Cells]]:
 def _cells(line: str) -> Cells:
     if "\t" in line:
         return [cell.strip() for cell in line.split("\t")]
-    match = RANGE.match(line)
-    return [match[1], match[2], (match[3] or "").strip()] if match else [line]
+    match = RANGE.match(line) or NAMED_RANGE.match(line)
+    return [(cell or "").strip() for cell in match.groups()] if match else [line]
 
 
 def _stated(header: Sequence[str]) -> Shape | None:

@@ -1,11 +1,13 @@
 """Texts with times in a .txt beside a recording: their stretches, or a refusal, and never one label with numbers."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from lect.engine.audio.writing import write_wav
 from lect.engine.data.layouts import Item, read
+from lect.engine.data.layouts.timed import is_timed
 from tests.engine.data.test_annotations import textgrid
 from tests.engine.data.test_store import speech
 
@@ -52,6 +54,9 @@ ELAN_ALL = (
         "00:00:00.000\t00:00:01.800\tkwa maana\n00:00:02.300\t00:00:07.000\tsisi wenyewe\n",
         "00:00:00,000 00:00:01,800 kwa maana\n00:00:02,300 00:00:07,000 sisi wenyewe\n",
         "0.0 1.8 kwa maana\n2.3 7.0 sisi wenyewe\n",
+        "0.0,1.8,kwa maana\n2.3,7.0,sisi wenyewe\n",
+        "00:00:00,000;00:00:01,800;kwa maana\n00:00:02,300;00:00:07,000;sisi wenyewe\n",
+        "Ana: [00:00.0 - 00:01.8] kwa maana\nAna: [00:02.3 - 00:07] sisi wenyewe\n",
         "[00:00.000 --> 00:01.800]  kwa maana\n[00:02.300 --> 00:07.000]  sisi wenyewe\n",
         "[00:00:00.000 - 00:00:01.800] kwa maana\n\n[00:00:02.300 - 00:00:07.000] sisi wenyewe\n",
         "[0.00s -> 1.80s] kwa maana\n[2.30s -> 7.00s] sisi wenyewe\n",
@@ -138,3 +143,12 @@ def test_what_is_no_plain_text_is_named(tmp_path: Path, name: str, content: byte
 @pytest.mark.parametrize("name", ["talk.lab", "talk.LAB", "TALK.TXT", "talk.wav.txt"])
 def test_labels_under_other_names(tmp_path: Path, name: str) -> None:
     assert [item.text for item in items(tmp_path, "kwa maana", name)] == ["kwa maana"]
+
+
+@pytest.mark.parametrize(
+    "line", ["0.5" + " " * 200_000 + "x", " " * 200_000, "a" + "\t" * 200_000 + "[", "1" * 200_000]
+)
+def test_long_lines_take_no_time(line: str) -> None:
+    started = time.perf_counter()
+    is_timed(f"{line}\n{line}")
+    assert time.perf_counter() - started < 2
