@@ -8,7 +8,6 @@ MANY = 0.5  # of the rows: what holds for these holds for the column
 MOST_NAME_LETTERS, MOST_NAME_WORDS = 40, 3  # of a speaker
 CODE = re.compile(r"[^\W\d_][-_]?\d|\d[-_]?[^\W\d_]")  # of a speaker: m1, spk-07, 3b
 ALIKE, ALIKE_LETTERS = 0.5, 0.65  # of the words, or letters, of two texts: one is the other, written out
-
 COMPARED_LETTERS = 200  # of two texts, which takes quadratic time
 
 
