@@ -3,6 +3,8 @@
 It does not know how anything was found.
 """
 
+from collections.abc import Sequence
+
 from lect.engine.data.clips import UNKNOWN_SPEAKER
 from lect.engine.data.review import ENOUGH_MINUTES, Review, total_seconds
 
@@ -27,7 +29,7 @@ def advice(found: Review) -> list[str]:
         for verdict, number in found.frequent_verdicts.items()
         if verdict in REMEDIES
     ]
-    return [*_amount(found), *verdicts, *_voices(found), *_rare(found), *_misfits(found), *found.leaks]
+    return [*_amount(found), *verdicts, *_voices(found), *_rare(found), *_misfits(found), *_doubts(found), *found.leaks]
 
 
 def _amount(found: Review) -> list[str]:
@@ -63,5 +65,12 @@ def _rare(found: Review) -> list[str]:
 def _misfits(found: Review) -> list[str]:
     if not found.misfits:
         return []
-    named = ", ".join(map(str, found.misfits[:SHOWN])) + (", …" if len(found.misfits) > SHOWN else "")
-    return [f"Listen to clip {named}: the label is far too long or too short for the recording."]
+    return [f"Listen to clip {_named(found.misfits)}: the label is far too long or too short for the recording."]
+
+
+def _doubts(found: Review) -> list[str]:
+    return [f"Look at clip {_named(clips)}: {why[0].lower()}{why[1:]}" for why, clips in found.doubts.items()]
+
+
+def _named(clips: Sequence[int]) -> str:
+    return ", ".join(map(str, clips[:SHOWN])) + (", …" if len(clips) > SHOWN else "")

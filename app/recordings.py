@@ -8,8 +8,6 @@ from pathlib import Path
 
 from lect.engine.contract.errors import UsageError
 
-VIDEO_SUFFIXES = frozenset((".mkv", ".mov", ".avi"))
-
 
 @dataclass(frozen=True)
 class Recording:
@@ -67,12 +65,23 @@ def _output(recording: Recording, folder: Path, name: str, pack: str) -> Path:
     return place.with_name(f"{stem}.lect{EXTENSIONS[name]}") if is_theirs else place
 
 
+def others(named: Sequence[Path]) -> list[Path]:
+    """The files in the folders that are neither recordings known here nor texts."""
+    from lect.engine.data.layouts import SOUND_SUFFIXES, TEXT_SUFFIXES
+
+    known = SOUND_SUFFIXES | TEXT_SUFFIXES
+    return [path for folder in named if folder.is_dir() for path in _files(folder) if path.suffix.lower() not in known]
+
+
 def _below(folder: Path) -> Iterator[Recording]:
     from lect.engine.data.layouts import SOUND_SUFFIXES
 
+    for path in _files(folder):
+        if path.suffix.lower() in SOUND_SUFFIXES:
+            yield Recording(path, path.relative_to(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if not name.startswith(".") and path.suffix.lower() in SOUND_SUFFIXES | VIDEO_SUFFIXES:
-                yield Recording(path, path.relative_to(folder))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))

@@ -62,16 +62,18 @@ class Transcriber:
         return Done([self._one(name, job.path, job.places[name]) for name in self._runtimes], self.facts)
 
     def _one(self, name: str, path: Path, places: Places) -> dict[str, Any]:
+        from lect.engine.audio.reading import notes
         from lect.exports.formats.tables import document
 
         source = {"file": path, **({"pack": name} if name else {})}
         try:
             transcript = self._runtimes[name].transcribe(path, self._speech)
             _write(transcript, path, places)
+            noted = {"notes": list(found)} if (found := notes(path)) else {}
         except (LectError, OSError) as error:
             sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
             return {**source, "error": sentence if path.name in sentence else f"{path.name}: {sentence}"}
-        return {**source, **document(transcript)}
+        return {**source, **document(transcript), **noted}
 
 
 def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Iterator[Done]:

@@ -1,4 +1,7 @@
-"""The project's cache of features: what the frozen part of a network makes of each clip, kept between trainings."""
+"""The project's cache of features: what the frozen part of a network makes of each clip, kept between trainings.
+
+What a killed import or training left behind is counted and removed too.
+"""
 
 import argparse
 
@@ -17,13 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures or empties."""
     project = open_project(args)
+    from lect.engine.data.leftovers import bytes_of, leftovers, remove_leftovers
     from lect.engine.training.features import FeatureCache
 
     cache = FeatureCache(project.folder / "cache")
     if args.what == "clear":
-        freed = cache.clear()
+        freed = cache.clear() + remove_leftovers(project)
         print_result(args, {"freed_bytes": freed}, f"{size(freed)} freed.")
     else:
-        facts = {"folder": cache.folder, "bytes": cache.size(), "max_bytes": cache.max_bytes}
-        print_result(args, facts, f"{size(cache.size())} of at most {size(cache.max_bytes)} in {cache.folder}.")
+        left = sum(map(bytes_of, leftovers(project)))
+        facts = {"folder": cache.folder, "bytes": cache.size(), "max_bytes": cache.max_bytes, "leftover_bytes": left}
+        text = f"{size(cache.size())} of at most {size(cache.max_bytes)} in {cache.folder}."
+        text += f"\n{size(left)} that something which was ended left behind: lect cache clear removes it." * bool(left)
+        print_result(args, facts, text)
     return 0

@@ -70,6 +70,8 @@ def _request(args: argparse.Namespace) -> "ImportRequest":
 
 def _values(outcome: "ImportOutcome", dry_run: bool) -> dict[str, Any]:
     """For machines."""
+    from lect.engine.data.import_plan import shown_labels
+
     return {
         "dry_run": dry_run,
         "taken": outcome.clips,
@@ -78,23 +80,31 @@ def _values(outcome: "ImportOutcome", dry_run: bool) -> dict[str, Any]:
         "duplicates": outcome.duplicates,
         "skipped": [{"file": path, "why": why} for path, why in outcome.skipped],
         "warnings": [{"file": path, "what": what} for path, what in outcome.warnings],
+        "left": outcome.left,
         "tiers": [asdict(tier) for tier in outcome.tiers],
+        "labels": [{"file": path, "label": label} for path, label in shown_labels(outcome)],
     }
 
 
 def _described(outcome: "ImportOutcome", args: argparse.Namespace) -> str:
     """For people."""
+    from lect.engine.data.import_plan import shown_labels
+
     text = [_tier(tier) for tier in outcome.tiers]
     text += list(lines([f"not taken: {_of(path, why)}" for path, why in outcome.skipped], SHOWN, "not taken"))
     for what in dict.fromkeys(what for _, what in outcome.warnings):
         names = [path.name for path, each in outcome.warnings if each == what]
         text.append(f"mind, {counted(len(names), 'clip')}: {what} {', '.join(lines(names, SHOWN_NAMES))}")
+    text += [f"label of {path.name}: “{label}”" for path, label in shown_labels(outcome)]
     would = "would be taken" if args.dry_run else "taken"
     text.append(f"{counted(outcome.clips, 'clip')} {would}, {duration(outcome.seconds)}.")
     if outcome.duplicates:
         number = counted(len(outcome.duplicates), "recording")
         first = f"{outcome.duplicates[0].name}{', …' if len(outcome.duplicates) > 1 else ''}"
         text.append(f"The project has {number} of these already, with the same label: {first}")
+    if outcome.left:
+        others = ", ".join(lines([path.name for path in outcome.left], SHOWN_NAMES))
+        text.append(f"{counted(len(outcome.left), 'other file')} left alone: {others}")
     if not args.dry_run:
         text.append(f"Next: lect check --project {args.project}")
     return "\n".join(text)

@@ -14,12 +14,13 @@ from typing import Any
 from lect.engine.contract.errors import UsageError
 
 from ..options import positive
-from ..output import counted, duration, percent, print_beside, print_json, progress, remark
-from ..recordings import formats, outputs, recordings
+from ..output import counted, duration, lines, percent, print_beside, print_json, progress, remark
+from ..recordings import formats, others, outputs, recordings
 from ..runtimes import add_packs, add_runtime, add_speech, pack_names
 from ..transcribing import Done, Job, Transcriber, work
 
 ENGINES = ("local", "ray")
+SHOWN_NAMES = 4  # of files that are no recordings
 FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, trn, csv"
 
 
@@ -48,6 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output_dir is None and (args.format or args.skip_existing):
         raise UsageError("--format and --skip-existing go with --output-dir.")
     found = recordings(args.files)
+    if left := others(args.files):
+        names = ", ".join(lines([path.name for path in left], SHOWN_NAMES))
+        remark(args, f"Left alone, {counted(len(left), 'file')} of no kind that is read here: {names}")
     if not found:
         raise UsageError("There is no recording in these folders: name files, or other folders.")
     places = outputs(found, args.output_dir, args.format or ["txt"], pack_names(args) if args.all_packs else [""])
@@ -105,6 +109,8 @@ def _show(args: argparse.Namespace, result: dict[str, Any], bar: Any, alone: boo
     if result.get("language_probability") and not (args.json or args.quiet):
         spoken = f"{result['language']}, found with {percent(result['language_probability'])}"
         print_beside(bar, f"{file.name}: language {spoken} (--language CODE names another).", error=True)
+    for each in () if args.json or args.quiet else result.get("notes", ()):
+        print_beside(bar, f"{file.name}: {each}", error=True)
     if not result["text"] and not (args.json or args.quiet):
         print_beside(bar, f"{file.name}: no speech found.", error=True)
     if not args.json:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.archives import only_folder, unpack
-from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview
+from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview, shown_labels
 
 from ..output import duration
 from .events import bind, html_block, progressing
@@ -109,7 +109,8 @@ def gathered(files: list[str], path: str) -> Path:
 def asked(source: Path, speaker: str, tiers: str) -> ImportRequest:
     """What the fields ask for; the speaker is that of recordings that name none, and the others' are taken too."""
     patterns = tuple(each.strip() for each in tiers.split(",") if each.strip())
-    return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), others=True)
+    shown = "What you chose" if "lect-import-" in str(source) else ""
+    return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), shown=shown, others=True)
 
 
 def _forget(folder: str) -> None:
@@ -127,8 +128,10 @@ def _described(outcome: ImportOutcome, say: Say, done: bool) -> str:
         (str(len(outcome.duplicates)), say("import_known")),
     ]
     parts = [chips(figures), _tiers(outcome.tiers, say)]
+    parts.append(_files(shown_labels(outcome), say("column_label"), say("import_labels"), say))
     parts.append(_files(outcome.skipped, say("column_why"), say("import_not"), say))
     parts.append(_files(outcome.warnings, say("column_mind"), say("import_mind"), say))
+    parts.append(_files([(path, path.suffix) for path in outcome.left], "", say("import_left"), say))
     if done:
         parts.append(onward(say("tab_clips"), "clips"))
     elif outcome.clips:

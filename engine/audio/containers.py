@@ -17,9 +17,15 @@ MP3_TAIL_BYTES = 4_096  # this much unread, and none of it a tag, means that sou
 CONVERT = "convert it to WAV or FLAC"
 
 # First bytes -> FFmpeg's demuxer. Named, never guessed by FFmpeg: its playlist formats open other files and addresses.
-OTHER_CONTAINERS = ((b"\x1a\x45\xdf\xa3", "matroska"), (b"\x30\x26\xb2\x75", "asf"), (b"#!AMR", "amr"))
+OTHER_CONTAINERS = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"\x30\x26\xb2\x75", "asf"),
+    (b"#!AMR", "amr"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+)
 ODD_CODINGS = ((b"RIFF", "wav"), (b"OggS", "ogg"), (b"fLaC", "flac"), (b"caff", "caf"))  # where libsndfile gives up
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide")  # at byte 4 of m4a, mp4, mov, 3gp
+TS_SYNC, TS_PACKET_BYTES, TS_STAMP_BYTES = b"G", 188, 4  # MPEG transport streams; those of cameras stamp each packet
 ADTS_SYNC = (b"\xff\xf1", b"\xff\xf9")  # bare AAC
 
 
@@ -79,7 +85,17 @@ def _other_container(head: bytes) -> str | None:
         return "avi"
     if head.startswith(ADTS_SYNC):
         return "aac"
+    if _is_transport_stream(head):
+        return "mpegts"
     return next((demuxer for magic, demuxer in OTHER_CONTAINERS if head.startswith(magic)), None)
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    for stamp in (0, TS_STAMP_BYTES):
+        syncs = head[stamp :: TS_PACKET_BYTES + stamp]
+        if len(syncs) > 4 and syncs == TS_SYNC * len(syncs):
+            return True
+    return False
 
 
 def _id3_bytes(head: bytes) -> int:

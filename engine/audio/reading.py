@@ -6,6 +6,8 @@ decoded to its end is refused, never shortened quietly.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import soxr
 from numpy.typing import NDArray
 
 from ..contract.errors import AudioError
+from .mixing import Mix, mix_of
 from .sources import BLOCK_FRAMES, AudioInfo, Block, Source, check_rate, open_source
 
 SAMPLE_RATE = 16_000  # Hz
+KNOWN_RECORDINGS = 256  # whose channels need not be looked at again
 
 Samples = NDArray[np.float32]
 UseStretch = Callable[[int, Samples], None]
@@ -31,7 +35,7 @@ def probe(path: Path) -> AudioInfo:
 def stream(recording: Path | Samples) -> Iterator[Samples]:
     """A file, or an array (samples,) at 16 kHz, of any length in constant memory: blocks (samples,) float32.
 
-    Mono (the mean of its channels), 16 kHz, in [-1, 1]. Reads what libsndfile reads, and through PyAV (`lect[video]`)
+    Mono (`mixing`), 16 kHz, in [-1, 1]. Reads what libsndfile reads, and through PyAV (`lect[video]`)
     m4a, mp4, webm, mkv, wma, amr and aac. A floating-point recording that passes full scale is turned down as a whole,
     since nothing in it is lost; overshoot from lossy coding and from resampling is cut off at full scale.
     Raises AudioError, one sentence, for a file that is missing, empty, not sound, damaged or cut short (after the part
@@ -43,8 +47,9 @@ def stream(recording: Path | Samples) -> Iterator[Samples]:
         return
     is_silent = True
     with open_source(recording) as source:
-        loudest = _loudest(recording) if source.headroom else 1.0
-        for block in _resampled(source, recording.name):
+        mix = _mix(recording, source.info)
+        loudest = _loudest(recording, mix) if source.headroom else 1.0
+        for block in _resampled(source, recording.name, mix):
             is_silent = is_silent and not len(block)
             yield np.clip(block / np.float32(loudest), -1, 1)
     if is_silent:
@@ -69,7 +74,7 @@ def each_stretch(path: Path, stretches: Sequence[tuple[float, float]], use: UseS
             use(index, _limited(samples, source.headroom, path.name))
 
         found = _Stretches(stretches, close)
-        for block in _resampled(source, path.name):
+        for block in _resampled(source, path.name, _mix(path, source.info)):
             found.add(block)
         found.finish()
     return found.done / SAMPLE_RATE
@@ -91,7 +96,8 @@ def from_array(rate: int, samples: NDArray[Any]) -> Samples:
     frames = samples if samples.ndim == 2 else samples[:, None]
     info = AudioInfo(len(frames) / rate, rate, frames.shape[1], str(samples.dtype))
     source = Source(info, _scaled(frames), headroom=is_float)
-    return _limited(_collected(_resampled(source, "The recording")), is_float, "The recording")
+    mix = mix_of(_scaled(frames), rate) if info.channels > 1 else Mix()
+    return _limited(_collected(_resampled(source, "The recording", mix)), is_float, "The recording")
 
 
 def checked(samples: NDArray[Any]) -> Samples:
@@ -101,10 +107,47 @@ def checked(samples: NDArray[Any]) -> Samples:
     return samples.astype(np.float32, copy=False)
 
 
-def _loudest(path: Path) -> float:
+def notes(path: Path) -> tuple[str, ...]:
+    """What had to be put right or left out in order to read a recording, a sentence each. Raises AudioError."""
+    return _notes(path, *_version(path))
+
+
+@lru_cache(KNOWN_RECORDINGS)
+def _notes(path: Path, size: int, changed_ns: int) -> tuple[str, ...]:
+    info = probe(path)
+    return tuple(filter(None, (info.note, _mix(path, info).note)))
+
+
+def _mix(path: Path, info: AudioInfo) -> Mix:
+    """How a recording's channels become one: decoding goes twice over what has several."""
+    return _mix_of(path, *_version(path)) if info.channels > 1 else Mix()
+
+
+@lru_cache(KNOWN_RECORDINGS)
+def _mix_of(path: Path, size: int, changed_ns: int) -> Mix:
+    with open_source(path) as source:
+        return mix_of(_whole(source.blocks), source.info.rate)
+
+
+def _whole(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks as far as they can be decoded: who reads them for their sound says what is wrong behind that."""
+    with suppress(AudioError):
+        yield from blocks
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """(bytes, time of the last change in ns): so that what is known of a file is known of no other."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise AudioError(f"{path.name} cannot be opened ({error.strerror}): check its path and permissions.") from error
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _loudest(path: Path, mix: Mix) -> float:
     """The peak of a recording that passes full scale; else 1."""
     with open_source(path) as source:
-        blocks = _resampled(source, path.name)
+        blocks = _resampled(source, path.name, mix)
         return max(1.0, max((float(np.abs(block).max()) for block in blocks if len(block)), default=1.0))
 
 
@@ -115,13 +158,13 @@ def _scaled(frames: NDArray[Any]) -> Iterator[Block]:
         yield (frames[start : start + BLOCK_FRAMES] / scale).astype(np.float32)
 
 
-def _resampled(source: Source, name: str) -> Iterator[Samples]:
+def _resampled(source: Source, name: str, mix: Mix) -> Iterator[Samples]:
     """A source mixed to one channel at 16 kHz, block by block: (samples,) float32, not limited yet."""
     resampler = soxr.ResampleStream(source.info.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     for block in source.blocks:
         if not np.isfinite(block).all():
             raise AudioError(f"{name} holds samples that are not numbers (NaN or infinity): export it again.")
-        yield resampler.resample_chunk(block.mean(axis=1, dtype=np.float32))
+        yield resampler.resample_chunk(mix(block))
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 

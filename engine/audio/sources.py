@@ -3,6 +3,7 @@
 Which of them reads a file is settled when it is opened. It does not know the rate and the channels that models take.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,14 +25,16 @@ from .containers import (
     refusal,
     states_length,
 )
+from .unfinished import finished
 
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz; below, speech is gone and a hostile header would multiply memory
 BLOCK_FRAMES = 1 << 16  # decoded at once, so that two hours need no second copy
 FRAMES_UNKNOWN = 1 << 62  # libsndfile's count for a FLAC that was written to a pipe is its largest integer
 MP3_SLACK_FRAMES = 2 * 1_152  # an MP3 without a length header is estimated to within a frame or two
+MPEG_IN_WAV_SLACK = 0.05  # of the frames that a WAV's fact chunk states, where MP3 is in it
 MP3_TAIL_TAGS = (b"APETAGEX", b"LYRICSBEGIN")
 STATED_SLACK_S = 0.5  # durations stated by containers include encoder delay and padding
-BARE_STREAMS = ("mp3", "aac", "amr")
+BARE_STREAMS = ("mp3", "aac", "amr", "mpeg", "mpegts")
 
 Block = NDArray[np.float32]  # (frames, channels)
 
@@ -44,6 +47,7 @@ class AudioInfo:
     rate: int  # samples a second, Hz
     channels: int  # as stored, before mixing down
     format: str  # container and coding, such as "WAV PCM_16" or "MOV aac"
+    note: str = ""  # what had to be put right in order to read it, a sentence
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def _check_is_file(path: Path) -> None:
 
 def _sndfile_source(file: BinaryIO, name: str, whole: bool) -> Source:
     head = checked_head(file, name)
+    file, note = finished(file)
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
@@ -103,7 +108,7 @@ def _sndfile_source(file: BinaryIO, name: str, whole: bool) -> Source:
         file.seek(0)
         sound = soundfile.SoundFile(file)
     seconds, coding = sound.frames / sound.samplerate, f"{sound.format} {sound.subtype}"
-    info = AudioInfo(seconds, sound.samplerate, sound.channels, coding)
+    info = AudioInfo(seconds, sound.samplerate, sound.channels, coding, note)
     return Source(info, _sndfile_blocks(sound, name), headroom=sound.subtype in ("FLOAT", "DOUBLE"))
 
 
@@ -125,8 +130,16 @@ def _sndfile_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
             yield block
     except soundfile.LibsndfileError as error:
         raise damaged(name) from error
-    if done < sound.frames - (sound.format == "MP3") * MP3_SLACK_FRAMES:
+    if done < sound.frames - _slack_frames(sound):
         raise damaged(name)
+
+
+def _slack_frames(sound: soundfile.SoundFile) -> int:
+    """How many frames fewer than stated are no damage: writers of MP3 count what they pad it with, and guess."""
+    if sound.format == "MP3":
+        return MP3_SLACK_FRAMES
+    in_wav = sound.subtype.startswith("MPEG_LAYER")  # whether its bytes are all there was seen before
+    return max(int(MPEG_IN_WAV_SLACK * sound.frames), int(STATED_SLACK_S * sound.samplerate)) if in_wav else 0
 
 
 def _ffmpeg_source(file: BinaryIO, name: str, need: NeedsFFmpeg) -> Source:
@@ -189,6 +202,10 @@ def _stated_seconds(container: Any) -> float | None:
 
 
 def _packet_seconds(container: Any) -> float:
-    """Where the last packet of sound ends; reads the whole file but decodes nothing."""
-    packets = container.demux(container.streams.audio[0])
-    return max((float((p.pts + (p.duration or 0)) * p.time_base) for p in packets if p.pts is not None), default=0.0)
+    """From the first packet of sound to the end of the last; reads the whole file but decodes nothing."""
+    start, end = math.inf, 0.0
+    for packet in container.demux(container.streams.audio[0]):
+        if packet.pts is not None:
+            start = min(start, float(packet.pts * packet.time_base))  # streams of cameras begin at any time
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return end - min(end, max(0.0, start))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+MOST_NAME_BYTES = 180  # of a temporary name that is the file's own
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
@@ -16,14 +17,25 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is synced and renamed to `path`, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    temporary = path.with_name(f".{_shortened(path.name)}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield temporary
         _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)
+    except OSError as error:
+        if str(error.filename) == str(temporary):  # nobody knows that name
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for more: file systems take 255 bytes."""
+    while len(os.fsencode(name)) > MOST_NAME_BYTES:
+        name = name[:-1]
+    return name
 
 
 def write_bytes(path: Path, data: bytes) -> None:

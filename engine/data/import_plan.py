@@ -11,11 +11,15 @@ from pathlib import Path
 
 from ..audio.quality import Quality, usable
 from ..contract.errors import AudioError, LectError
-from ..text.rules import nfc
-from .archives import unpacked
-from .importers import Candidate, ImportReport, Progress, candidates, import_into, quality_warning
-from .layouts import Item, Tier, choose, described, listed, tiers_of
+from ..text.rules import TextRules, nfc
+from .archives import naming, unpacked
+from .importers import Candidate, ImportReport, Progress, candidates, import_into, warnings_of
+from .layouts import Item, Tier, choose, described, left_over, listed, tiers_of
+from .leftovers import remove_leftovers
 from .store import Project
+
+SHOWN_LABELS = 5  # in a preview
+LABEL_LETTERS = 90  # shown of a label
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class ImportRequest:
     language: str = ""  # only recordings in it or in none stated; "": in any
     speaker: str = ""  # of recordings that name none, without the other speakers'; "": any
     split: str = ""  # of recordings that state none, without those of other splits; "": any
+    shown: str = ""  # what to call the source in errors, where it is a temporary folder
     others: bool = False  # take recordings of other speakers and splits too
 
     def selects(self, item: Item) -> bool:
@@ -59,8 +64,10 @@ class ImportOutcome:
     duplicates: list[Path] = field(default_factory=list)  # the project has that sound, with that label
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # (file, why) of what was not taken
     warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
+    left: list[Path] = field(default_factory=list)  # other files of the folder, in which there is nothing to take
     unusable: int = 0  # taken, but of no use to a training
     tiers: list[FoundTier] = field(default_factory=list)  # of annotation files; only of a preview
+    labels: list[tuple[Path, str]] = field(default_factory=list, compare=False)  # would be taken; only of a preview
 
     @property
     def failed(self) -> bool:
@@ -68,10 +75,18 @@ class ImportOutcome:
         return bool(self.skipped or self.unusable)
 
 
+def shown_labels(outcome: ImportOutcome, most: int = SHOWN_LABELS) -> list[tuple[Path, str]]:
+    """A few of the labels that would be taken, from all over the set: a person sees at once what is none."""
+    count = len(outcome.labels)
+    chosen = range(count) if count <= most else (round(n * (count - 1) / (most - 1)) for n in range(most))
+    return [(path, _cut(label)) for path, label in map(outcome.labels.__getitem__, chosen)]
+
+
 def import_set(
     project: Project, request: ImportRequest, progress: Callable[[Progress], None] = lambda progress: None
 ) -> ImportOutcome:
     """Takes the set in, and gives its clips the speaker and split that it leaves open. Errors as `import_into`."""
+    remove_leftovers(project)
     with _opened(project, request) as asked:
         report = import_into(
             project, asked.source, asked.layout, tiers=asked.tiers, select=asked.selects, progress=progress
@@ -80,22 +95,25 @@ def import_set(
     new = set(report.taken)
     clips = [clip for clip in project.clips() if clip.id in new]
     seconds, unusable = sum(clip.seconds for clip in clips), sum(not usable(clip.quality) for clip in clips)
-    return ImportOutcome(len(clips), seconds, report.duplicates, report.skipped, report.warnings, unusable)
+    same = report.duplicates, report.skipped, report.warnings, report.left
+    return ImportOutcome(len(clips), seconds, *same, unusable)
 
 
 def preview(
     project: Project, request: ImportRequest, progress: Callable[[Progress], None] = lambda progress: None
 ) -> ImportOutcome:
     """What `import_set` would do. Raises what `layouts.read` raises."""
+    rules = project.rules
     known = {clip.sha256: (clip.text, False) for clip in project.clips()}
     known |= {clip.sha256: (clip.text, True) for clip in project.trash()}
     with _opened(project, request) as asked:
         everything = list(listed(asked.source, asked.layout))
         items = [item for item in choose(everything, asked.tiers) if asked.selects(item)]
-        outcome = ImportOutcome(tiers=_found_tiers(everything, {item.tier for item in items}))
+        left = left_over(asked.source, everything)
+        outcome = ImportOutcome(left=left, tiers=_found_tiers(everything, {item.tier for item in items}))
         for done, (item, found) in enumerate(candidates(items), start=1):
             try:
-                _enter(outcome, item, _measured(item, found, known))
+                _enter(outcome, item, _measured(item, found, known), rules)
             except LectError as error:
                 outcome.skipped.append((item.place, str(error)))
             progress(Progress(done, len(items), outcome.clips))
@@ -104,7 +122,8 @@ def preview(
 
 @contextmanager
 def _opened(project: Project, request: ImportRequest) -> Iterator[ImportRequest]:
-    with unpacked(request.source, project.folder / "cache") as source:
+    hidden = [request.source] if request.shown else []
+    with naming(request.shown, *hidden), unpacked(request.source, project.folder / "cache") as source:
         yield replace(request, source=source)
 
 
@@ -127,16 +146,20 @@ def _found_tiers(items: Sequence[Item], chosen: set[Tier | None]) -> list[FoundT
     ]
 
 
-def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None) -> None:
+def _cut(label: str) -> str:
+    return label if len(label) <= LABEL_LETTERS else f"{label[: LABEL_LETTERS - 1]}…"
+
+
+def _enter(outcome: ImportOutcome, item: Item, quality: Quality | None, rules: TextRules) -> None:
     """Counts an item that would be taken; quality: None for a duplicate."""
     if quality is None:
         outcome.duplicates.append(item.place)
         return
     outcome.clips += 1
+    outcome.labels.append((item.place, " ".join((item.text or "").split())))
     outcome.seconds += quality.seconds
     outcome.unusable += not usable(quality)
-    if warning := quality_warning(quality):
-        outcome.warnings.append((item.place, warning))
+    outcome.warnings += [(item.place, each) for each in warnings_of(item, quality, rules)]
 
 
 def _measured(item: Item, found: Candidate | LectError, known: dict[str, tuple[str, bool]]) -> Quality | None:

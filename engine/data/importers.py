@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from ..audio.quality import Quality, usable
-from ..audio.reading import Samples, each_stretch, load_audio, probe
+from ..audio.reading import Samples, each_stretch, load_audio, notes, probe
 from ..audio.writing import encoded
 from ..contract.errors import AudioError, LectError
 from ..contract.files import sha256_file
-from ..text.rules import nfc
+from ..text.rules import TextRules, nfc
 from .clips import Kept, Speaker, Take, make_take
-from .layouts import Item, cell, read
+from .labels import doubts
+from .layouts import Item, cell, choose, left_over, listed
 from .store import Project
 
 LICENCE_COLUMNS = ("license", "licence")
@@ -59,6 +60,7 @@ class ImportReport:
     repeated: list[int] = field(default_factory=list)  # ids of the clips that it has them as
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # (file, why) of what was not taken
     warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
+    left: list[Path] = field(default_factory=list)  # other files of the folder
 
 
 def import_into(
@@ -75,24 +77,26 @@ def import_into(
     It may be killed at any moment and run again: what is there already is recognised without decoding it. Raises what
     `read` raises before anything is written, and StoreError when the project cannot be written any further.
     """
-    items = [item for item in read(source, layout, tiers) if select(item)]
+    everything, rules = list(listed(source, layout)), project.rules
+    items = [item for item in choose(everything, tiers) if select(item)]
     known = {clip.sha256: Kept(clip, duplicate=True, in_trash=False) for clip in project.clips()}
     known |= {clip.sha256: Kept(clip, duplicate=True, in_trash=True) for clip in project.trash()}
     project.save_speakers(_speakers(items, project.speakers()))
-    report, batch = ImportReport(), list[tuple[Item, Take]]()
+    report = ImportReport(left=left_over(source, everything))
+    batch = list[tuple[Item, Take]]()
     for done, (item, found) in enumerate(candidates(items), start=1):
         try:
             if isinstance(found, LectError):
                 raise found
             if kept := known.get(found.sha256):
-                _note(report, item, kept)
+                _note(report, item, kept, rules)
             else:
                 batch.append((item, found.take()))
         except LectError as error:
             report.skipped.append((item.place, str(error)))
         if len(batch) == BATCH_CLIPS or done == len(items):
             for (one, _), kept in zip(batch, project.keep_all([take for _, take in batch]), strict=True):
-                _note(report, one, kept)
+                _note(report, one, kept, rules)
             batch.clear()
         progress(Progress(done - len(batch), len(items), len(report.taken)))
     return report
@@ -110,10 +114,11 @@ def candidates(items: Iterable[Item]) -> Iterator[tuple[Item, Candidate | LectEr
             yield from ((item, _whole(item)) for item in group)
 
 
-def quality_warning(quality: Quality) -> str:
-    """What a clip is taken in spite of, in a sentence; "" where it is good."""
+def warnings_of(item: Item, quality: Quality, rules: TextRules) -> list[str]:
+    """What a clip is taken in spite of, a sentence each."""
     unused = "" if usable(quality) else ", so no training uses it"
-    return "" if quality.verdict == "good" else f"The recording is {quality.verdict}{unused}."
+    verdict = [] if quality.verdict == "good" else [f"The recording is {quality.verdict}{unused}."]
+    return [*verdict, *notes(item.path), *doubts(item.text or "", quality.seconds, rules)]
 
 
 def _is_whole(group: Sequence[Item]) -> bool:
@@ -179,15 +184,14 @@ def _made(item: Item, source: Path | tuple[bytes, str], waveform: Samples) -> Ta
     return make_take(source, waveform, item.text, item.speaker, language=item.language, split=item.split)
 
 
-def _note(report: ImportReport, item: Item, kept: Kept) -> None:
+def _note(report: ImportReport, item: Item, kept: Kept, rules: TextRules) -> None:
     """Enters in the report what became of an item."""
     clip = kept.clip
     if kept.in_trash:
         report.skipped.append((item.place, f"It was deleted from this project as clip {clip.id}: restore it instead."))
     elif not kept.duplicate:
         report.taken.append(clip.id)
-        if warning := quality_warning(clip.quality):
-            report.warnings.append((item.place, warning))
+        report.warnings += [(item.place, each) for each in warnings_of(item, clip.quality, rules)]
     elif nfc(clip.text).strip() == nfc(item.text or "").strip():
         report.duplicates.append(item.place)
         report.repeated.append(clip.id)

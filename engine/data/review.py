@@ -3,7 +3,7 @@
 Changes nothing, and words nothing but why a clip cannot be used.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -12,6 +12,7 @@ from statistics import median
 from ..text.rules import SymbolCount, TextRules, inventory
 from ..text.vocabulary_building import build_vocabulary
 from .clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
+from .labels import doubts
 from .splits import assign
 from .store import Project
 
@@ -40,6 +41,7 @@ class Review:
     inventory: list[SymbolCount]
     problems: list[Problem]
     misfits: list[int]  # ids of clips whose label is far too long or too short for the recording
+    doubts: dict[str, list[int]]  # why a label may be none, a sentence -> ids of such clips
     leaks: list[str]  # what lets the test know the training, a sentence each; none before there are splits
 
     @property
@@ -94,6 +96,7 @@ def review(project: Project) -> Review:
         inventory=inventory([clip.text for clip in clips], rules),
         problems=_problems(clips, rules),
         misfits=_misfits(clips, rules),
+        doubts=_doubts(clips, rules),
         leaks=assign(clips).leaks if any(clip.split for clip in clips) else [],
     )
 
@@ -123,6 +126,14 @@ def _problems(clips: Sequence[Clip], rules: TextRules) -> list[Problem]:
 def _problem(clip: Clip, why: str) -> Problem:
     fits = len(clip.text) <= LABEL_LETTERS
     return Problem(clip.id, clip.text if fits else clip.text[: LABEL_LETTERS - 1] + "…", why)
+
+
+def _doubts(clips: Sequence[Clip], rules: TextRules) -> dict[str, list[int]]:
+    found = defaultdict[str, list[int]](list)
+    for clip in clips:
+        for why in doubts(clip.text, clip.seconds, rules):
+            found[why].append(clip.id)
+    return dict(found)
 
 
 def _misfits(clips: Sequence[Clip], rules: TextRules) -> list[int]:

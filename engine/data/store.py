@@ -328,6 +328,18 @@ class Project:
             rows = db.table("packs").rows_where(order_by="id")
             return [Pack(records.run_name(r["run"]), self.folder / r["path"], r["sha256"], r["created"]) for r in rows]
 
+    def partial_files(self) -> list[Path]:
+        """Recordings that a kill left half written: whoever writes one holds the database, so nobody does now."""
+        with self._write():
+            return [path for folder in ("audio", "trash") for path in (self.folder / folder).rglob(".*.part")]
+
+    def remove_partial_files(self) -> None:
+        """Removes them."""
+        for_good = self.partial_files()
+        with self._write():
+            for path in for_good:
+                path.unlink(missing_ok=True)
+
     def _connection(self, *, create: bool = False) -> AbstractContextManager[Database]:
         return connection(self.folder, DATABASE, create=create, busy_timeout_s=self._busy_timeout_s)
 

@@ -26,7 +26,7 @@ from ..model.handles import NO_HANDLES
 from ..model.network import EncoderDecoder
 from .augment import SpecAugment, augment
 
-FEATURES_VERSION = 2  # part of every key: raise it when the same settings give other frames
+FEATURES_VERSION = 3  # part of every key: raise it when the same settings give other frames
 CLEAN = 0  # the copy that is the recording itself
 ALL_LAYERS = -1
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from lect.engine.contract.errors import UsageError
 
 from ..transcript import Segment, TimedWord, Transcript
+from .media_names import relative_url
 
 SEGMENTS, WORDS = "lect", "lect words"  # tiers, and ELAN's linguistic types
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -154,7 +155,7 @@ def _tier(
 
 def _media(media: Path) -> dict[str, str]:
     kind = mimetypes.guess_type(media.name)[0] or "audio/*"
-    return {"MEDIA_URL": media.resolve().as_uri(), "MIME_TYPE": kind, "RELATIVE_MEDIA_URL": f"./{media.name}"}
+    return {"MEDIA_URL": media.resolve().as_uri(), "MIME_TYPE": kind, "RELATIVE_MEDIA_URL": relative_url(media)}
 
 
 def _filled(items: Sequence[Segment | TimedWord], seconds: float) -> Iterator[tuple[float, float, str]]:

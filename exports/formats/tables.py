@@ -11,6 +11,7 @@ from lect.engine.scoring.trn import TRN_SPECIAL, trn_escaped
 from lect.engine.text.slots import plain, slots_of
 
 from ..transcript import Language, Segment, Transcript
+from .media_names import name_of, readable
 
 
 def txt(transcript: Transcript, media: Path) -> str:
@@ -26,13 +27,14 @@ def tsv(transcript: Transcript, media: Path) -> str:
 
 def csv(transcript: Transcript, media: Path) -> str:
     """For spreadsheets: times in seconds, and confidences."""
-    rows = ([media.name, f"{s.start:.3f}", f"{s.end:.3f}", s.text, f"{s.confidence:.4f}"] for s in transcript.segments)
+    name = name_of(media)
+    rows = ([name, f"{s.start:.3f}", f"{s.end:.3f}", s.text, f"{s.confidence:.4f}"] for s in transcript.segments)
     return _table(["file", "start", "end", "text", "confidence"], rows)
 
 
 def json(transcript: Transcript, media: Path) -> str:
     """Whisper's shape, with confidences, and what was skipped."""
-    return json_module.dumps({"file": media.name, **document(transcript)}, ensure_ascii=False, indent=2) + "\n"
+    return json_module.dumps({"file": name_of(media), **document(transcript)}, ensure_ascii=False, indent=2) + "\n"
 
 
 def audacity(transcript: Transcript, media: Path) -> str:
@@ -42,7 +44,7 @@ def audacity(transcript: Transcript, media: Path) -> str:
 
 def ctm(transcript: Transcript, media: Path) -> str:
     """NIST's: file, channel, start, duration, word, confidence."""
-    name = "_".join(media.stem.split()) or "recording"
+    name = "_".join(readable(media.stem).split()) or "recording"
     rows = (
         f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
         for word in transcript.words
@@ -52,7 +54,7 @@ def ctm(transcript: Transcript, media: Path) -> str:
 
 def trn(transcript: Transcript, media: Path) -> str:
     """A line for NIST's sclite, the recording its utterance, of a speaker that is not known."""
-    name = trn_escaped(media.name, TRN_SPECIAL + " ")
+    name = trn_escaped(name_of(media), TRN_SPECIAL + " ")
     return f"{trn_escaped(_one_line(transcript.text))} (unknown-{name})\n"
 
 

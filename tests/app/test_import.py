@@ -38,6 +38,7 @@ def test_a_preview_shows_tiers_and_counts_before_anything_is_written(lect: Lect,
     shown = lect("import", interview, "--project", place, "--tier", "utt", "--dry-run")
     assert "tier “A” (type utt, by Ana): 2 annotations" in shown.out and "tier “notes” (type note)" in shown.out
     assert shown.out.count("left out") == 2 and "3 clips would be taken, 5.5 s" in shown.out
+    assert "label of talk.wav#t=0.5,2.5: “uno dos”" in shown.out
     counted = lect("import", interview, "--project", place, "--tier", "utt", "--dry-run", "--json")
     assert [(each["name"], each["annotations"], each["seconds"], each["chosen"]) for each in counted.json["tiers"]] == [
         ("A", 2, 3.5, True),

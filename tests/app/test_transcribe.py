@@ -1,17 +1,22 @@
 """`lect transcribe` on what people have: folders, many formats, work done before, and recordings of nothing."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from lect.app.recordings import formats
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import ASSETS
 from lect.exports.formats import EXTENSIONS, WRITERS
+from tests import ROOT
 from tests.app.conftest import Lect
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
@@ -133,3 +138,41 @@ def test_a_document_beside_the_recording_is_never_overwritten(lect: Lect, graphs
     first = (tmp_path / "talk.eaf").read_bytes()
     assert lect(*call).code == 0 and (tmp_path / "talk.eaf").read_bytes() == first
     assert (tmp_path / "talk.lect.eaf").read_text("utf-8").count("<TIER ") == 4
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="these disks take no such names")
+def test_names_that_are_no_text_or_very_long(graphs: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    odd = os.fsdecode(b"caf\xe9")
+    for stem in (odd, "ŋ" * 120, "last"):
+        write_wav(folder / f"{stem}.wav", np.zeros(SAMPLE_RATE, np.float32))
+    command = ("transcribe", folder, "--pack", graphs, "--output-dir", out, "--format", "all", "--json")
+    done = subprocess.run([sys.executable, "-m", "lect", *map(str, command)], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0 and len(json.loads(done.stdout)["files"]) == 3
+    assert {path.name for path in out.iterdir()} == {
+        f"{stem}{end}" for stem in (odd, "ŋ" * 120, "last") for end in EXTENSIONS.values()
+    }
+    assert json.loads((out / f"{odd}.json").read_text())["file"] == "caf\\xe9.wav"
+    assert b'RELATIVE_MEDIA_URL="./caf%E9.wav"' in (out / f"{odd}.eaf").read_bytes()
+
+
+def test_a_name_that_no_disk_takes_is_said_and_the_rest_goes_on(lect: Lect, graphs: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for stem in ("a" * 250, "last"):
+        write_wav(tmp_path / "in" / f"{stem}.wav", np.zeros(SAMPLE_RATE, np.float32))
+    done = lect(
+        "transcribe", tmp_path / "in", "--pack", graphs, "--output-dir", tmp_path / "out", "--format", "audacity"
+    )
+    assert done.code == 1 and "File name too long" in done.err and ".part" not in done.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["last.labels.txt"]
+
+
+def test_what_had_to_be_put_right_is_told(lect: Lect, graphs: Path, tmp_path: Path) -> None:
+    sound, rate = soundfile.read(SPEECH)
+    soundfile.write(tmp_path / "a.wav", np.stack([sound, -sound], axis=1), rate)
+    (tmp_path / "b.dss").write_bytes(b"x")
+    told = lect("transcribe", tmp_path, "--pack", graphs)
+    assert "a.wav: Its channels cancel each other out: only channel 1 was read." in told.err
+    assert "Left alone, 1 file of no kind that is read here: b.dss" in told.err
+    assert "no speech" not in told.err

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from ...contract.errors import UsageError
 from .annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
-from .corpora import LIMITED, SNIPS_TABLE, librispeech, ljspeech, mls, snips
-from .items import SOUND_SUFFIXES, Item, Tier, cell, files_in, sounds_in
+from .bars import ljspeech, tables_with_bars
+from .corpora import LIMITED, SNIPS_TABLE, librispeech, mls, snips
+from .items import SOUND_SUFFIXES, TEXT_SUFFIXES, Item, Tier, cell, files_in, left_over, sounds_in
 from .manifests import NEMO_SUFFIXES, is_nemo, kaldi, nemo
 from .tables import (
-    COMMON_VOICE_FOLDERS,
     audiofolder,
     common_voice,
-    common_voice_tables,
-    has_bars,
+    common_voice_homes,
     labels_of,
     metadata_folders,
     pairs,
@@ -27,11 +26,13 @@ from .tables import (
 __all__ = [
     "LAYOUTS",
     "SOUND_SUFFIXES",
+    "TEXT_SUFFIXES",
     "Item",
     "Tier",
     "cell",
     "choose",
     "described",
+    "left_over",
     "listed",
     "read",
     "sounds_in",
@@ -53,6 +54,8 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Item]]] = {
     "subtitles": subtitles,
     "audacity": audacity,
 }
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+SHOWN_KINDS = 8  # of files in which nothing was recognised
 OF_FILES = {"elan": elan, "textgrid": textgrid, "subtitles": subtitles, "audacity": audacity}
 
 
@@ -87,14 +90,16 @@ def _kind_of_file(source: Path) -> str:
         return "nemo"
     if kind := next((name for name, layout in OF_FILES.items() if layout.holds(source)), None):
         return kind
+    if source.suffix.lower() in SPREADSHEETS:
+        raise UsageError(f"{source.name} is a spreadsheet: save it as metadata.csv, beside the recordings.")
     raise UsageError(f"{source.name} lists no recordings: name a folder, a zip, a manifest or an annotation file.")
 
 
 def _recognise(source: Path) -> str:
     """The layout of a folder: what is particular first, a text beside each recording last."""
-    if any(os.path.exists(source / name) for name in COMMON_VOICE_FOLDERS) and common_voice_tables(source):
+    if common_voice_homes(source):
         return "common-voice"
-    if has_bars(source / "metadata.csv"):
+    if tables_with_bars(source):
         return "ljspeech"
     if metadata_folders(source):
         return "audiofolder"
@@ -103,15 +108,25 @@ def _recognise(source: Path) -> str:
     files = list(files_in(source))
     if kind := next(filter(None, map(_kind_by_name, files)), None):
         return kind
+    labels = {label for path in files if path.suffix.lower() in SOUND_SUFFIXES for label in labels_of(path)}
     for name, layout in OF_FILES.items():
-        if any(map(layout.holds, files)):
+        if any(layout.holds(path) for path in files if layout is not audacity or path not in labels):
             return name
-    if any(labels_of(path) for path in files if path.suffix.lower() in SOUND_SUFFIXES):
+    if labels:  # texts, with times or without
         return "pairs"
-    raise UsageError(
-        f"{source} holds no labelled recordings in a layout known here: write a metadata.csv, put a .txt beside each, "
-        f"or name its layout, one of {', '.join(LAYOUTS)}."
-    )
+    raise UsageError(f"{source} holds no labelled recordings in a layout known here: {_what_to_do(files)}.")
+
+
+def _what_to_do(files: Sequence[Path]) -> str:
+    """With a folder in which nothing was recognised."""
+    if sheet := next((path for path in files if path.suffix.lower() in SPREADSHEETS), None):
+        return f"{sheet.name} is a spreadsheet, save it as metadata.csv"
+    if files and not any(path.suffix.lower() in SOUND_SUFFIXES for path in files):
+        kinds = sorted({path.suffix.lower() or path.name for path in files})
+        return (
+            f"there is no recording among its files ({', '.join(kinds[:SHOWN_KINDS])}), so convert them to WAV or FLAC"
+        )
+    return f"write a metadata.csv, put a .txt beside each, or name its layout, one of {', '.join(LAYOUTS)}"
 
 
 def _kind_by_name(path: Path) -> str | None:

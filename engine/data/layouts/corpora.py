@@ -1,4 +1,4 @@
-"""Layouts of published corpora: LibriSpeech, Multilingual LibriSpeech, LJSpeech and Audio SNIPS.
+"""Layouts of published corpora: LibriSpeech, Multilingual LibriSpeech and Audio SNIPS.
 
 Sources: the READMEs of these corpora; for Audio SNIPS, S3PRL's recipe for SUPERB (s3prl/downstream/ctc/snips.yaml).
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ...contract.errors import TextError, UsageError
 from ...text.slots import from_snips
-from .items import SOUND_SUFFIXES, Item, decode, files_in, sounds_in, split_of
+from .finding import labelled, unlisted
+from .items import Item, decode, files_in, sounds_in, split_of
 
-CORPUS_SUFFIXES = (".flac", ".wav", ".opus", ".mp3", ".ogg")  # in which corpora of this kind come
 MLS_LANGUAGES = {
     "dutch": "nl",
     "english": "en",
@@ -40,10 +40,10 @@ def librispeech(source: Path) -> Iterator[Item]:
     listed = set()
     for table in tables:
         for name, text in pairs_of(table):
-            item = _labelled(table.parent / name, text, table)
+            item = labelled(table.parent / name, text, table, source)
             listed.add(item.path)
             yield replace(item, speaker=name.split("-")[0], split=split_of(table, source))
-    yield from _unlisted(source, listed, ".trans.txt")
+    yield from unlisted(source, listed, ".trans.txt")
 
 
 def mls(source: Path) -> Iterator[Item]:
@@ -62,24 +62,6 @@ def mls(source: Path) -> Iterator[Item]:
         yield from _mls_items(table, split_of(table, source))
 
 
-def ljspeech(source: Path) -> Iterator[Item]:
-    """`metadata.csv` with `ID|TEXT[|TEXT IN WORDS]`, no header and no quotes, and `wavs/ID.wav`.
-
-    The last text of a row counts: it has numbers and abbreviations written out as they are read.
-    """
-    table = source / "metadata.csv"
-    if not table.is_file():
-        raise UsageError(f"{source} has no metadata.csv: name the folder of LJSpeech.")
-    folder = next((source / name for name in ("wavs", "wav") if (source / name).is_dir()), source)
-    listed = set()
-    for line in filter(str.strip, decode(table).split("\n")):
-        name, *texts = (cell.strip() for cell in line.split("|"))
-        item = _labelled(folder / name.removesuffix(".wav"), next(filter(None, reversed(texts)), ""), table)
-        listed.add(item.path)
-        yield item
-    yield from _unlisted(source, listed, table.name)
-
-
 def snips(source: Path) -> Iterator[Item]:
     """`all.iob.snips.txt` with `ID BOS TEXT EOS<TAB>O SLOTS INTENT`, and `{train,valid,test}/ID.wav`.
 
@@ -92,11 +74,11 @@ def snips(source: Path) -> Iterator[Item]:
     listed = set()
     for name, line in pairs_of(table):
         speaker = name.split("-")[0]
-        item = _slotted(_labelled(found.get(name, table.parent / name), line, table))
+        item = _slotted(labelled(found.get(name, table.parent / name), line, table, source))
         split = split_of(item.path, table.parent)
         listed.add(item.path)
         yield replace(item, speaker=speaker, split=split if speaker in SNIPS_SPEAKERS.get(split, ()) else "")
-    yield from _unlisted(table.parent, listed, SNIPS_TABLE)
+    yield from unlisted(table.parent, listed, SNIPS_TABLE)
 
 
 def _slotted(item: Item) -> Item:
@@ -113,18 +95,6 @@ def pairs_of(table: Path) -> Iterator[tuple[str, str]]:
         yield name, rest[0] if rest else ""
 
 
-def _labelled(stem: Path, text: str, table: Path) -> Item:
-    """The item of a recording that a table names. stem: its path, with or without its ending."""
-    names = [stem] if stem.suffix.lower() in SOUND_SUFFIXES else []
-    path = next((each for each in names + [Path(f"{stem}{end}") for end in CORPUS_SUFFIXES] if each.is_file()), None)
-    if path is None:
-        why = f"{table.name} names {stem.name}, which is not there: put it there, or take out its line."
-        return Item(stem, None, problem=why)
-    if not text:
-        return Item(path, None, problem=f"{path.name} has no label: fill it in in {table.name}.")
-    return Item(path, text)
-
-
 def _mls_items(table: Path, split: str) -> Iterator[Item]:
     folder = table.parent
     language = next((MLS_LANGUAGES.get(part.split("_")[1], "") for part in folder.parts if part.startswith("mls_")), "")
@@ -132,7 +102,7 @@ def _mls_items(table: Path, split: str) -> Iterator[Item]:
     origins = dict(pairs_of(segments)) if segments.is_file() else {}
     for name, text in pairs_of(table):
         speaker, *book = os.path.basename(name).split("_")[:2]
-        item = _labelled(folder.joinpath("audio", speaker, *book, os.path.basename(name)), text, table)
+        item = labelled(folder.joinpath("audio", speaker, *book, os.path.basename(name)), text, table, folder)
         cells = dict(zip(("origin", "origin_start", "origin_end"), origins.get(name, "").split(), strict=False))
         yield replace(item, speaker=speaker, language=language, split=split, extra=cells)
 
@@ -149,9 +119,3 @@ def _limited(source: Path) -> Iterator[Item]:
             yield replace(item, extra={**item.extra, "part": part.as_posix()})
     for name in wanted:
         yield Item(train / name, None, problem=f"{table.name} has no line for {name}: get that file again.")
-
-
-def _unlisted(source: Path, listed: set[Path], table: str) -> Iterator[Item]:
-    for found in sounds_in(source):
-        if found.path not in listed:
-            yield Item(found.path, None, problem=found.problem or f"{found.path.name} has no label in {table}: add it.")

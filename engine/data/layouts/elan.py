@@ -149,15 +149,19 @@ def _joined(texts: list[tuple[Span, tuple[int, ...], str]]) -> Iterator[Annotati
 
 def _seconds(milliseconds: str | None) -> float:
     try:
-        return int(milliseconds or "") / 1000
+        seconds = float(milliseconds or "") / 1000
     except ValueError:
         return math.nan
+    return seconds if math.isfinite(seconds) else math.nan
 
 
 def _media(header: ET.Element | None) -> Iterator[tuple[str, float]]:
-    """(name, the time in it at which the document's time begins, in seconds) of each recording."""
+    """(address, the time in it at which the document's time begins, in seconds) of each recording: below the
+    document's folder where it states that, and where it was on the machine that wrote it.
+    """
     for each in [] if header is None else header.findall("MEDIA_DESCRIPTOR"):
-        address = each.get("RELATIVE_MEDIA_URL") or each.get("MEDIA_URL") or ""
         origin = _seconds(each.get("TIME_ORIGIN"))
-        if name := PurePosixPath(unquote(address).replace("\\", "/")).name:
-            yield name, 0.0 if math.isnan(origin) else origin
+        for address in (each.get("RELATIVE_MEDIA_URL"), each.get("MEDIA_URL")):
+            path = unquote(address or "").replace("\\", "/").removeprefix("file:")
+            if PurePosixPath(path).name:
+                yield path, 0.0 if math.isnan(origin) else origin

@@ -7,15 +7,25 @@ import codecs
 import math
 import os
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...contract.errors import AudioError, TextError
+from ...contract.errors import TextError
 from ...text.rules import nfc
 
-SOUND_SUFFIXES = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .webm .aif .aiff .caf .au .w64 .wma .amr".split())
+# Of what is read where it is named, sound and films: a folder's recordings, for all who look into one.
+SOUND_SUFFIXES = frozenset(
+    ".wav .wave .bwf .rf64 .w64 .wav64 .flac .ogg .oga .opus .spx .mp3 .mp2 .mpga .mpa .m4a .m4b .m4r .aac .adts .amr "
+    ".awb .3ga .aif .aiff .aifc .caf .au .snd .sph .nist .voc .wma .mka .weba "
+    ".mp4 .m4v .mov .qt .3gp .3gpp .3g2 .webm .mkv .avi .wmv .asf .mpg .mpeg .mpe .vob .mts .m2ts .ogv .ogx".split()
+)
+LOSSLESS_SUFFIXES = frozenset(".wav .wave .bwf .rf64 .w64 .flac .aif .aiff .aifc .au .caf".split())
+# Of labels, lists and what is written beside recordings: no recordings that somebody might miss.
+TEXT_SUFFIXES = frozenset(
+    ".txt .lab .csv .tsv .json .jsonl .eaf .textgrid .srt .vtt .ctm .trn .stm .rttm .scp .md .rst .html .htm .xml .log "
+    ".etf .pfsx .yaml .yml".split()
+) | {""}
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("dev", "validation", "valid", "val"), "dev"),
@@ -27,6 +37,12 @@ MARKS = (  # at the beginning of a text file; UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
+)
+NO_TEXT = (  # what word processors save under the name of a text
+    (b"{\\rtf", "a document of a word processor (RTF)"),
+    (b"PK\x03\x04", "a document of an office program, or a zip"),
+    (b"\xd0\xcf\x11\xe0", "a document of an office program"),
+    (b"%PDF-", "a PDF"),
 )
 
 
@@ -88,37 +104,6 @@ def split_named(name: str) -> str:
     return SPLIT_NAMES.get(re.split(r"[^a-z]", name.lower())[0], "")
 
 
-def find(name: str, folder: Path, source: Path, table: Path) -> Path:
-    """The file that a table names, in whichever way its writer's system spells it. Raises AudioError."""
-    for spelling in (name, nfc(name), unicodedata.normalize("NFD", name), name.replace("\\", "/")):
-        path = Path(os.path.normpath(folder / spelling))
-        if not path.is_relative_to(source):  # a stranger's table must not fetch private recordings
-            raise AudioError(f"{table.name} names {name}, outside its folder: put the recording inside.")
-        if _is_file(path, name):
-            return path
-    raise AudioError(f"{table.name} names {name}, which is not there: put it there, or take out its row.")
-
-
-def find_moved(name: str, folder: Path, source: Path, table: Path) -> Path:
-    """The file that a table names by a path of another machine or from another folder: the longest end of that path
-    which is there, below `folder` or those around it up to `source`. Raises AudioError.
-    """
-    roots = [folder, *(parent for parent in folder.parents if parent.is_relative_to(source))]
-    parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
-    for first in range(len(parts)):
-        for root in roots:
-            if _is_file(path := root.joinpath(*parts[first:]), name) and path.is_relative_to(source):
-                return path
-    raise AudioError(f"{table.name} names {name}, which is not in {source.name}: import a folder that holds both.")
-
-
-def _is_file(path: Path, name: str) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise AudioError(f"{name} cannot be read ({error.strerror}): check its name and permissions.") from error
-
-
 def decode(path: Path) -> str:
     """A text file's text: UTF-8, or UTF-16 or -32 by its mark as spreadsheets write it. Raises TextError."""
     try:
@@ -129,10 +114,23 @@ def decode(path: Path) -> str:
 
 def decoded(data: bytes, name: str) -> str:
     """The text of a file's bytes, as `decode`."""
+    if what := next((what for mark, what in NO_TEXT if data.startswith(mark)), None):
+        raise TextError(f"{name} is {what}, whatever its name ends in: save it as plain text.")
     try:
-        return data.decode(next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig"))
+        return data.decode(_coding(data))
     except UnicodeDecodeError as error:
         raise TextError(f"{name} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
+
+
+def beginning_of(path: Path) -> str:
+    """The first lines of a text file, to recognise it by; "" when it cannot be read."""
+    head = head_of(path)
+    text = head.decode(_coding(head), "replace")
+    return text if len(head) < HEAD_BYTES else text.rpartition("\n")[0]
+
+
+def _coding(data: bytes) -> str:
+    return next((coding for mark, coding in MARKS if data.startswith(mark)), "utf-8-sig")
 
 
 def head_of(path: Path) -> bytes:
@@ -158,6 +156,24 @@ def sounds_in(source: Path) -> Iterator[Item]:
     for error in closed:
         why = f"The folder cannot be read ({error.strerror}): check its permissions."
         yield Item(Path(error.filename), None, problem=why)
+
+
+def left_over(source: Path, items: Iterable[Item]) -> list[Path]:
+    """The files of a folder that no item is about: neither recordings, nor labels of one."""
+    paths = {item.path for item in items}
+    stems = {(path.parent, _stem(path)) for path in paths}
+    return [path for path in files_in(source) if path not in paths and not _is_text_of(path, stems)]
+
+
+def _is_text_of(path: Path, stems: Set[tuple[Path, str]]) -> bool:
+    """Whether a file holds text; if it looks like a label, then of a recording beside it."""
+    if path.suffix.lower() not in (".txt", ".lab") or path.name.endswith(".trans.txt"):
+        return path.suffix.lower() in TEXT_SUFFIXES
+    return (path.parent, _stem(path)) in stems or not any(folder == path.parent for folder, _ in stems)
+
+
+def _stem(path: Path) -> str:
+    return same_name(path.name.partition(".")[0])
 
 
 def same_name(path: Path | str) -> str:

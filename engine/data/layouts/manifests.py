@@ -12,11 +12,13 @@ from pathlib import Path
 
 from ...contract.errors import AudioError, UsageError
 from .corpora import pairs_of
-from .items import Item, files_in, find_moved, head_of, split_named, split_of
+from .finding import find_moved
+from .items import Item, files_in, head_of, split_named, split_of
 from .tables import item_of, json_rows
 
 NEMO_FILE = "audio_filepath"
 NEMO_SUFFIXES = (".json", ".jsonl")
+ROUNDED_S = 0.5  # a duration that is shorter than its recording by less is the whole of it
 ARCHIVE = re.compile(r"\.(ark|scp):\d+$")  # Kaldi's own container of matrices
 
 
@@ -57,11 +59,16 @@ def kaldi(source: Path) -> Iterator[Item]:
         texts, speakers, languages = (_lines(folder / name) for name in ("text", "utt2spk", "utt2lang"))
         recordings, segments = _lines(folder / "wav.scp"), _lines(folder / "segments")
         for name in segments or recordings:
-            cells = segments.get(name, name).split()
-            item = _recording(cells[0], recordings, folder, source, texts.pop(name, ""))
+            text = texts.pop(name, "")
+            where = [*segments.get(name, "").split(), "", "", ""][:3] if segments else [name, "0", "-1"]
+            if not where[2]:
+                why = f"segments does not say where {name} is: write its recording, start and end behind it."
+                yield Item(folder / "segments", None, problem=why)
+                continue
+            item = _recording(where[0], recordings, folder, source, text)
             item = replace(item, speaker=speakers.get(name, ""), language=languages.get(name, ""))
             item = replace(item, split=split_of(folder / "wav.scp", source), extra={"id": name})
-            yield _between(item, *cells[1:3]) if len(cells) > 2 else item
+            yield _between(item, *where[1:])
         for name in texts:
             yield Item(
                 folder / "text",
@@ -90,10 +97,21 @@ def _recording(name: str, recordings: dict[str, str], folder: Path, source: Path
 
 
 def _stretch(item: Item, offset: str, duration: str) -> Item:
-    """An item from `offset` on for `duration` seconds; without an offset it is the whole recording."""
-    if not offset:
+    """An item from `offset` on for `duration` seconds; without an offset from the beginning, as NeMo reads it."""
+    if not offset and (not duration or _is_all_of(item, _seconds(duration))):
         return item
+    offset = offset or "0"
     return _between(item, offset, str(_seconds(offset) + _seconds(duration)) if duration else "-1")
+
+
+def _is_all_of(item: Item, seconds: float) -> bool:
+    """Whether a recording is no longer than a manifest states, which may have rounded; true where that is not known."""
+    from ...audio.reading import probe  # loads numpy, which the help of `lect import` must not
+
+    try:
+        return item.problem is not None or probe(item.path).seconds - seconds < ROUNDED_S
+    except AudioError:
+        return True
 
 
 def _between(item: Item, start: str, end: str) -> Item:

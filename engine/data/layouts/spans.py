@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .items import Tier
 
 CUES = "subtitles"  # the type of a tier that is a file of its own
+POINT_TIER = "points"  # the type of a tier without lengths, of which no clip can be made
 
 
 @dataclass(frozen=True)
@@ -22,4 +23,4 @@ class Annotated:
     """What an annotation file holds."""
 
     tiers: list[tuple[Tier, list[Annotation]]]
-    media: tuple[tuple[str, float], ...] = ()  # recordings: name, and the time in it where the file's time begins, in s
+    media: tuple[tuple[str, float], ...] = ()  # recordings: path, and the time in it where the file's time begins, in s

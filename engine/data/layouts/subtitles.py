@@ -1,4 +1,4 @@
-"""Texts with their times, one after another: SubRip (.srt), WebVTT (.vtt) and Audacity's labels (.txt).
+"""Texts with their times, one after another: SubRip (.srt) and WebVTT (.vtt).
 
 Read as players read them: a line with an arrow begins a cue, and an empty line ends it. Markup is left out; a voice
 tag of WebVTT names the speaker.
@@ -19,15 +19,16 @@ ARROW = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(?:\s|$)")
 SRT_TAGS = re.compile(
     r"</?(?:i|b|u|s|font)(?:\s[^>]*)?>|\{\\[^}]*\}", re.IGNORECASE
 )  # SubRip's, and those of SubStation
+ENTITY = re.compile(r"&#?\w{1,32};")  # complete ones only: SubRip has no rule that a & is written as one
 VTT_TAGS = re.compile(r"<(?:/?[a-z][^>]*|/|\d[\d:.]*)?>", re.IGNORECASE)
 VTT_VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 VTT_TIMED = re.compile(r"<\d[\d:.]+>")  # words with times of their own: captions that roll
-LABEL = re.compile(r"\s*(\d+(?:[.,]\d+)?)\t(\d+(?:[.,]\d+)?)(?:\t(.*))?$")
 
 
 def parse_srt(data: bytes, name: str) -> Annotated:
     """The cues of a SubRip file, as one tier. Raises TextError."""
-    cues = [Annotation(*times, text) for times, lines in _cues(data, name) if (text := _plain(SRT_TAGS, lines))]
+    plain = ((times, ENTITY.sub(_character, _plain(SRT_TAGS, lines))) for times, lines in _cues(data, name))
+    cues = [Annotation(*times, " ".join(text.split())) for times, text in plain if text.strip()]
     return Annotated([(Tier("srt", CUES), cues)])
 
 
@@ -48,28 +49,6 @@ def parse_vtt(data: bytes, name: str) -> Annotated:
     return Annotated([(Tier("vtt", CUES), cues)])
 
 
-def parse_audacity(data: bytes, name: str) -> Annotated:
-    """Audacity's labels, as one tier: points, which have no length, and lines of frequencies are left out."""
-    labels = []
-    for line in filter(str.strip, LINES.split(decoded(data, name))):
-        if line.startswith("\\"):
-            continue
-        if (match := LABEL.match(line)) is None:
-            raise TextError(
-                f"{name} is no label file of Audacity: export it again, as File > Export > Export Labels does."
-            )
-        start, end = (float(each.replace(",", ".")) for each in match.groups()[:2])
-        text = " ".join((match[3] or "").split())
-        if text and end > start:
-            labels.append(Annotation(start, end, text))
-    return Annotated([(Tier("labels", CUES), labels)])
-
-
-def is_audacity(head: str) -> bool:
-    """Whether a text begins as Audacity's labels do."""
-    return LABEL.match(head.lstrip("\ufeff").partition("\n")[0].rstrip("\r")) is not None
-
-
 def _cues(data: bytes, name: str) -> Iterator[tuple[tuple[float, float], list[str]]]:
     """(start, end) in seconds, NaN where the file has nonsense, and the lines of each cue."""
     times, lines, found = None, list[str](), False
@@ -87,6 +66,10 @@ def _cues(data: bytes, name: str) -> Iterator[tuple[tuple[float, float], list[st
             times, lines = (math.nan, math.nan), []
     if not found:
         raise TextError(f"{name} has no times in it: save it again as subtitles.")
+
+
+def _character(entity: re.Match[str]) -> str:
+    return html.unescape(entity[0])
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:

@@ -4,13 +4,16 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from ...contract.errors import AudioError, TextError, UsageError
 from ...text.slots import from_object
-from .items import SPLIT_NAMES, Item, Row, cell, decode, find, same_name, sounds_in
+from .annotations import stretches
+from .finding import find, there
+from .items import LOSSLESS_SUFFIXES, SPLIT_NAMES, Item, Row, beginning_of, cell, decode, same_name, sounds_in
+from .timed import is_ticks, is_timed, parse_timed
 
 # The names that a column goes by; the first that is filled in counts.
 FILE_COLUMNS = ("file_name", "path", "audio_file", "file")
@@ -35,7 +38,7 @@ def audiofolder(source: Path) -> Iterator[Item]:
         raise UsageError(f"{source} has no metadata.csv, at its root or in data/train: write one, or name its layout.")
     listed = set()
     for folder in folders:
-        table = next(folder / name for name in METADATA if os.path.exists(folder / name))
+        table = next(table for name in METADATA if (table := there(folder / name)))
         for row, problem in rows(table):
             item = item_of(row, problem, source, folder, table, SPLIT_NAMES.get(folder.name.lower(), ""))
             listed.add(same_name(item.path))
@@ -47,15 +50,34 @@ def audiofolder(source: Path) -> Iterator[Item]:
 
 
 def common_voice(source: Path) -> Iterator[Item]:
-    """`clips/*.mp3` or `audios/*`, and tables that name them; a clip is taken from the first table that has it."""
-    tables = common_voice_tables(source)
-    folder = next((source / name for name in COMMON_VOICE_FOLDERS if os.path.exists(source / name)), None)
-    if not tables or not folder:
+    """`clips/*.mp3` or `audios/*`, and tables that name them; a clip is taken from the first table that has it.
+
+    Of a release, `cv-corpus-N/LANGUAGE/clips`, every language is taken.
+    """
+    homes = common_voice_homes(source)
+    if not homes:
         raise UsageError(
             f"{source} lacks the clips folder or the .tsv tables of Common Voice: name the folder of both."
         )
-    earlier: set[Path] = set()
-    for table in tables:
+    for home in homes:
+        yield from _common_voice(home)
+
+
+def common_voice_homes(source: Path) -> list[Path]:
+    """The folders with clips and tables: `source`, or else those one or two levels below it."""
+    for folders in ([source], source.glob("*/"), source.glob("*/*/")):
+        if found := [each for each in sorted(folders) if _clips_of(each) and _common_voice_tables(each)]:
+            return found
+    return []
+
+
+def _clips_of(home: Path) -> Path | None:
+    return next((home / name for name in COMMON_VOICE_FOLDERS if os.path.exists(home / name)), None)
+
+
+def _common_voice(source: Path) -> Iterator[Item]:
+    folder, earlier = _clips_of(source) or source, set[Path]()
+    for table in _common_voice_tables(source):
         items = [
             item_of(row, problem, source, folder, table, SPLIT_NAMES.get(table.stem, ""))
             for row, problem in rows(table, quoted=False)
@@ -65,43 +87,64 @@ def common_voice(source: Path) -> Iterator[Item]:
 
 
 def pairs(source: Path) -> Iterator[Item]:
-    """Recordings at any depth, each with its label in a text file of the same name."""
-    for found in sounds_in(source):
+    """Recordings at any depth, each with its label, or with what is said when, in a text file of the same name."""
+    for found in _best(sounds_in(source)):
         labels = labels_of(found.path)
         if found.problem or not labels:
             lacking = f"{found.path.name} has no label: write it in {found.path.stem}.txt beside it."
             yield Item(found.path, None, problem=found.problem or lacking)
             continue
-        try:
-            text = " ".join(decode(labels[0]).split())
-            problem = None if text else f"{labels[0].name} is empty: write what is said in {found.path.name}."
-        except TextError as error:
-            text, problem = "", str(error)
-        yield Item(found.path, text or None, problem=problem)
+        yield from _of_label(found.path, labels[0], source)
+
+
+def _best(sounds: Iterable[Item]) -> Iterator[Item]:
+    """One recording of each name in a folder: of a film, a compressed copy and the original, the last."""
+    found: dict[tuple[Path, str], Item] = {}
+    for item in sounds:
+        kept = found.setdefault((item.path.parent, same_name(item.path.stem)), item)
+        if _is_lossless(item.path) > _is_lossless(kept.path):
+            found[item.path.parent, same_name(item.path.stem)] = item
+    yield from found.values()
+
+
+def _is_lossless(path: Path) -> bool:
+    return path.suffix.lower() in LOSSLESS_SUFFIXES
+
+
+def _of_label(sound: Path, label: Path, source: Path) -> Iterator[Item]:
+    """What a text file says about a recording: all that is said in it, or what is said when."""
+    try:
+        if is_timed(beginning_of(label)):
+            yield from stretches(parse_timed(label.read_bytes(), label.name), label, sound, 0.0, source)
+            return
+        written = decode(label)
+        if is_ticks(written):
+            raise TextError(f"{label.name} has phones or words with times: write what is said in {sound.name}.")
+        text = " ".join(written.split())
+        problem = None if text else f"{label.name} is empty: write what is said in {sound.name}."
+    except TextError as error:
+        text, problem = "", str(error)
+    except OSError as error:
+        text, problem = "", f"{label.name} cannot be read ({error.strerror}): check its permissions."
+    yield Item(sound, text or None, problem=problem)
 
 
 def labels_of(sound: Path) -> list[Path]:
-    return [label for label in (sound.with_suffix(".txt"), Path(f"{sound}.txt")) if os.path.exists(label)]
+    """The text files that may be about a recording, the likeliest first."""
+    names = [sound.stem + ".txt", sound.name + ".txt", sound.stem + ".lab", sound.stem + ".labels.txt"]
+    return [label for name in names if (label := there(sound.with_name(name))) and label != sound]
 
 
 def metadata_folders(source: Path) -> list[Path]:
     """The root, or else the folders of the splits: those that have a metadata table."""
     splits = [path for path in [*source.glob("data/*"), *source.glob("*")] if path.name.lower() in SPLIT_NAMES]
     for folders in ([source], [source / "data", *sorted(splits)]):
-        if found := [folder for folder in folders if any(os.path.exists(folder / name) for name in METADATA)]:
+        if found := [folder for folder in folders if any(there(folder / name) for name in METADATA)]:
             return found
     return []
 
 
-def has_bars(table: Path) -> bool:
-    """Whether a metadata.csv is cells between bars without a header, as LJSpeech has it."""
-    if not table.is_file():
-        return False
-    first = decode(table).partition("\n")[0]
-    return "|" in first and not any(column in FILE_COLUMNS for column in first.lower().replace("|", ",").split(","))
-
-
-def common_voice_tables(source: Path) -> list[Path]:
+def _common_voice_tables(source: Path) -> list[Path]:
     known = [source / f"{name}.tsv" for name in COMMON_VOICE_TABLES if os.path.exists(source / f"{name}.tsv")]
     # Spontaneous speech has one table, named after the language, and splits in a column.
     return known or [path for path in sorted(source.glob("*.tsv")) if "audio_file" in decode(path).partition("\n")[0]]
@@ -134,7 +177,7 @@ def item_of(
 
 def rows(table: Path, quoted: bool = True) -> Iterator[tuple[Row, str | None]]:
     """The rows of a table with what is wrong with each. Raises TextError when it is no table."""
-    if table.suffix == ".jsonl":
+    if table.suffix.lower() == ".jsonl":
         yield from json_rows(table)
         return
     text = decode(table)

@@ -95,7 +95,7 @@ def test_every_rate_keeps_the_tone_in_place(tmp_path: Path, rate: int) -> None:
 
 
 def test_channels_are_averaged(tmp_path: Path) -> None:
-    channels = np.stack([tone(amplitude=0.1 * k) for k in range(8)], axis=1)
+    channels = np.stack([tone(amplitude=0.1 * k) for k in range(1, 9)], axis=1)
     soundfile.write(tmp_path / "eight.wav", channels, SAMPLE_RATE, "FLOAT")
     np.testing.assert_allclose(load_audio(tmp_path / "eight.wav"), channels.mean(axis=1), atol=1e-5)
     assert probe(tmp_path / "eight.wav").channels == 8
@@ -159,7 +159,11 @@ def test_a_very_short_recording_is_read(tmp_path: Path) -> None:
     assert len(load_audio(tmp_path / "short.wav")) == 800
 
 
-@pytest.mark.parametrize(("name", "codec", "layout"), [("a.m4a", "aac", "mono"), ("a.webm", "libopus", "stereo")])
+@pytest.mark.parametrize(
+    ("name", "codec", "layout"),
+    [("a.m4a", "aac", "mono"), ("a.webm", "libopus", "stereo"), ("a.mts", "ac3", "stereo"), ("a.mpg", "mp2", "stereo"),
+     ("a.aac", "aac", "mono"), ("a.mka", "aac", "mono"), ("a.mov", "aac", "mono")],
+)  # fmt: skip
 def test_other_containers_through_pyav(tmp_path: Path, name: str, codec: str, layout: str) -> None:
     path = written(tmp_path / name, codec, layout)
     info, samples = probe(path), load_audio(path)

@@ -17,7 +17,8 @@ from lect.engine.data.layouts import listed, read
 from lect.engine.data.layouts.elan import parse as parse_elan
 from lect.engine.data.layouts.praat import parse as parse_praat
 from lect.engine.data.layouts.spans import Annotation
-from lect.engine.data.layouts.subtitles import parse_audacity, parse_srt, parse_vtt
+from lect.engine.data.layouts.subtitles import parse_srt, parse_vtt
+from lect.engine.data.layouts.timed import parse_timed
 from lect.engine.data.store import Project
 from tests.engine.data.test_store import intact, speech
 
@@ -191,7 +192,8 @@ p1"
 def test_textgrids_in_every_form(encoding: str, newline: str) -> None:
     mark = "\ufeff" if encoding.startswith("utf-16") else ""
     data = (mark + ELANS_TEXTGRID.replace("\n", newline)).encode(encoding)
-    (words, annotations), (empty, nothing) = parse_praat(data, "x.TextGrid").tiers
+    (words, annotations), (points, marks), (empty, nothing) = parse_praat(data, "x.TextGrid").tiers
+    assert (points.name, points.kind, found(marks)) == ("points", "points", [(1.5, 1.5, "133 p1")])
     assert (words.name, empty.name, nothing) == ('"word"', "empty", [])
     assert found(annotations) == [(0.5, 1.25, '"12 <apples>" ! second line')]
 
@@ -258,10 +260,10 @@ def test_rolling_captions_say_each_line_once() -> None:
 
 def test_audacity_labels_from_the_wild() -> None:
     text = "0.500000\t1.250000\tuno  dos\r\n\\\t100.0\t4000.0\r\n2.0\t2.0\ta point\r\n3,5\t4,25\ttres\r\n5.0\t6.0\r\n"
-    ((_, labels),) = parse_audacity(text.encode(), "x.txt").tiers
-    assert found(labels) == [(0.5, 1.25, "uno dos"), (3.5, 4.25, "tres")]
+    ((_, labels),) = parse_timed(text.encode(), "x.txt").tiers
+    assert found(labels) == [(0.5, 1.25, "uno dos"), (2.0, 2.0, "a point"), (3.5, 4.25, "tres")]
     with pytest.raises(TextError):
-        parse_audacity(b"0.5\t1.0\ta\nnot a label\n", "x.txt")
+        parse_timed(b"0.5\t1.0\ta\nnot a label\n", "x.txt")
 
 
 def test_stretches_become_clips_of_exactly_that_sound(talk: Path, project: Project) -> None:
@@ -391,7 +393,7 @@ SAMPLES = {
     "x.TextGrid": (parse_praat, textgrid({"a": [(0, 1, "x"), (1, 2, "")], "b": [(0, 2, "y")]})),
     "x.srt": (parse_srt, b"1\n00:00:00,000 --> 00:00:01,000\n<i>x</i>\n\n2\n00:00:01,000 --> 00:00:02,000\ny\n"),
     "x.vtt": (parse_vtt, b"WEBVTT\n\n00:00.000 --> 00:01.000 line:1\n<v A>x <00:00.500><c>y</c>\n\nNOTE z\n"),
-    "x.txt": (parse_audacity, b"0.0\t1.0\tx\n\\\t1.0\t2.0\n1.0\t2.0\ty\n"),
+    "x.txt": (parse_timed, b"0.0\t1.0\tx\n\\\t1.0\t2.0\n1.0\t2.0\ty\n"),
 }
 
 
@@ -424,3 +426,103 @@ def test_a_file_whose_recording_is_not_there_or_not_in_the_folder(talk: Path) ->
     assert next(item.problem for item in read(talk, "elan")) == (
         "spy.eaf is about hosts, which is not in its folder: put it there."
     )
+
+
+def media(*urls: str, relative: bool = False) -> str:
+    name = "RELATIVE_MEDIA_URL" if relative else "MEDIA_URL"
+    return "".join(f'<MEDIA_DESCRIPTOR {name}="{url}" MIME_TYPE="x"/>' for url in urls)
+
+
+def film(path: Path, *kinds: str) -> None:
+    """A film of a second with pictures, sound, or both, in it."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        streams = {"video": lambda: container.add_stream("mpeg4", rate=5, width=32, height=32, pix_fmt="yuv420p")}
+        streams["audio"] = lambda: container.add_stream("aac", rate=16_000, layout="mono")
+        for stream in [streams[kind]() for kind in kinds]:
+            if stream.type == "video":
+                pictures = [av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24") for _ in range(5)]
+                packets = [packet for picture in (*pictures, None) for packet in stream.encode(picture)]
+            else:
+                frame = av.AudioFrame.from_ndarray(speech(4, 1.0)[None].astype(np.float32), "fltp", "mono")
+                frame.sample_rate = 16_000
+                packets = [packet for each in (frame, None) for packet in stream.encode(each)]
+            container.mux(packets)
+
+
+@pytest.mark.parametrize("linked", [("talk.mp4", "talk.wav"), ("talk.wav", "talk.mp4"), ("talk.mp4",), ("mic.wav",)])
+@pytest.mark.parametrize("kinds", [("video",), ("video", "audio"), ("audio",)])
+def test_a_recording_comes_before_its_film(talk: Path, linked: tuple[str, ...], kinds: tuple[str, ...]) -> None:
+    film(talk / "talk.mp4", *kinds)
+    head = media(*(f"file:///C:/x/{name}" for name in linked))
+    (talk / "talk.eaf").write_bytes(eaf([0, 1000], tier("A", aligned("a", 1, 2, "uno")), head))
+    assert [item.path.name for item in read(talk) if not item.problem] == ["talk.wav"]
+
+
+def test_a_film_with_sound_comes_before_a_recording_without(talk: Path) -> None:
+    film(talk / "talk.mp4", "video", "audio")
+    soundfile.write(talk / "talk.wav", np.zeros(0, np.float32), SAMPLE_RATE)
+    head = media("talk.wav", "talk.mp4")
+    (talk / "talk.eaf").write_bytes(eaf([0, 1000], tier("A", aligned("a", 1, 2, "uno")), head))
+    assert [item.path.name for item in read(talk)] == ["talk.mp4"]
+
+
+def test_a_relative_address_is_followed(talk: Path) -> None:
+    for folder in ("mon", "tue", "eaf"):
+        (talk / folder).mkdir()
+    for folder in ("mon", "tue"):
+        write_wav(talk / folder / "talk.wav", speech(2, 2.0))
+    (talk / "talk.wav").unlink()
+    for name, address in (("a", "../tue/talk.wav"), ("b", "..\\mon\\talk%2Ewav"), ("c", "../talk.wav")):
+        data = eaf([0, 1000], tier("A", aligned("a", 1, 2, name)), media(address, relative=True))
+        (talk / "eaf" / f"{name}.eaf").write_bytes(data)
+    found = {item.text: item.path.parent.name for item in read(talk) if not item.problem}
+    assert found == {"a": "tue", "b": "mon"}
+    assert [item.problem for item in read(talk) if item.problem] == [
+        "c.eaf is about talk.wav, which is not in its folder: put it there."
+    ]
+
+
+def test_times_of_elan_that_are_no_whole_numbers(talk: Path) -> None:
+    data = eaf([0, 1000], tier("A", aligned("a", 1, 2, "uno"))).replace(b'"1000"', b'"1000.5"')
+    assert [each.end for each in parse_elan(data, "x").tiers[0][1]] == [1.0005]
+    for odd in (b'"inf"', b'"1e999"', b'"x"'):
+        (each,) = parse_elan(data.replace(b'"1000.5"', odd), "x").tiers[0][1]
+        assert np.isnan(each.end)
+
+
+def test_media_of_a_kind_that_is_not_read(talk: Path) -> None:
+    (talk / "film.dvf").write_bytes(b"x")
+    (talk / "x.eaf").write_bytes(eaf([0, 1000], tier("A", aligned("a", 1, 2, "uno")), media("film.dvf")))
+    assert [item.problem for item in read(talk) if item.path.suffix == ".eaf"] == [
+        "x.eaf is about film.dvf, which is of a kind that is not read: convert it to WAV, beside it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (r"\ngoma \swa \ep\:f t\^hu e\'1", "ŋoma əa εː tʰu eˈ"),
+        ("\\dh\\ef\\rt \\o/ \\ae \\c, \\u\" \\e' \\n~ \\o: \\l/", "ðɛɹ ø æ ç ü é ñ ő ł"),
+        (r"a\'^ a\~^ n\|v t\lis \|1 \|2 \!d \?g", "a\u0301 a\u0303 n\u0329 t\u0361s ǀ ǁ ¡ ʔ"),
+        (r"back\bsslash \zz C:\~ \n", "back\\slash \\zz C:\\~ \\n"),
+    ],
+)
+def test_symbols_of_praat(written: str, meant: str) -> None:
+    data = textgrid({"a": [(0, 1, written.replace('"', '""'))]})
+    assert [each.text for each in parse_praat(data, "x").tiers[0][1]] == [meant]
+
+
+def test_entities_of_subrip() -> None:
+    text = "1\n00:00:01,000 --> 00:00:02,000\n<i>kwa</i> &amp; maana &lt;3&nbsp;&#243;\n"
+    ((_, cues),) = parse_srt(text.encode(), "x.srt").tiers
+    assert [each.text for each in cues] == ["kwa & maana <3 ó"]
+
+
+def test_points_of_praat_are_counted_and_only_taken_by_name(talk: Path) -> None:
+    grid = textgrid({"words": [(0, 1, "uno"), (1, 2, "dos")]}).decode().replace("<exists>\n1\n", "<exists>\n2\n")
+    (talk / "talk.TextGrid").write_text(grid + '\n"TextTier"\n"tones"\n0\n12\n1\n0.5\n"H*"')
+    assert [item.text for item in read(talk)] == ["uno", "dos"]
+    assert [(item.tier.name, item.tier.kind) for item in listed(talk) if item.tier][-1] == ("tones", "points")
+    (only,) = read(talk, tiers=["tones"])
+    assert only.problem == "“H*” in talk.TextGrid has no length or no time: set its edges there."

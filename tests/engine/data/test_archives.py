@@ -9,10 +9,13 @@ import pytest
 
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.archives import unpack, unpacked
+from lect.engine.data.import_plan import ImportRequest, import_set, preview
 from lect.engine.data.importers import import_into
+from lect.engine.data.leftovers import leftovers, remove_leftovers
 from lect.engine.data.store import Project
 from tests.engine.data.test_importers import texts
 from tests.engine.data.test_layouts import kaldi
+from tests.engine.data.test_store import python
 
 
 def zipped(path: Path, files: dict[str, bytes]) -> Path:
@@ -92,3 +95,83 @@ def test_a_damaged_or_locked_zip(tmp_path: Path) -> None:
     path.write_bytes(locked)
     assert zipfile.is_zipfile(io.BytesIO(locked))
     refused(path, "without a password")
+
+
+def names_in(path: Path) -> list[str]:
+    with unpacked(path, path.parent / "work") as source:
+        return sorted(str(each.relative_to(source)) for each in source.rglob("*") if each.is_file())
+
+
+def test_names_as_windows_and_old_tools_write_them(tmp_path: Path) -> None:
+    data = bytearray(zipped(tmp_path / "x.zip", {"žluť/ŋ.txt": b"x", "b/ç.txt": b"y"}).read_bytes())
+    for mark, at in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        place = -1
+        while (place := data.find(mark, place + 1)) >= 0:
+            data[place + at] &= ~0x08 & 0xFF  # no word of it that the names are UTF-8
+    (tmp_path / "x.zip").write_bytes(data)
+    assert names_in(tmp_path / "x.zip") == ["b/ç.txt", "žluť/ŋ.txt"]
+    backslashes = {"set\\clips\\": b"", "set\\clips\\a.wav": b"x", "set\\metadata.csv": b"y"}
+    assert names_in(zipped(tmp_path / "y.zip", backslashes)) == ["clips/a.wav", "metadata.csv"]
+
+
+def test_documents_are_no_sets(tmp_path: Path) -> None:
+    refused(
+        zipped(tmp_path / "list.xlsx", {"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "is a spreadsheet: save"
+    )
+    refused(zipped(tmp_path / "list.ods", {"mimetype": b"x", "content.xml": b""}), "is a spreadsheet: save it as")
+    refused(zipped(tmp_path / "renamed.zip", {"xl/workbook.xml": b""}), "is a spreadsheet: save it as metadata")
+    refused(zipped(tmp_path / "t.docx", {"[Content_Types].xml": b"", "word/document.xml": b""}), "is a document of an")
+
+
+def test_offsets_that_lead_nowhere(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "x.zip", {"a": bytes(range(256)) * 40, "b": bytes(range(256)) * 40}).read_bytes()
+    for cut in (41, 100):
+        (tmp_path / "x.zip").write_bytes(whole[cut:])
+        refused(tmp_path / "x.zip", r"^x\.zip cannot be unpacked")
+    data = bytearray(whole)
+    entry = data.rindex(b"PK\x01\x02")
+    for offset in (7, 0x7FFF_FFFF, 0xFFFF_FFFF):
+        struct.pack_into("<I", data, entry + 42, offset)
+        (tmp_path / "x.zip").write_bytes(data)
+        refused(tmp_path / "x.zip", r"^x\.zip cannot be unpacked")
+    refused(zipped(tmp_path / "long.zip", {"a" * 300: b"x"}), "a name in it is too long: make the zip again")
+
+
+def test_errors_name_the_zip_and_no_temporary_folder(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "p", "p", "xx")
+    path = zipped(tmp_path / "my set.zip", {"in side/notes.md": b"x"})
+    with pytest.raises(UsageError) as error:
+        preview(project, ImportRequest(path))
+    assert str(error.value).startswith("my set.zip holds no labelled recordings") and "unpacked" not in str(error.value)
+    hidden = tmp_path / "lect-import-x1" / "in side"
+    hidden.mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"^What you chose holds no labelled"):
+        preview(project, ImportRequest(hidden, shown="What you chose"))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from lect.engine.data.archives import unpacked
+with unpacked(Path(sys.argv[1]), Path(sys.argv[2])):
+    print("unpacked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_import_left_is_known_and_removed(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "p", "p", "xx")
+    path = zipped(tmp_path / "x.zip", {"a.wav": bytes(5_000)})
+    (project.folder / "audio" / "ab").mkdir()
+    (project.folder / "audio" / "ab" / ".ab12.wav.123-4.part").write_bytes(bytes(100))
+    process = python(KILLED, str(path), str(project.folder / "cache"))
+    assert process.stdout and process.stdout.readline().strip() in ("unpacked", b"unpacked")
+    assert [each.name for each in leftovers(project)] == [".ab12.wav.123-4.part"]  # the other is in use
+    process.kill()
+    process.wait()
+    assert len(leftovers(project)) == 2 and remove_leftovers(project) == 5_100
+    assert leftovers(project) == [] and list((project.folder / "cache").iterdir()) == []
+    (project.folder / "cache" / "unpacked-old").mkdir()
+    with pytest.raises(UsageError):
+        import_set(project, ImportRequest(path))
+    assert list((project.folder / "cache").iterdir()) == []

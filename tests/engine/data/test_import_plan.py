@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lect.engine.data.import_plan import ImportRequest, import_set, preview
+from lect.engine.data.import_plan import ImportRequest, import_set, preview, shown_labels
 from lect.engine.data.importers import Progress
 from lect.engine.data.store import Project
 from tests.engine.data.test_importers import sounds, table, texts
@@ -40,6 +40,15 @@ def test_a_preview_is_what_the_import_does_and_writes_nothing(project: Project, 
     assert expected.failed and [path.name for path, _ in expected.skipped] == ["d.wav"]
     again = preview(project, asked_for)
     assert again.clips == 0 and len(again.duplicates) == 3
+
+
+def test_a_preview_shows_labels_from_all_over_the_set(tmp_path: Path, project: Project) -> None:
+    source = sounds(tmp_path / "many", *(f"{number:02}.wav" for number in range(9)))
+    rows = [[f"{number:02}.wav", f"label {number}" + " and on" * 20 * (number == 8)] for number in range(9)]
+    table(source / "metadata.csv", [["file_name", "text"], *rows])
+    shown = shown_labels(preview(project, ImportRequest(source)))
+    assert [(path.name, label[:7]) for path, label in shown] == [(f"0{n}.wav", f"label {n}") for n in (0, 2, 4, 6, 8)]
+    assert len(shown[-1][1]) == 90 and shown[-1][1].endswith("…")
 
 
 def test_a_speaker_selects_and_completes(project: Project, asked_for: ImportRequest) -> None:

@@ -309,7 +309,7 @@ def test_folders_and_files_that_may_not_be_read(tmp_path: Path, request: pytest.
         "closed": "The folder cannot be read (Permission denied): check its permissions.",
     }
     (item, *_) = read(source, "audiofolder")
-    assert item.problem == "../../closed/b.wav cannot be read (Permission denied): check its name and permissions."
+    assert item.problem == "b.wav cannot be read (Permission denied): check its name and permissions."
 
 
 def numbered(folder: Path, count: int) -> Path:
@@ -379,3 +379,42 @@ import_into(Project.open(Path(sys.argv[1])), Path(sys.argv[2]), progress=report)
     assert sorted(map(int, texts(project))) == list(range(total))
     assert len(report.taken) + len(report.duplicates) == total and not report.skipped
     assert all(map(intact, project.clips()))
+
+
+@pytest.mark.parametrize("levels", ["", "sw/", "cv-corpus-17.0/sw/"])
+def test_common_voice_some_levels_down(tmp_path: Path, levels: str) -> None:
+    for language in ("sw", "en") if levels else ("sw",):
+        home = levels.replace("sw/", f"{language}/")
+        sounds(tmp_path / "cv", f"{home}clips/{language}.wav")
+        row = [f"{language}.wav", f"in {language}", language]
+        table(tmp_path / "cv" / home / "validated.tsv", [["path", "sentence", "locale"], row], delimiter="\t")
+    found = [(item.text, item.language, item.problem) for item in read(tmp_path / "cv")]
+    assert found == [("in en", "en", None)] * bool(levels) + [("in sw", "sw", None)]
+
+
+@pytest.mark.parametrize("suffix", "wave bwf rf64 aifc mpga mp2 WAV 3gp 3ga m4b m4v aac mka mov mpg MTS".split())
+def test_a_folder_has_what_is_read_where_it_is_named(tmp_path: Path, suffix: str) -> None:
+    sounds(tmp_path, "a.wav")
+    (tmp_path / f"b.{suffix}").write_bytes((tmp_path / "a.wav").read_bytes())
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    assert [item.path.name for item in read(tmp_path) if not item.problem] == ["a.wav", f"b.{suffix}"]
+
+
+def test_what_a_folder_holds_beside_is_named(tmp_path: Path, project: Project) -> None:
+    source = sounds(tmp_path / "set", "a.wav", "b.wav")
+    for name in ("a.txt", "b.txt", "memo.txt", "memo.dss", "notes.docx", "a.eaf.bak"):
+        (source / name).write_text(name)
+    shutil.copy(source / "a.wav", source / "b.mov")  # a film of b.wav
+    report = import_into(project, source)
+    assert len(report.taken) == 2 and not report.skipped
+    assert [path.name for path in report.left] == ["a.eaf.bak", "b.mov", "memo.dss", "memo.txt", "notes.docx"]
+
+
+def test_a_folder_without_recordings_says_so(tmp_path: Path) -> None:
+    (tmp_path / "memo.dss").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"there is no recording among its files \(\.dss\), so convert"):
+        read(tmp_path)
+    (tmp_path / "list.xlsx").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"list\.xlsx is a spreadsheet, save it as metadata\.csv\.$"):
+        read(tmp_path)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import UsageError
 from lect.engine.data.importers import import_into
 from lect.engine.data.layouts import LAYOUTS, Item, read
 from lect.engine.data.store import Project
 from tests.engine.data.test_importers import sounds
+from tests.engine.data.test_store import speech
 
 SNIPS_LINE = "{name} BOS add the rest EOS\tO O B-what I-what AddToPlaylist"
 
@@ -234,3 +236,44 @@ def test_a_named_layout_that_is_not_there(tmp_path: Path) -> None:
     for layout in ("auto", "kaldi", "elan"):
         with pytest.raises(UsageError, match=r"^.*: .*\.$"):
             read(tmp_path / "note.md", layout)
+
+
+def test_a_duration_without_offset_is_a_stretch(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", speech(1, 4.0))
+    rows = [{"audio_filepath": "a.wav", "text": str(seconds), "duration": seconds} for seconds in (1.5, 3.7, 4, 9, "x")]
+    write(tmp_path / "m.json", *map(json.dumps, [*rows, {"audio_filepath": "a.wav", "text": "all"}]))
+    assert [(item.text, item.start, item.end) for item in read(tmp_path) if not item.problem] == [
+        ("1.5", 0, 1.5),
+        ("3.7", 0, math.inf),  # rounded, most likely
+        ("4", 0, math.inf),
+        ("9", 0, math.inf),
+        ("all", 0, math.inf),
+    ]
+    assert problems(read(tmp_path)) == ["a.wav has no stretch from 0 to nan s: correct its times."]
+
+
+def test_segments_that_lack_columns(tmp_path: Path) -> None:
+    sounds(tmp_path, "r.wav")
+    write(tmp_path / "wav.scp", "r r.wav")
+    write(tmp_path / "segments", "u1 r 0.0 0.5", "u2", "u3 r", "u4 r 0.5", "u5 r 0.5 x", "u6 r 0.5 -1")
+    write(tmp_path / "text", "u1 eins", "u2 zwei", "u3 drei", "u4 vier", "u5 x", "u6 sechs")
+    taken = [(item.text, item.end) for item in read(tmp_path) if not item.problem]
+    assert taken == [("eins", 0.5), ("sechs", math.inf)]
+    assert problems(read(tmp_path)) == [
+        "segments does not say where u2 is: write its recording, start and end behind it.",
+        "segments does not say where u3 is: write its recording, start and end behind it.",
+        "segments does not say where u4 is: write its recording, start and end behind it.",
+        "r.wav has no stretch from 0.5 to x s: correct its times.",
+    ]
+
+
+def test_an_id_that_no_disk_takes_stops_nothing(tmp_path: Path) -> None:
+    librispeech(tmp_path)
+    table = next(tmp_path.rglob("61-7.trans.txt"))
+    table.write_text(table.read_text() + "6" * 300 + " TOO LONG\n" + "7\x00 ZERO\n")
+    items = read(tmp_path)
+    assert len([item for item in items if not item.problem]) == 3
+    assert [each.partition(":")[0] for each in problems(items)] == [
+        "6" * 77 + "… cannot be read (File name too long)",
+        "61-7.trans.txt names 7\x00, which is not there",
+    ]

@@ -24,7 +24,7 @@ def click(project: Project, text: str) -> Clip:
 
 def test_an_empty_project_has_nothing_to_find(project: Project) -> None:
     found = review(project)
-    assert found.clips == found.problems == found.misfits == found.leaks == found.inventory == []
+    assert found.clips == found.problems == found.misfits == found.leaks == found.inventory == [] and found.doubts == {}
     assert found.clips_to_enough == 0 and found.dominant_speaker == "" and found.splits == {}
 
 
