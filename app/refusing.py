@@ -1,13 +1,20 @@
-"""How a server refuses a request whose body is still on its way. It does not know why."""
+"""How a server refuses: early, and in words that name what was sent as its sender does. It does not know why."""
 
 import asyncio
 import contextlib
+import os
+from pathlib import Path
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 DRAIN_S = 5.0
 DRAIN_BYTES = 64_000_000
+
+
+def without(folder: Path, sentence: str) -> str:
+    """A sentence on files in a temporary folder, as one on files that were sent."""
+    return sentence.replace(f"{folder}{os.sep}", "").replace(str(folder), "What was sent")
 
 
 async def answer_early(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

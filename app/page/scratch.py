@@ -4,7 +4,6 @@ They go when the page ends, and those of a page that was killed when the next on
 """
 
 import contextlib
-import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from lect.engine.contract.errors import LectError, UsageError
+
+from ..refusing import without
 
 PREFIX, LOCK = "lect-page-", "lock"
 KEPT = 4  # copies at most, a preview each
@@ -100,11 +101,6 @@ class Scratch:
             raise UsageError("Others have their recordings looked through: try again when they are done.")
         for folder in idle[: max(0, len(there) - KEPT + 1)]:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def without(folder: Path, sentence: str) -> str:
-    """A sentence that names what lies in a temporary folder as the person who sent it does."""
-    return sentence.replace(f"{folder}{os.sep}", "").replace(str(folder), "What was chosen")
 
 
 def clear_abandoned(place: Path) -> None:
