@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lect.engine.audio.reading import from_array
 from lect.engine.audio.writing import write_wav
-from lect.engine.contract.errors import AudioError
+from lect.engine.contract.errors import AudioError, UsageError
 
 from ..microphone import devices, portaudio
 from .events import bind, html_block
@@ -97,6 +97,8 @@ def build(page: Page) -> Parts:
         clock = gr.Timer(POLL_S, active=False)
 
     def begin(number: int | None) -> tuple[Any, ...]:
+        if not page.local:  # the button is hidden, but a request needs no button
+            raise UsageError("This computer's microphone is not for visitors: record with the browser.")
         recording.start(number)
         return gr.Button(interactive=False), gr.Button(interactive=True), gr.Timer(active=True)
 

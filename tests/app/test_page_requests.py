@@ -227,6 +227,11 @@ def test_a_visitor_from_elsewhere_names_no_folder(home: Path, elem_id: str, remo
     assert answer["output"]["error"].startswith("Folders of the server cannot be named from elsewhere")
 
 
+def test_a_visitor_from_elsewhere_does_not_listen_to_the_server(remote: httpx.Client) -> None:
+    answer = call(remote, endpoint_of(remote, "card-start", "click"), [None], "listening")
+    assert "not for visitors" in answer["output"]["error"]
+
+
 @pytest.fixture(scope="module")
 def remote(home: Path) -> Iterator[httpx.Client]:
     """A visitor with the password of a page that the network reaches."""
