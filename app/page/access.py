@@ -40,9 +40,9 @@ POLICY = {
     "script-src": "'self' blob: 'unsafe-inline' 'unsafe-eval'",  # blob: the recorder's audio worklet
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
-    "media-src": "'self' data: blob:",
-    "font-src": "'self' data:",
-    "connect-src": "'self' data: blob:",
+    "media-src": "'self' blob:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
     "worker-src": "'self' blob:",
     "manifest-src": "'self'",
     "base-uri": "'self'",

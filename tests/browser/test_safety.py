@@ -149,21 +149,17 @@ window.read = Promise.allSettled(asked).then((all) => all.map((each) => each.val
 def test_a_page_of_another_port_reads_and_changes_nothing(browser: Any, server: Server, tmp_path: Path) -> None:
     context = browser.new_context()
     context.new_page().goto(server.url)  # so that its cookie is there
-    page, statuses = context.new_page(), dict[str, set[int]]()
-
-    def note(answer: Any) -> None:
-        statuses.setdefault(answer.url.removeprefix(server.url), set()).add(answer.status)
-
+    page, blocked = context.new_page(), set[str]()
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("requestfailed", lambda request: blocked.add(request.url.removeprefix(server.url)))
     (tmp_path / "index.html").write_text(FOREIGN.format(url=server.url))
     folder = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as other:
-        threading.Thread(target=other.serve_forever).start()
-        page.on("response", note)
+        threading.Thread(target=other.serve_forever, daemon=True).start()
         page.goto(f"http://127.0.0.1:{other.server_port}/")
         assert page.evaluate("() => window.read") == [""] * 5
         assert page.evaluate("() => window.lectWords") is None
-        for path in ("/", "/config", "/words.js", "/gradio_api/queue/join", "/gradio_api/upload"):
-            assert statuses[path] == {403}, statuses
+        assert blocked >= {"/", "/config", "/words.js", "/gradio_api/queue/join", "/gradio_api/upload"}
         page.locator("a").click()  # a link is no harm
         page.locator("#header .header").wait_for()
         other.shutdown()
