@@ -19,6 +19,7 @@ from ..output import note, print_json, remark
 from ..runtimes import add_packs, add_runtime, add_speech, open_runtimes, pack_names, speech_options
 
 FIRST_PORT = 8000
+CONNECTIONS = 250  # at once; further ones are turned away before a system runs out of open files
 KEY = "LECT_API_KEY"
 
 
@@ -49,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     listener, url = listen(args.host, args.port, FIRST_PORT)
     models = dict(zip(pack_names(args), open_runtimes(args), strict=True))
     app = build(models, speech_options(args), Limits(args.max_queue, args.max_upload * 1_000_000, token))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, limit_concurrency=CONNECTIONS)
+    )
     if args.json:
         print_json({"url": f"{url}/v1", "models": list(models)})
         sys.stdout.flush()  # whoever reads it waits for nothing else

@@ -7,6 +7,7 @@ It listens on this machine only. Another --host opens it to the network, over pl
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from getpass import getpass
 from pathlib import Path
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     if password is None and not is_loopback(args.host):
         raise UsageError(f"{args.host} can be reached from elsewhere: add --password, or leave --host out.")
     listener, url = listen(args.host, args.port, FIRST_PORT)
-    app, uploads = make_server(ServerOptions(args.host, password), _first_project(args.project))
-    with uploads:
+    app, scratch = make_server(ServerOptions(args.host, password), _first_project(args.project))
+    with scratch:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         if args.json:
             print_json({"url": url})
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
             note(f"The page is at {url} (Ctrl-C ends it; a training goes on by itself).")
         if not (args.no_browser or args.json):
             _open_browser(url)
+        _end_tidily()
         with contextlib.suppress(KeyboardInterrupt):  # how a person closes it
             server.run(sockets=[listener])
     remark(args, "The page is closed.")
@@ -64,6 +66,14 @@ def _password(args: argparse.Namespace) -> str | None:
     if not (password := os.environ.get("LECT_PASSWORD") or getpass("Password for visitors: ")):
         raise UsageError("The password is empty: type one, or set LECT_PASSWORD.")
     return password
+
+
+def _end_tidily() -> None:
+    """Turns the signals of a system that shuts down, and of a terminal that is closed, into Ctrl-C: temporary files are
+    removed at the end."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.default_int_handler)
 
 
 def _first_project(folder: Path | None) -> str:

@@ -4,6 +4,8 @@ import gradio as gr
 
 from . import clips, export, header, project, recent, record, results, train, transcribe, upload
 from .events import bind, html_block
+from .paths import Allowed, CheckedBlocks
+from .scratch import Scratch
 from .shared import Page
 
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
@@ -15,10 +17,11 @@ REMEMBERED = '() => sessionStorage.getItem("lect-project") || ""'
 REMEMBER = '(folder) => { sessionStorage.setItem("lect-project", folder); return folder; }'
 
 
-def build_page(local: bool, first: str = "") -> gr.Blocks:
-    """The page; local: whether only this machine can reach it; first: the folder of the project that new windows show,
-    the latest when it is ""."""
-    blocks = gr.Blocks(title="Lect", analytics_enabled=False, delete_cache=(3600, UPLOADS_KEPT_S), fill_width=True)
+def build_page(local: bool, scratch: Scratch, first: str = "") -> gr.Blocks:
+    """The page; local: whether only this machine can reach it; scratch: for its files; first: the folder of the project
+    that new windows show, the latest when it is ""."""
+    blocks = CheckedBlocks(title="Lect", analytics_enabled=False, delete_cache=(3600, UPLOADS_KEPT_S), fill_width=True)
+    blocks.allowed = Allowed(scratch.uploads, local)
     with blocks:
         opened = gr.State("")
         kept = gr.Textbox(visible="hidden", elem_id="kept")  # what the browser remembers
@@ -33,7 +36,7 @@ def build_page(local: bool, first: str = "") -> gr.Blocks:
         bind(opened.change, lambda folder: folder, [opened], [kept])
         kept.change(None, [kept], [], js=REMEMBER, api_visibility="private")
         with gr.Tabs(elem_id="steps", overflow_behavior="wrap") as tabs:
-            page = Page(opened, tabs, line, loaded, local)
+            page = Page(opened, tabs, line, loaded, local, scratch)
             for step in STEPS:
                 step.build(page)
         header.connect(page)

@@ -36,7 +36,7 @@ def build(page: Page) -> None:
                     with gr.Column(elem_id="browser-microphone") as browser:
                         html_block('<lect-recorder target="take"></lect-recorder>')
                         upload = gr.UploadButton("take", elem_id="take", elem_classes="away", file_types=["audio"])
-                    device = soundcard.build()
+                    device = soundcard.build(page)
                     verdict = html_block(elem_id="verdict")
                     with gr.Row(elem_classes="keys", elem_id="take-buttons"):
                         back = gr.Button("←", elem_id="back", min_width=50, scale=0)

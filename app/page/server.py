@@ -6,7 +6,6 @@ are not reachable through it. It does not know what the page shows.
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import gradio as gr
@@ -20,23 +19,24 @@ from lect.engine.contract.files import ASSETS
 from lect.engine.data.store import Project
 
 from . import recent
-from .access import Guard, ServerOptions
+from .access import MAX_UPLOAD_BYTES, Guard, ServerOptions
 from .build import HEAD, build_page, theme
 from .folders import zips
+from .scratch import Scratch
 from .texts import labels, language_of, texts_of
 
-MAX_UPLOAD_BYTES = 2_000_000_000
 
-
-def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, "tempfile.TemporaryDirectory[str]"]:
-    """The application, and the folder of its uploads, which goes when it is cleaned up. project: opened first."""
-    uploads = tempfile.TemporaryDirectory(prefix="lect-page-")
-    os.environ["GRADIO_TEMP_DIR"] = uploads.name
+def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scratch]:
+    """The application, and its temporary files, which go when that is left. project: opened first."""
+    scratch = Scratch()
+    os.environ["GRADIO_TEMP_DIR"] = str(scratch.uploads)
+    blocks = build_page(options.local, scratch, project)
+    blocks.has_launched = True  # `launch` sets it, mounting does not; without it Gradio checks no path
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app)
     gr.mount_gradio_app(
         app,
-        build_page(options.local, project),
+        blocks,
         path="/",
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
         footer_links=[],
@@ -49,11 +49,11 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, "te
         css_paths=[ASSETS / "page" / "page.css"],
         head=HEAD,
     )
-    app.add_middleware(Guard, password=options.password)
+    app.add_middleware(Guard, password=options.password, uploads=scratch.uploads)
     if options.local:
         # A page elsewhere whose name resolves to this machine must not be taken for ours.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", options.host])
-    return app, uploads
+    return app, scratch
 
 
 def add_routes(app: FastAPI) -> None:

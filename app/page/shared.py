@@ -11,6 +11,7 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.data.store import Project
 
 from .events import bind
+from .scratch import Scratch
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Page:
     header: gr.HTML
     loaded: Any  # what runs when a window is opened, and sets `project`
     local: bool  # whether only this machine can reach the page; then folders may be named by their path
+    scratch: Scratch  # where temporary files go
 
     def fills(self, tab: gr.Tab, function: Callable[..., Any], outputs: Sequence[Any]) -> None:
         """Calls `function(project, request)` whenever the tab is opened."""

@@ -1,9 +1,7 @@
 """Recording with this computer's own sound device, without the browser's permission or processing."""
 
-import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,11 +10,12 @@ from numpy.typing import NDArray
 
 from lect.engine.audio.reading import from_array
 from lect.engine.audio.writing import write_wav
-from lect.engine.contract.errors import AudioError
+from lect.engine.contract.errors import AudioError, UsageError
 
 from ..microphone import devices, portaudio
 from .events import bind, html_block
 from .markup import meter, notice
+from .shared import Page
 from .texts import label, words_for
 
 RATE = 48_000  # Hz, what nearly every device offers; the engine makes 16 kHz of it
@@ -85,7 +84,7 @@ class Parts:
     take: gr.State  # the path of the latest take
 
 
-def build() -> Parts:
+def build(page: Page) -> Parts:
     """The recorder of this computer's own sound device, hidden at first."""
     recording, take = Recording(), gr.State("")
     with gr.Column(visible=False) as column:
@@ -98,6 +97,8 @@ def build() -> Parts:
         clock = gr.Timer(POLL_S, active=False)
 
     def begin(number: int | None) -> tuple[Any, ...]:
+        if not page.local:  # the button is hidden, but a request needs no button
+            raise UsageError("This computer's microphone is not for visitors: record with the browser.")
         recording.start(number)
         return gr.Button(interactive=False), gr.Button(interactive=True), gr.Timer(active=True)
 
@@ -107,7 +108,7 @@ def build() -> Parts:
 
     def end() -> tuple[Any, ...]:
         samples = recording.stop()
-        path = Path(tempfile.mkdtemp(prefix="lect-take-")) / "take.wav"
+        path = page.scratch.take("take.wav")
         write_wav(path, samples)
         return gr.Button(interactive=True), gr.Button(interactive=False), gr.Timer(active=False), "", str(path)
 

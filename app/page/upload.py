@@ -1,9 +1,10 @@
 """Taking in recordings that exist: a preview of what would be taken, what not and why; then the import itself."""
 
+import contextlib
+import os
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest
 from ..output import duration
 from .events import bind, html_block, progressing
 from .markup import card, chips, empty, meter, notice, onward, table, text
+from .scratch import Scratch
 from .shared import Page, opened
 from .texts import Say, label, words_for
 
@@ -26,7 +28,8 @@ SHOWN = 200  # of what would not be taken
 def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_import"), id="import") as tab:
-        folder_of_set = gr.State("")
+        # Removed with the window, which is an hour after it was closed.
+        folder_of_set = gr.State("", delete_callback=lambda source: page.scratch.forget(Path(source)))
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 files, path, speaker, tiers = _fields(page)
@@ -37,15 +40,18 @@ def build(page: Page) -> None:
                 outcome = html_block(elem_id="import-outcome")
 
     def look_through(
-        folder: str, files_given: list[str] | None, path_given: str, name: str, layers: str, request: gr.Request
+        folder: str, before: str, files: list[str] | None, path: str, name: str, layers: str, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
-        if path_given.strip() and not page.local:
-            raise UsageError("Folders of the server cannot be named from elsewhere: choose files.")
-        yield from previewed(folder, files_given or [], path_given, name, layers, request)
+        page.scratch.forget(Path(before))
+        yield from previewed(page.scratch, folder, files or [], path, name, layers, request)
 
-    bind(look.click, look_through, [page.project, files, path, speaker, tiers], [outcome, folder_of_set, take])
-    taken = [outcome, folder_of_set, take, files, path]
-    bind(take.click, take_in, [page.project, folder_of_set, speaker, tiers], taken)
+    def take_in(folder: str, source: str, name: str, layers: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        yield from taken(page.scratch, folder, source, name, layers, request)
+
+    given = [page.project, folder_of_set, files, path, speaker, tiers]
+    bind(look.click, look_through, given, [outcome, folder_of_set, take])
+    changed = [outcome, folder_of_set, take, files, path]
+    bind(take.click, take_in, [page.project, folder_of_set, speaker, tiers], changed)
     page.fills(tab, show, [outcome])
 
 
@@ -61,25 +67,31 @@ def _fields(page: Page) -> tuple[gr.File, gr.Textbox, gr.Textbox, gr.Textbox]:
 
 
 def previewed(
-    folder: str, files: list[str], path: str, speaker: str, tiers: str, request: gr.Request
+    scratch: Scratch, folder: str, files: list[str], path: str, speaker: str, tiers: str, request: gr.Request
 ) -> Iterator[tuple[Any, ...]]:
     """(outcome, folder of the set, take): what an import would do."""
     say, project = words_for(request), opened(folder)
-    source = gathered(files, path)
-    yield notice(say("import_looking")), "", gr.Button(interactive=False)
-    expected = preview(project, asked(source, speaker, tiers))
+    with gathered(scratch, files, path) as source:
+        yield notice(say("import_looking")), "", gr.Button(interactive=False)
+        expected = preview(project, asked(source, speaker, tiers))
     yield _described(expected, say, done=False), str(source), gr.Button(interactive=bool(expected.clips))
 
 
-def take_in(folder: str, source: str, speaker: str, tiers: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+def taken(
+    scratch: Scratch, folder: str, source: str, speaker: str, tiers: str, request: gr.Request
+) -> Iterator[tuple[Any, ...]]:
     """(outcome, folder of the set, take, files, path): the import, which goes on when the window is closed."""
     say, project, wanted = words_for(request), opened(folder), asked(Path(source), speaker, tiers)
-    for at, done in progressing(lambda report: import_set(project, wanted, report)):
+
+    def work(report: Callable[[Any], None]) -> ImportOutcome:
+        with scratch.using(wanted.source):
+            return import_set(project, wanted, report)
+
+    for at, done in progressing(work):
         if at is not None:
             total = say("count_recordings", count=at.total)
             yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
         if done is not None:
-            _forget(source)
             yield _described(done, say, done=True), "", gr.Button(interactive=False), None, ""
 
 
@@ -89,21 +101,32 @@ def show(folder: str, request: gr.Request) -> str:
     return notice(say("import_what")) if folder else empty(say("no_project"), say("tab_project"), "project")
 
 
-def gathered(files: list[str], path: str) -> Path:
+@contextlib.contextmanager
+def gathered(scratch: Scratch, files: list[str], path: str) -> Iterator[Path]:
     """One folder with everything that was given; a named folder is read where it is. Raises UsageError."""
     if path.strip():
-        return Path(path.strip()).expanduser()
-    if not files:
+        yield Path(path.strip()).expanduser()
+    elif not files:
         raise UsageError("Nothing is chosen: choose recordings with their texts, a zip, or a folder.")
-    folder = Path(tempfile.mkdtemp(prefix="lect-import-"))
-    for name in map(Path, files):
-        if zipfile.is_zipfile(name):
-            unpack(name, folder, MOST_UNZIPPED_BYTES)
-        elif (target := folder / name.name).exists():
-            raise UsageError(f"Two files are called {name.name}: put them into a zip, in folders of their own.")
-        else:
-            shutil.copyfile(name, target)
-    return only_folder(folder)
+    else:
+        with scratch.filling() as folder:
+            # Zips first: a file that is linked below is the upload itself, and must not be written over.
+            for file in sorted(map(Path, files), key=lambda file: not zipfile.is_zipfile(file)):
+                _gather(file, folder)
+            yield only_folder(folder)
+
+
+def _gather(file: Path, folder: Path) -> None:
+    if zipfile.is_zipfile(file):
+        there = sum(each.stat().st_size for each in folder.rglob("*"))
+        unpack(file, folder, max(0, MOST_UNZIPPED_BYTES - there))
+    elif (target := folder / file.name).exists():
+        raise UsageError(f"Two files are called {file.name}: put them into a zip, in folders of their own.")
+    else:
+        try:
+            os.link(file, target)
+        except OSError:  # a file system without links
+            shutil.copyfile(file, target)
 
 
 def asked(source: Path, speaker: str, tiers: str) -> ImportRequest:
@@ -111,13 +134,6 @@ def asked(source: Path, speaker: str, tiers: str) -> ImportRequest:
     patterns = tuple(each.strip() for each in tiers.split(",") if each.strip())
     shown = "What you chose" if "lect-import-" in str(source) else ""
     return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), shown=shown, others=True)
-
-
-def _forget(folder: str) -> None:
-    """Removes the copies of what was uploaded, never a folder that was named."""
-    if (path := Path(folder)).is_relative_to(tempfile.gettempdir()):
-        top = next((each for each in (path, path.parent) if each.name.startswith("lect-import-")), None)
-        shutil.rmtree(top, ignore_errors=True) if top else None
 
 
 def _described(outcome: ImportOutcome, say: Say, done: bool) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import shutil
 import tempfile
 import threading
@@ -15,23 +16,25 @@ from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lect.engine.contract.errors import LectError
+from lect.engine.contract.errors import LectError, os_sentence
 from lect.exports.runtime import Runtime
 from lect.exports.transcriber import SpeechOptions
 from lect.exports.transcript import Transcript
 
+from ..refusing import without
 from .answers import FORMATS, GRANULARITIES, answer
-from .errors import BUSY, Refusal, refused
+from .errors import BROKEN, BUSY, CLIENT_LEFT, Refusal, refused
 from .guard import Guard
 
 STARTED = int(time.time())  # what the list of models gives as the time they were made
 ANY_MODEL = "whisper-1"  # what clients ask for that know no other name: the first
-CLIENT_LEFT = 499
 POLL_S = 0.5  # how often a transcription looks whether its client is still there
+IDLE_S = 20.0
+NAME_BYTES = 200  # most file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Limits:
     waiting: int  # recordings at most that wait while one is transcribed
     upload_bytes: int  # of a request
     token: str | None  # which every request must bear; None: none, and only this machine's programs
+    idle_s: float = IDLE_S  # of a client that sends nothing more of its request
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,10 @@ def build(models: Mapping[str, Runtime], speech: SpeechOptions, limits: Limits) 
             Route("/v1/models", service.list_models),
             Route("/v1/models/{name}", service.one_model),
         ],
-        middleware=[Middleware(Guard, token=limits.token, max_bytes=limits.upload_bytes)],
-        exception_handlers={kind: refused for kind in (Refusal, LectError, OSError, HTTPException, Exception)},
+        middleware=[Middleware(Guard, token=limits.token, max_bytes=limits.upload_bytes, idle_s=limits.idle_s)],
+        exception_handlers={
+            kind: refused for kind in (Refusal, LectError, OSError, HTTPException, ClientDisconnect, Exception)
+        },
     )
 
 
@@ -80,14 +86,13 @@ class _Service:
         return JSONResponse(_model(name))
 
     async def transcriptions(self, request: Request) -> Response:
-        with self._place():
-            async with request.form(max_files=1, max_fields=50) as form:
-                wanted = self._wanted(form)
-                with tempfile.TemporaryDirectory(prefix="lect-") as folder:
-                    path = Path(folder, "recording")
-                    await asyncio.to_thread(_keep, wanted.upload, path)
-                    async with self._turn:
-                        transcript = await self._transcribed(request, wanted.model, path)
+        async with request.form(max_files=1, max_fields=50) as form:
+            wanted = self._wanted(form)
+            # A place is for what has arrived: uploads that stand still must not keep others out.
+            with self._place(), _place_for(wanted.upload) as path:
+                await asyncio.to_thread(_keep, wanted.upload, path)
+                async with self._turn:
+                    transcript = await self._transcribed(request, wanted.model, path)
         spoken = transcript.language.code if transcript.language else wanted.model.language
         return answer(transcript, wanted.form, wanted.granularities, spoken)
 
@@ -109,7 +114,7 @@ class _Service:
             raise Refusal(400, f"This form of answer is not known: use {', '.join(FORMATS)}.", field="response_format")
         if form.get("stream") in ("true", "True", "1"):
             raise Refusal(400, "Answers are not streamed here: leave `stream` out.", field="stream")
-        granularities = {str(each) for each in form.getlist("timestamp_granularities[]")}
+        granularities = _granularities(form)
         if granularities - set(GRANULARITIES) or (granularities and kind != "verbose_json"):
             sentence = f"Granularities are {' and '.join(GRANULARITIES)}, and go with verbose_json."
             raise Refusal(400, sentence, field="timestamp_granularities")
@@ -138,6 +143,12 @@ class _Service:
             stop.set()
 
 
+def _granularities(form: FormData) -> set[str]:
+    """By the name that OpenAI's client gives the field, or as curl users write it."""
+    given = [*form.getlist("timestamp_granularities[]"), *form.getlist("timestamp_granularities")]
+    return {name.strip() for each in given for name in str(each).split(",")}
+
+
 def _asked(model: Runtime, form: FormData) -> Runtime:
     """For this request alone: in its language and behind its prompt, where the model takes them."""
     language, prompt = str(form.get("language") or ""), str(form.get("prompt") or "")
@@ -161,6 +172,26 @@ def _transcribe(runtime: Runtime, path: Path, speech: SpeechOptions, stop: threa
 def _keep(upload: UploadFile, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file)
+
+
+@contextlib.contextmanager
+def _place_for(upload: UploadFile) -> Iterator[Path]:
+    """A path for the recording, of the name that it came with; errors give that name alone."""
+    with tempfile.TemporaryDirectory(prefix="lect-") as folder:
+        try:
+            yield Path(folder, file_name(upload.filename or ""))
+        except LectError as error:
+            raise Refusal(400, without(Path(folder), str(error)), field="file") from error
+        except OSError as error:
+            raise Refusal(500, without(Path(folder), os_sentence(error)), BROKEN) from error
+
+
+def file_name(given: str) -> str:
+    """A stranger's name for a file as one that every system takes, in no folder."""
+    stem, dot, suffix = re.sub(r"[^\w .()'-]", "_", re.split(r"[/\\]", given)[-1]).rpartition(".")
+    ending = f"{dot}{suffix}".encode()[:NAME_BYTES]
+    start = stem.encode()[: NAME_BYTES - len(ending)].decode(errors="ignore")
+    return (start + ending.decode(errors="ignore")).strip(" .") or "recording"
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -1,20 +1,25 @@
-"""Who may ask, and how much they may send: decided before a request's body is kept anywhere."""
+"""Who may ask, how much they may send, and how slowly: decided before a request's body is kept anywhere."""
 
+import asyncio
 import hmac
+import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..addresses import is_loopback
+from ..refusing import answer_early
 from .errors import Refusal
+
+SLOWEST_BYTES_S = 4000  # of an upload as a whole; GSM, twenty years ago, was faster
 
 
 class Guard:
     """An ASGI middleware. Without a token only this machine's own programs are let in, and no web page of another's."""
 
-    def __init__(self, app: ASGIApp, token: str | None, max_bytes: int) -> None:
-        self._app, self._token, self._max_bytes = app, token, max_bytes
+    def __init__(self, app: ASGIApp, token: str | None, max_bytes: int, idle_s: float) -> None:
+        self._app, self._token, self._max_bytes, self._idle_s = app, token, max_bytes, idle_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request on, or refuses it."""
@@ -22,11 +27,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if refusal := self._refusal(Headers(scope=scope)):
-            # A client that is still sending when the connection closes would not see why.
-            await self._drain(receive)
-            await refusal.response()(scope, receive, send)
+            await answer_early(refusal.response(), scope, receive, send)
         else:
-            await self._app(scope, self._counted(receive), send)
+            await self._app(scope, self._watched(receive), send)
 
     def _refusal(self, headers: Headers) -> Refusal | None:
         if self._token is not None:
@@ -44,26 +47,26 @@ class Guard:
         limit = self._max_bytes / 1e6
         return Refusal(413, f"The recording is larger than {limit:.0f} MB: compress it, or cut it.", field="file")
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+    def _watched(self, receive: Receive) -> Receive:
+        """`receive`, while the body comes, within its bounds of size and time."""
+        seen, whole, started = 0, False, time.monotonic()
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
+        async def watched() -> Message:
+            nonlocal seen, whole
+            if whole:
+                return await receive()
+            left_s = started + self._idle_s + seen / SLOWEST_BYTES_S - time.monotonic()
+            try:
+                message = await asyncio.wait_for(receive(), min(self._idle_s, max(0, left_s)))
+            except TimeoutError as error:
+                sentence = "The recording did not arrive: send it again, without pauses."
+                raise Refusal(408, sentence, field="file") from error
+            seen, whole = seen + len(message.get("body", b"")), not message.get("more_body", False)
             if seen > self._max_bytes:
                 raise self._too_large()
             return message
 
-        return counted
-
-    async def _drain(self, receive: Receive) -> None:
-        left = self._max_bytes
-        while left > 0:
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if not message.get("more_body"):
-                return
+        return watched
 
 
 def _is_here(address: str) -> bool:

@@ -10,16 +10,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 
+from lect.app.service.build import Limits, build
 from lect.engine.audio.reading import SAMPLE_RATE, load_audio
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import ASSETS
+from lect.exports.runtime import Runtime
+from lect.exports.transcriber import SpeechOptions
 from tests import ROOT
 from tests.app.conftest import Lect
 
@@ -33,6 +39,7 @@ for name in ("torch", "gradio", "sqlite_utils", "onnx"): sys.modules[name] = Non
 from lect.app.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'  # and no end
 Serve = Callable[..., str]
 
 
@@ -41,10 +48,15 @@ def serve(graphs: Path) -> Iterator[Serve]:
     """`serve(options, KEY=value)`: the base URL of a running server."""
     running = list[subprocess.Popen[str]]()
 
-    def start(*options: str, **environment: str) -> str:
+    def start(*options: str, stderr: IO[str] | None = None, **environment: str) -> str:
         command = [sys.executable, "-c", WITHOUT_TORCH, "serve", "--pack", str(graphs), "--port", "0", "--json"]
         process = subprocess.Popen(
-            [*command, *options], cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+            [*command, *options],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
         )
         running.append(process)
         assert process.stdout is not None
@@ -134,6 +146,38 @@ def test_what_is_wrong_with_a_request_is_said(client: openai.OpenAI, url: str, t
         assert answer.status_code in (400, 404, 405) and answer.json()["error"]["message"]
 
 
+def test_granularities_are_taken_by_either_name(url: str) -> None:
+    for name, value in (("timestamp_granularities[]", "word"), ("timestamp_granularities", "word, segment")):
+        with SPEECH.open("rb") as file:
+            data = {"response_format": "verbose_json", name: value}
+            told = httpx.post(f"{url}/audio/transcriptions", files={"file": file}, data=data, timeout=60).json()
+        assert told["words"] and ("segments" in told) == ("segment" in value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("letter.wav", "letter.wav"),
+        ("../../été 1.mp3", "été 1.mp3"),
+        ("C:\\talks\\a;b.wav", "a_b.wav"),
+        ("x" * 300 + ".wav", "x" * 196 + ".wav"),
+        ("..", "recording"),
+    ],
+)
+def test_errors_name_what_was_sent_and_no_folder(url: str, name: str, shown: str) -> None:
+    answer = httpx.post(f"{url}/audio/transcriptions", files={"file": (name, b"Dear reader")}, timeout=60)
+    message = answer.json()["error"]["message"]
+    assert answer.status_code == 400 and message.startswith(f"{shown} holds text"), message
+    assert "/" not in message
+
+
+def test_a_base_url_without_its_end_is_told(url: str) -> None:
+    root = url.removesuffix("/v1")
+    for answer in (httpx.post(f"{root}/audio/transcriptions"), httpx.get(f"{root}/models"), httpx.get(root)):
+        assert answer.status_code == 404 and "base URL of this server ends in /v1" in answer.json()["error"]["message"]
+    assert "use POST /v1/audio/transcriptions" in httpx.post(f"{url}/audio/translations").json()["error"]["message"]
+
+
 def test_what_is_too_large_is_refused_however_it_is_sent(client: openai.OpenAI, url: str, tmp_path: Path) -> None:
     write_wav(tmp_path / "long.wav", np.zeros(60 * SAMPLE_RATE, np.float32))
     with pytest.raises(openai.APIStatusError, match="larger than 1 MB") as refused:
@@ -146,6 +190,67 @@ def test_what_is_too_large_is_refused_however_it_is_sent(client: openai.OpenAI, 
         headers={"Content-Type": "multipart/form-data; boundary=x"},
     )
     assert chunked.status_code == 413 and "1 MB" in chunked.json()["error"]["message"]
+
+
+def half_upload(url: str, length: int, body: bytes = b"") -> socket.socket:
+    """A connection that has sent the head of an upload, and no more than `body`."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=5)
+    head = f"POST {parts.path}/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n"
+    connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode() + body)
+    return connection
+
+
+def test_what_is_too_large_is_refused_at_once(url: str) -> None:
+    with half_upload(url, 10**9) as connection:
+        connection.settimeout(2)
+        answer = b""
+        while b"larger than" not in answer:
+            answer += (read := connection.recv(2000))
+            assert read, answer
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_idle_uploads_keep_nobody_out(url: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(half_upload(url, 900_000, PART))
+        with SPEECH.open("rb") as file:
+            assert httpx.post(f"{url}/audio/transcriptions", files={"file": file}, timeout=60).status_code == 200
+
+
+def test_idle_and_dripping_uploads_end(graphs: Path) -> None:
+    limits = Limits(waiting=1, upload_bytes=10**6, token=None, idle_s=1.0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = build({"tiny": Runtime.open(graphs)}, SpeechOptions(), limits)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    try:
+        started = time.monotonic()
+        with half_upload(url, 900_000, PART) as idle, half_upload(url, 900_000, PART) as dripping:
+            dripping.settimeout(0.2)
+            answer = b""
+            while not answer and time.monotonic() - started < 10:
+                dripping.sendall(b"0")
+                with suppress(TimeoutError):
+                    answer = dripping.recv(2000)
+            assert answer.startswith(b"HTTP/1.1 408") and idle.recv(2000).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - started < 5
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_clients_that_leave_are_no_tracebacks(serve: Serve, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        url = serve(stderr=log, LECT_API_KEY="")
+        for body in (b"", b"--x\r\n", PART):
+            half_upload(url, 900_000, body).close()
+        with SPEECH.open("rb") as file:
+            assert httpx.post(f"{url}/audio/transcriptions", files={"file": file}, timeout=60).status_code == 200
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_web_page_from_elsewhere_is_not_answered(url: str) -> None:

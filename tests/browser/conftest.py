@@ -37,6 +37,7 @@ from lect.exports.backbone_graphs import build_backbone
 backbone = open_backbone("tiny")
 build_backbone(backbone, load_model(backbone))
 """
+BLOCKED, REFUSED = "Content Security Policy", (403, 404)  # what our page asks for, and is not given
 PATIENCE_MS = 300_000  # two cores that others keep busy
 
 
@@ -149,6 +150,8 @@ def window(browser: Any, server: Server) -> Iterator[Window]:
         context.route("**/*", refuse)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if BLOCKED in message.text else None)
+        page.on("response", lambda answer: errors.append(answer.url) if answer.status in REFUSED else None)
         page.goto(url)
         page.locator("#header .header").wait_for()
         return page

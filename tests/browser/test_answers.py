@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from lect.app.page.build import build_page
+from lect.app.page.scratch import Scratch
 from tests.browser.conftest import Window
 
 
 @pytest.mark.parametrize("view", ["prompt", "clips", "clip", "summary", "live", "runs"])
 def test_handlers_that_fill_one_view_run_in_turn(view: str) -> None:
-    blocks = build_page(local=True)
+    with Scratch() as scratch:
+        blocks = build_page(True, scratch)
     writers = [
         fn for fn in blocks.fns.values() if fn.fn and any(getattr(each, "elem_id", None) == view for each in fn.outputs)
     ]

@@ -1,9 +1,12 @@
 """What the page refuses: bad uploads, other files, other names of this machine, visitors without the password."""
 
+import functools
+import http.server
 import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import zipfile
@@ -122,6 +125,45 @@ def test_only_the_files_of_opened_projects_are_served(server: Server, project: P
     ):
         assert status(server.url + path) in (403, 404), path
     assert status(server.url, Host="example.org") == 400
+
+
+FOREIGN = """
+<iframe src="{url}/"></iframe>
+<iframe name="target"></iframe>
+<form action="{url}/gradio_api/upload" method="post" enctype="multipart/form-data" target="target">
+<input name="files" value="x"></form>
+<script src="{url}/words.js"></script>
+<script>
+const body = JSON.stringify({{ data: ["mine", "", false, false, "", ""], fn_index: 1, session_hash: "x" }});
+const told = (answer) => answer.text();
+const asked = ["/", "/config", "/words.js"].map((path) => fetch("{url}" + path).then(told));
+asked.push(fetch("{url}/gradio_api/queue/join", {{ method: "POST", body, credentials: "include" }}).then(told));
+asked.push(fetch("{url}/gradio_api/queue/join", {{ method: "POST", body, mode: "no-cors" }}).then(told));
+document.querySelector("form").submit();
+window.read = Promise.allSettled(asked).then((all) => all.map((each) => each.value ?? ""));
+</script>
+<a href="{url}/">open</a>
+"""
+
+
+def test_a_page_of_another_port_reads_and_changes_nothing(browser: Any, server: Server, tmp_path: Path) -> None:
+    context = browser.new_context()
+    context.new_page().goto(server.url)  # so that its cookie is there
+    page, blocked = context.new_page(), set[str]()
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("requestfailed", lambda request: blocked.add(request.url.removeprefix(server.url)))
+    (tmp_path / "index.html").write_text(FOREIGN.format(url=server.url))
+    folder = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{other.server_port}/")
+        assert page.evaluate("() => window.read") == [""] * 5
+        assert page.evaluate("() => window.lectWords") is None
+        assert blocked >= {"/", "/config", "/words.js", "/gradio_api/queue/join", "/gradio_api/upload"}
+        page.locator("a").click()  # a link is no harm
+        page.locator("#header .header").wait_for()
+        other.shutdown()
+    context.close()
 
 
 def test_the_network_needs_a_flag_and_a_password(home: Path) -> None:
