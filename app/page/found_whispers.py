@@ -36,16 +36,20 @@ class Whisper:
     path: str  # "": it was added, and lacks its graphs alone
 
 
-def build(page: Page, step: str) -> Callable[..., Any]:
-    """The folded part, seen on this machine only; what it returns binds what happens once a Whisper was added."""
-    with gr.Accordion(label("found_title"), open=False, visible=page.local, elem_id=f"found-{step}") as part:
+def build(page: Page, step: str) -> list[Callable[..., Any]]:
+    """The folded part, on this machine only; what it returns are the triggers of what a Whisper that was added changes.
+
+    Whoever reaches the page from elsewhere has no business with this machine's files.
+    """
+    if not page.local:
+        return []
+    with gr.Accordion(label("found_title"), open=False, elem_id=f"found-{step}") as part:
         found = gr.State([])
         listed = html_block(elem_id=f"found-{step}-list", picks=True)
         said = html_block(elem_id=f"found-{step}-said")
     outputs = [found, listed, said]
     bind(part.expand, show, [], outputs)
-    added: Callable[..., Any] = bind_pick(listed, add, [found], outputs).success
-    return added
+    return [bind_pick(listed, add, [found], outputs).success]
 
 
 def show(request: gr.Request) -> Iterator[tuple[Any, ...]]:
@@ -65,7 +69,7 @@ def add(picked: str, found: list[Whisper], request: gr.Request) -> Iterator[tupl
         for preparing, _ in progressing(lambda tell: _work(whisper, tell)):
             if preparing:
                 yield found, "", notice(say("found_preparing", name=name))
-    except LectError:
+    except (LectError, OSError):
         yield found, _listed(found, say), ""
         raise
     yield found, _listed(found, say), notice(say("found_added", name=name), "good")

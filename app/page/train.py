@@ -54,7 +54,8 @@ def build(page: Page) -> None:
     backbone = choices[2]
     bind(tab.select, show, [page.project, backbone], [*view, backbone], **IN_TURN)
     bind(page.project.change, choose_backbone, [page.project], [backbone])
-    bind(added, offer_backbones, [page.project, backbone], [backbone])
+    for trigger in added:
+        bind(trigger, offer_backbones, [page.project, backbone], [backbone])
     bind(start.click, begin, choice, [*view, message, page.header], **IN_TURN)
     bind(guess.click, estimate, choice, [message])
     bind(stop.click, end, at, [message], **IN_TURN)

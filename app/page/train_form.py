@@ -71,10 +71,12 @@ def backbones(language: str, chosen: str | None, say: Say) -> gr.Radio:
     At first a Whisper that knows the language, which writes it before any training; else the starter.
     """
     there = installed()
-    usual = next((one.folder.name for one in there if one.spells and one.knows(language)), STARTER)
+    offered = [(_offered(one, language, say), one.folder.name) for one in there]
     names = [one.folder.name for one in there]
-    chosen = next((name for name in (chosen, usual, *names) if name in names), None)
-    return gr.Radio([(_offered(one, language, say), one.folder.name) for one in there], value=chosen)
+    if chosen in names:
+        return gr.Radio(offered)  # without a value, which would undo a click that was made meanwhile
+    usual = next((one.folder.name for one in there if one.spells and one.knows(language)), STARTER)
+    return gr.Radio(offered, value=next((name for name in (usual, *names) if name in names), None))
 
 
 def for_project(asked: RunRequest, project: Project) -> RunRequest:

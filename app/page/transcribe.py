@@ -71,8 +71,8 @@ def build(page: Page) -> None:
         yield from run(request, [path] if path else None, *rest)
 
     choice = [pack, beside, language]
-    for trigger in (tab.select, page.project.change, added):
-        bind(trigger, show, [page.project, page.language, seen, *choice], [seen, *choice, result])
+    for trigger in (tab.select, page.project.change, *added):
+        bind(trigger, show, [page.project, page.language, seen], [seen, *choice, result])
     for chosen in (pack, beside):
         bind(chosen.input, choose, [page.project, page.language, *choice], [language])
     bind(go.click, run, [files, *settings], outputs)
@@ -95,10 +95,7 @@ def _more() -> list[Any]:
     return [other, beside, beam, kind, backbone]
 
 
-def show(
-    folder: str, typed: str, seen: list[str], pack: str | None, beside: str | None, language: str | None,
-    request: gr.Request,
-) -> tuple[Any, ...]:  # fmt: skip
+def show(folder: str, typed: str, seen: list[str], request: gr.Request) -> tuple[Any, ...]:
     """(what there is, what may write, what may be compared with it, the language, what to do).
 
     What was chosen stays while there is the same to choose from; a new pack or another project chooses anew.
@@ -106,13 +103,14 @@ def show(
     say = words_for(request)
     choices, usual = _choices(folder, say), _language(folder, typed)
     now = [folder, usual, *(path for _, path in choices)]
-    if now != seen:
-        pack, beside, language = (choices[0][1] if choices else None), "", None
+    if now == seen:  # without values, which would undo a click that was made meanwhile
+        return (now, *[gr.skip()] * 4)
+    pack = choices[0][1] if choices else None
     return (
         now,
         gr.Dropdown(choices, value=pack),
-        gr.Dropdown([(say("transcribe_alone"), ""), *choices], value=beside),
-        _spoken([pack, beside], usual, language, say),
+        gr.Dropdown([(say("transcribe_alone"), ""), *choices], value=""),
+        _spoken([pack], usual, None, say),
         notice(say("transcribe_what")) if choices else empty(say("transcribe_none"), say("tab_export"), "export"),
     )
 
