@@ -37,7 +37,7 @@ from lect.exports.backbone_graphs import build_backbone
 backbone = open_backbone("tiny")
 build_backbone(backbone, load_model(backbone))
 """
-PATIENCE_MS = 90_000  # two cores that others keep busy
+PATIENCE_MS = 300_000  # two cores that others keep busy
 
 
 @pytest.fixture(scope="session")
