@@ -23,7 +23,7 @@ def build_page(local: bool, scratch: Scratch, first: str = "") -> gr.Blocks:
     blocks = CheckedBlocks(title="Lect", analytics_enabled=False, delete_cache=(3600, UPLOADS_KEPT_S), fill_width=True)
     blocks.allowed = Allowed(scratch.uploads, local)
     with blocks:
-        opened = gr.State("")
+        opened, language = gr.State(""), gr.State("")
         kept = gr.Textbox(visible="hidden", elem_id="kept")  # what the browser remembers
         line = html_block(elem_id="header")
 
@@ -36,7 +36,7 @@ def build_page(local: bool, scratch: Scratch, first: str = "") -> gr.Blocks:
         bind(opened.change, lambda folder: folder, [opened], [kept])
         kept.change(None, [kept], [], js=REMEMBER, api_visibility="private")
         with gr.Tabs(elem_id="steps", overflow_behavior="wrap") as tabs:
-            page = Page(opened, tabs, line, loaded, local, scratch)
+            page = Page(opened, language, tabs, line, loaded, local, scratch)
             for step in STEPS:
                 step.build(page)
         header.connect(page)

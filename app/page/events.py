@@ -90,12 +90,18 @@ def bind_pick(
     outputs: Sequence[Any] = (),
     **options: Any,
 ) -> Any:
-    """Calls `function(value, *inputs, request)` when an element with data-pick=value is clicked in an HTML block."""
+    """Calls `function(value, *inputs, request)` when an element with data-pick=value is clicked in an HTML block.
+
+    It may be a generator.
+    """
 
     def handler(event: gr.EventData, request: gr.Request, *values: Any) -> Any:
         return function(str(event._data["pick"]), *values, request)
 
-    return bind(block.click, handler, inputs, outputs, **options)
+    def steps(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[Any]:
+        yield from handler(event, request, *values)
+
+    return bind(block.click, steps if inspect.isgeneratorfunction(function) else handler, inputs, outputs, **options)
 
 
 def progressing(work: Callable[[Callable[[Any], None]], T]) -> Iterator[tuple[Any, T | None]]:

@@ -9,9 +9,9 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
 from lect.engine.data.store import Project
 
-from . import languages, project_settings, recent, rules
+from . import first, languages, project_settings, recent, rules
 from .events import bind, bind_pick, html_block, progressing
-from .markup import card, chips, empty, length, meter, text
+from .markup import card, chips, length, meter, notice, text
 from .project_settings import UNDETERMINED
 from .shared import Page, opened
 from .texts import Say, label, words_for
@@ -25,29 +25,31 @@ def build(page: Page) -> None:
     with gr.Tab(label("tab_project"), id="project") as tab:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=3, min_width=300):
+                question, can, typed = first.build(page)
                 current = html_block(elem_id="current")
-                sample = gr.Button(label("project_sample"), variant="primary", elem_id="sample")
+                sample = gr.Button(label("project_sample"), elem_id="sample")
                 progress = html_block(elem_id="sample-progress")
             with gr.Column(scale=2, min_width=300):
                 others = html_block(picks=True, elem_id="recent")
                 with gr.Accordion(label("project_path"), open=False, visible=page.local, elem_id="elsewhere"):
                     path = gr.Textbox("", label=label("project_path"), placeholder="/home/…", elem_id="open-path")
                     open_path = gr.Button(label("project_open"), elem_id="open")
-        with gr.Accordion(label("project_new"), open=False, elem_id="new-project"):
+        with gr.Accordion(label("project_new"), open=False, elem_id="new-project") as new_project:
             created = _new_project()
         with gr.Accordion(label("project_settings"), open=False, elem_id="settings"):
             settings = project_settings.build(page)
         with gr.Accordion(label("project_speakers"), open=False, elem_id="speakers"):
             speakers = project_settings.build_speakers(page)
 
-    view = [current, sample, others, *settings, *speakers]
+    first.leads(can, typed, new_project, created[2])
+    view = [current, question, can, others, *settings, *speakers]
     bind(sample.click, open_sample, [], [page.project, progress])
     bind(open_path.click, open_folder, [path], [page.project])
     bind(path.submit, open_folder, [path], [page.project])
     bind_pick(others, open_recent, [], [page.project])
     bind(created[0], create, created[1:], [page.project])
     for trigger in (page.loaded.then, page.project.change, tab.select):
-        bind(trigger, show, [page.project], view)
+        bind(trigger, show, [page.project, typed], view)
 
 
 def _new_project() -> tuple[Any, ...]:
@@ -96,15 +98,26 @@ def open_sample(request: gr.Request) -> Any:
     yield _entered(project), ""
 
 
-def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
-    """(current, sample, recent, name, language, case, punctuation, removed, replaced, speakers)."""
+def show(folder: str, typed: str, request: gr.Request) -> tuple[Any, ...]:
+    """(current, the question, what the computer can do, recent, the settings, speakers)."""
     say = words_for(request)
-    first = gr.Button(variant="secondary" if folder else "primary")  # the way in, while there is no other
+    asked = (gr.Column(visible=not folder), "" if folder else first.can_do(typed, say))
     if not folder:
-        return empty(say("project_none")), first, _recent(say, folder), "", "", False, False, "", "", ""
+        return (
+            f'<p class="muted">{text(say("project_none"))}</p>',
+            *asked,
+            _recent(say, folder),
+            "",
+            "",
+            False,
+            False,
+            "",
+            "",
+            "",
+        )
     project = opened(folder)
     settings = (project.name, project.language, *rules.to_fields(project.rules))
-    return _current(project, say), first, _recent(say, folder), *settings, project_settings.speaker_table(project, say)
+    return _current(project, say), *asked, _recent(say, folder), *settings, project_settings.speaker_table(project, say)
 
 
 def _current(project: Project, say: Say) -> str:
@@ -114,7 +127,8 @@ def _current(project: Project, say: Say) -> str:
     figures = [(str(len(each)), say(f"fact_{name}", count=len(each))) for name, each in counts.items()]
     figures.insert(1, (length(clips), say("fact_length")))
     where = f'<p class="path">{text(str(project.folder))}</p>'
-    return card(f"{project.name} · {languages.shown(project.language)}", chips(figures) + where)
+    can = "" if counts["packs"] else notice(first.already(project.language, say)[0])
+    return card(f"{project.name} · {languages.shown(project.language)}", chips(figures) + can + where)
 
 
 def _recent(say: Say, folder: str) -> str:

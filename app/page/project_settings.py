@@ -47,11 +47,11 @@ def rule_fields() -> tuple[Any, ...]:
     return fields
 
 
-def language_field(elem_id: str) -> gr.Textbox:
-    """A language's tag; page.js offers those of the registry as one types."""
+def language_field(elem_id: str, name: Any = None) -> gr.Textbox:
+    """A language's tag; page.js offers those of the registry as one types. name: another label than "Language"."""
     return gr.Textbox(
         "",
-        label=label("project_language"),
+        label=name or label("project_language"),
         info=label("project_language_info"),
         elem_id=elem_id,
         elem_classes="language",

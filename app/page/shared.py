@@ -19,6 +19,7 @@ class Page:
     """The page while it is built."""
 
     project: gr.State  # the folder of the open project, as text; "" when none is open
+    language: gr.State  # that is typed on the first screen while no project is open
     tabs: gr.Tabs
     header: gr.HTML
     loaded: Any  # what runs when a window is opened, and sets `project`

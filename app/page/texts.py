@@ -56,8 +56,12 @@ def language_of(header: str) -> str:
 
 
 def words_for(request: gr.Request) -> Say:
-    """The catalogue in the language of a request, as a function of a key and the values in its text."""
-    language = language_of(request.headers.get("accept-language", ""))
+    """The catalogue in the language of a request."""
+    return words_in(language_of(request.headers.get("accept-language", "")))
+
+
+def words_in(language: str) -> Say:
+    """A language's catalogue, as a function of a key and the values in its text."""
     texts = catalogues()[language]
 
     def say(key: str, **values: Any) -> str:

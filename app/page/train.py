@@ -15,7 +15,7 @@ from lect.engine.runs import queue
 
 from ..output import duration
 from ..train_options import arguments
-from . import run_view, train_form, train_view, watch
+from . import found_whispers, run_view, train_form, train_view, watch
 from .events import bind, bind_pick, html_block, in_turn
 from .header import show as header
 from .markup import empty, notice, text
@@ -34,6 +34,7 @@ def build(page: Page) -> None:
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 choices = train_form.choices()
+                added = found_whispers.build(page, "train")
                 with gr.Row():
                     start = gr.Button(label("train_start"), variant="primary", elem_id="start")
                     guess = gr.Button(label("train_estimate"), elem_id="estimate")
@@ -50,7 +51,11 @@ def build(page: Page) -> None:
     view = [live, runs, start, stop, leave, resume, clock, shown, seen]
     choice = [page.project, *choices]
     at = [page.project, shown]
-    bind(tab.select, show, [page.project], [*view, choices[2]], **IN_TURN)
+    backbone = choices[2]
+    bind(tab.select, show, [page.project, backbone], [*view, backbone], **IN_TURN)
+    bind(page.project.change, choose_backbone, [page.project], [backbone])
+    for trigger in added:
+        bind(trigger, offer_backbones, [page.project, backbone], [backbone])
     bind(start.click, begin, choice, [*view, message, page.header], **IN_TURN)
     bind(guess.click, estimate, choice, [message])
     bind(stop.click, end, at, [message], **IN_TURN)
@@ -63,15 +68,26 @@ def build(page: Page) -> None:
     bind_pick(runs, pick, [page.project], [*view, page.header], **IN_TURN)
 
 
-def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
+def show(folder: str, backbone: str | None, request: gr.Request) -> tuple[Any, ...]:
     """The step as it is when it is opened: the latest run, and what a new one needs."""
     say = words_for(request)
     if not folder:
         nothing = empty(say("no_project"), say("tab_project"), "project")
-        return *train_view.without_run(nothing, ready=False), gr.skip()
+        return *train_view.without_run(nothing, ready=False), offer_backbones(folder, backbone, request)
     project = opened(folder)
     latest = project.runs()[-1:]
-    return *train_view.of_run(project, latest[0].id if latest else "", say), train_form.backbones()
+    run_id = latest[0].id if latest else ""
+    return *train_view.of_run(project, run_id, say), offer_backbones(folder, backbone, request)
+
+
+def choose_backbone(folder: str, request: gr.Request) -> gr.Radio:
+    """The backbones, with the one that suits the project's language chosen."""
+    return offer_backbones(folder, None, request)
+
+
+def offer_backbones(folder: str, chosen: str | None, request: gr.Request) -> gr.Radio:
+    """The backbones, with this one chosen if it is there."""
+    return train_form.backbones(opened(folder).language if folder else "", chosen, words_for(request))
 
 
 def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
@@ -79,7 +95,7 @@ def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
     from lect.engine.runs.preparation import create_run
 
     project, say = opened(folder), words_for(request)
-    asked = train_form.request(*choices)
+    asked = train_form.for_project(train_form.request(*choices), project)
     run_id = create_run(project, asked)
     queue.enqueue(project, run_id)
     command = shlex.join(["lect", "train", *arguments(asked)])
@@ -89,10 +105,10 @@ def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
 
 def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[str]:
     """What a run with these choices would take, measured on this machine in a process of its own."""
-    say = words_for(request)
-    asked = train_form.request(*choices)
+    say, project = words_for(request), opened(folder)
+    asked = train_form.for_project(train_form.request(*choices), project)
     yield notice(say("estimate_measuring"))
-    command = module_command("lect.engine.runs.estimate", str(opened(folder).folder))
+    command = module_command("lect.engine.runs.estimate", str(project.folder))
     measuring = subprocess.run(command, input=json.dumps(asked.to_json()), capture_output=True, text=True)
     measured = json.loads(measuring.stdout or '{"error": ""}')
     if "error" in measured:

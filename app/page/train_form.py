@@ -12,11 +12,14 @@ from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
-from lect.engine.model.backbone import backbone_folders
+from lect.engine.data.store import Project
 
 from ..options import fraction, positive, rate, whole
 from ..train_options import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
-from .texts import label
+from . import languages
+from .backbones import Installed, installed, spoken_by
+from .project_settings import UNDETERMINED
+from .texts import Say, label
 
 METHODS = tuple(method for method in adaptation_spec.METHODS if method != "scratch")  # which needs hours of speech
 EFFORTS = {"quick": 200, "usual": 0, "long": 3000}  # optimiser steps; 0 is by the size of the set
@@ -41,12 +44,12 @@ FIELDS: dict[str, Callable[[str], Any]] = {
 
 def choices() -> list[Any]:
     """The widgets, in the order in which `request` takes their values; `backbones` fills the third."""
+    backbone = gr.Radio([], label=label("train_backbone"), elem_id="backbone")
     method = gr.Radio(_named("method", METHODS), value="prompt", label=label("train_method"), elem_id="method")
     effort = gr.Radio(_named("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort")
     with gr.Accordion(label("train_texts_title"), open=False, elem_id="further"):
         further = gr.File(label=label("train_texts_file"), file_types=["text"], elem_id="further-texts", height=150)
     with gr.Accordion(label("train_expert"), open=False, elem_id="expert"):
-        backbone = gr.Dropdown([], label=label("train_backbone"), elem_id="backbone")
         with gr.Row():
             device = gr.Dropdown(DEVICES, value="auto", label=label("train_device"), elem_id="device", min_width=160)
             vocabulary = gr.Dropdown(
@@ -62,10 +65,25 @@ def choices() -> list[Any]:
     return [method, effort, backbone, device, vocabulary, further, *fields]
 
 
-def backbones() -> gr.Dropdown:
-    """The backbones there are, the starter chosen."""
-    names = [folder.name for folder in backbone_folders()]
-    return gr.Dropdown(names, value=STARTER if STARTER in names else next(iter(names), None))
+def backbones(language: str, chosen: str | None, say: Say) -> gr.Radio:
+    """The backbones there are, in words about a project's language; chosen: what stays chosen if it is there.
+
+    At first a Whisper that knows the language, which writes it before any training; else the starter.
+    """
+    there = installed()
+    offered = [(_offered(one, language, say), one.folder.name) for one in there]
+    names = [one.folder.name for one in there]
+    if chosen in names:
+        return gr.Radio(offered)  # without a value, which would undo a click that was made meanwhile
+    usual = next((one.folder.name for one in there if one.spells and one.knows(language)), STARTER)
+    return gr.Radio(offered, value=next((name for name in (usual, *names) if name in names), None))
+
+
+def for_project(asked: RunRequest, project: Project) -> RunRequest:
+    """The request with the backbone's own code for the project's language, where the project names it otherwise."""
+    code = languages.among(project.language, spoken_by(asked.backbone))
+    alike = project.language.lower().partition("-")[0] == code
+    return asked if alike or not code else replace(asked, language=code)
 
 
 def request(
@@ -101,3 +119,13 @@ def _of(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 def _named(prefix: str, names: tuple[str, ...]) -> list[tuple[Any, str]]:
     return [(label(f"{prefix}_{name}"), name) for name in names]
+
+
+def _offered(one: Installed, language: str, say: Say) -> str:
+    if not one.spells:
+        kind = "sounds"
+    elif language in ("", UNDETERMINED):
+        kind = "open"
+    else:
+        kind = "known" if one.knows(language) else "unknown"
+    return say(f"backbone_{kind}", name=one.name, languages=say("count_languages", count=len(one.languages)))

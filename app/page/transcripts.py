@@ -11,6 +11,8 @@ from lect.engine.contract.errors import UsageError
 from lect.exports.formats import EXTENSIONS, WRITERS
 from lect.exports.transcript import Segment, TimedWord, Transcript
 
+from ..output import percent
+from . import languages
 from .diff import marked
 from .markup import card, table, text
 from .texts import Say
@@ -94,13 +96,14 @@ def _lines(results: Sequence[Transcribed], edited: str) -> Mapping[str, list[str
 def _texts(names: Sequence[str], results: Sequence[Transcribed], say: Say) -> str:
     first = results[0]
     if len(results) == 1:
-        return _words(first, say)
+        return _words(first, say) + _detected(first, say)
     second = results[1]
     if first.transcript and second.transcript:
         beside = marked(first.transcript.text, second.transcript.text)
     else:
         beside = _words(second, say)
-    pairs = zip(names, (_words(first, say), beside), strict=True)
+    texts = (_words(first, say) + _detected(first, say), beside + _detected(second, say))
+    pairs = zip(names, texts, strict=True)
     return (
         f'<div class="texts">{"".join(f"<div><span>{text(name)}</span>{words}</div>" for name, words in pairs)}</div>'
     )
@@ -112,6 +115,17 @@ def _words(one: Transcribed, say: Say) -> str:
     if not one.transcript.text:
         return f'<span class="muted">{text(say("transcribe_silence"))}</span>'
     return f'<bdi class="speech">{" ".join(map(_word, one.transcript.words))}</bdi>'
+
+
+def _detected(one: Transcribed, say: Say) -> str:
+    """The language that was found out, and how probable it is; nothing where it was given."""
+    language = one.transcript.language if one.transcript else None
+    if language is None or language.probability is None:
+        return ""
+    sentence = say(
+        "transcribe_detected", language=languages.shown(language.code), probability=percent(language.probability)
+    )
+    return f'<small class="detected">{text(sentence)}</small>'
 
 
 def _word(word: TimedWord) -> str:

@@ -208,14 +208,16 @@ def fill(page: Any, element: str, words: str) -> None:
     page.locator(f"#{element} :is(input, textarea)").first.fill(words)
 
 
+def choose(page: Any, element: str, name: str) -> None:
+    """Chooses one of a list."""
+    page.locator(f"#{element} input").click()
+    page.get_by_role("option", name=name, exact=True).last.click()  # the list of the one before may still be closing
+
+
 def choose_tiny(page: Any, steps: int) -> None:
-    """Sets the tiny backbone and a number of steps in the expert drawer."""
+    """Chooses the tiny backbone, and a number of steps in the expert drawer."""
+    page.locator("#backbone input[value=tiny]").check()
     unfold(page, "expert")
-    box = page.locator("#backbone input")
-    box.wait_for()
-    if box.input_value() != "tiny":
-        box.click()
-        page.get_by_role("option", name="tiny", exact=True).click()
     fill(page, "expert-max-steps", str(steps))
     fill(page, "expert-copies", "2")
     fill(page, "expert-per-device-train-batch-size", "4")

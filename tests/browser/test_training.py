@@ -17,7 +17,7 @@ from lect.engine.data.store import Project
 from lect.engine.runs.preparation import RunData
 from lect.exports.runtime import Runtime
 from tests.app.conftest import speech
-from tests.browser.conftest import Window, choose_tiny, fill, go, unfold
+from tests.browser.conftest import Window, choose, choose_tiny, fill, go, unfold
 
 pytestmark = pytest.mark.browser
 LONG = 3000  # steps: more than a test waits for
@@ -28,12 +28,6 @@ def step_of(page: Any) -> int:
     """The step that the page shows."""
     words = page.locator("#live .meter p").inner_text().split()
     return int(words[1]) if words[0] == "Step" else 0
-
-
-def choose(page: Any, element: str, name: str) -> None:
-    """Chooses one of a list."""
-    page.locator(f"#{element} input").click()
-    page.get_by_role("option", name=name, exact=True).last.click()  # the list of the one before may still be closing
 
 
 def test_reload_second_window_and_stopping_with_the_best_kept(window: Window, project: Project) -> None:
