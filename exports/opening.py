@@ -110,11 +110,6 @@ def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
 
 def _writer_of_text(name: Path | str | None) -> Backbone:
     """The backbone of this name, else the Whisper, for transcribing without a pack."""
-    if name is None and not any(folder.name == WHISPER for folder in backbone_folders()):
-        raise UsageError(
-            f"Without --pack or --phones it takes a Whisper, and {WHISPER} is not here: name one with --backbone, or "
-            f"add it with `lect backbone add SOURCE --name {WHISPER}`, then `lect export --backbone {WHISPER}`."
-        )
     backbone = open_backbone(str(name or WHISPER))
     if backbone.vocabulary.kind == "phone":
         raise UsageError(f"The backbone {backbone.name!r} writes phones, not text: use --phones, or name a pack.")
