@@ -14,13 +14,16 @@ import numpy as np
 from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import TextError
 from lect.engine.decoding.alignment import ctc_align
+from lect.engine.decoding.attention_alignment import attention_align
 from lect.engine.decoding.ctc import Ints, LogProbs, best_paths
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
 
+from .attended import Attended
 from .onnx_decoder import OnnxDecoder
 from .onnx_network import BATCH_SECONDS, Adapted, Encoded, Network
+from .onnx_sessions import Array
 from .transcript import Doubt, Language, TimedWord, WordTimes
 from .whisper_decoding import Decoded, WhisperDecoding
 
@@ -56,7 +59,9 @@ class OnnxRecogniser:
     @property
     def word_times(self) -> WordTimes:
         """How words get their times."""
-        return "ctc" if self.network.has_ctc and self.adapted.uses_ctc else "estimated"
+        if self.network.has_ctc and self.adapted.uses_ctc:
+            return "ctc"
+        return "attention" if self.adapted.has_alignment else "estimated"
 
     def recognise(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Recognised]:
         """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
@@ -66,31 +71,46 @@ class OnnxRecogniser:
         return [found[index] for index in range(len(waveforms))]
 
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
-        encoded = self.network.encode(waveforms, self.adapted)
-        hop = _hop_seconds(max(map(len, waveforms)), encoded)
-        for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded), strict=True)):
+        encoded, lengths = self.network.encode(waveforms, self.adapted), np.array([len(each) for each in waveforms])
+        hop = _hop_seconds(max(lengths.max(), self.network.window_samples), encoded)
+        attended = Attended(np.ceil(lengths / SAMPLE_RATE / hop).astype(np.int64))
+        for row, one in enumerate(self._search(encoded, attended)):
             ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.lengths[row]]
-            timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE)
+            heads, seconds = attended.of(row, one.start + one.hypothesis.tokens), lengths[row] / SAMPLE_RATE
+            timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, seconds, heads)
             yield replace(timed, language=one.language, doubt=one.doubt)
 
-    def _search(self, encoded: Encoded) -> list[Decoded]:
+    def _search(self, encoded: Encoded, attended: Attended) -> list[Decoded]:
         def make_decoder(clips: Ints) -> OnnxDecoder:
-            return OnnxDecoder(self.network, encoded.of(clips), self.adapted)
+            def listener(rows: Ints, read: Ints, weights: Array) -> None:
+                attended.note(clips[rows], read, weights)
+
+            return OnnxDecoder(self.network, encoded.of(clips), self.adapted, listener)
 
         lengths, positions = encoded.lengths, self.network.positions
         if self.whisper is not None:
             return self.whisper.decode(make_decoder, lengths, self.vocabulary, self.options, positions)
         all_clips = partial(make_decoder, np.arange(len(lengths)))
         found = decode(all_clips, encoded.ctc_log_probs, lengths, self.vocabulary, self.options, positions)
-        return list(map(Decoded, found))
+        return [Decoded(hypothesis, start=self.vocabulary.start) for hypothesis in found]
 
 
 def with_times(
-    vocabulary: Vocabulary, hypothesis: Hypothesis, ctc: LogProbs | None, hop: float, seconds: float
+    vocabulary: Vocabulary,
+    hypothesis: Hypothesis,
+    ctc: LogProbs | None,
+    hop: float,
+    seconds: float,
+    attended: Array | None = None,
 ) -> Recognised:
-    """A hypothesis about a waveform of so many seconds; ctc: (frames, vocab), `hop` seconds apart, if there is any."""
+    """A hypothesis about a waveform of so many seconds.
+
+    ctc: (frames, vocab), `hop` seconds apart, if there is any; attended: else (steps, heads, frames), likewise.
+    """
     logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
     spans = None if ctc is None else _spans(ctc, hypothesis, hop)
+    if ctc is None and attended is not None:
+        spans = attention_align(attended, len(attended) - len(hypothesis.tokens)) * hop
     if spans is None:
         spans = _spread(vocabulary, hypothesis, seconds)
     return Recognised(
