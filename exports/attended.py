@@ -29,8 +29,11 @@ class Attended:
             shares = own / np.maximum(own.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
             self._weights[clip, *tokens] = shares.astype(np.float16)
 
-    def of(self, clip: int, read: Sequence[int]) -> Array | None:
-        """(steps, heads, frames) while a clip's tokens were read, start included; None where no heads were noted."""
-        steps = [self._weights.get((clip, *read[:end])) for end in range(1, len(read) + 1)]
+    def of(self, clip: int, read: Sequence[int], tokens: Sequence[int]) -> Array | None:
+        """(tokens + 1, heads, frames) of the steps that predicted the tokens, behind those read before, and the end.
+
+        None where nothing was noted.
+        """
+        steps = [self._weights.get((clip, *read, *tokens[:end])) for end in range(len(tokens) + 1)]
         found = [weights for weights in steps if weights is not None]
         return np.stack(found).astype(np.float32) if found else None

@@ -11,18 +11,17 @@ from .ctc import Floats, Ints
 MEDIAN_FRAMES = 7  # what a head attends to is smoothed over so many
 
 
-def attention_align(weights: Floats, start: int) -> Ints:
-    """The frames of each token: (start + tokens, heads, frames) -> (tokens, 2), from (inclusive) to (exclusive).
+def attention_align(weights: Floats) -> Ints:
+    """The frames of each token: (tokens + 1, heads, frames) -> (tokens, 2), from (inclusive) to (exclusive).
 
-    weights: of each step, after a softmax over the frames. The first `start` steps read the start tokens, the last of
-    which predicts the first token; the last step predicts the end.
+    weights: after a softmax over the frames, of the steps that predict the tokens and then the end.
     """
-    tokens, frames = len(weights) - start, weights.shape[2]
+    tokens, frames = len(weights) - 1, weights.shape[2]
     if not (tokens and frames):
         return np.zeros((tokens, 2), np.int64)
     spread = np.maximum(weights.std(axis=0), np.finfo(np.float32).tiny)
     typical = smoothed((weights - weights.mean(axis=0)) / spread)
-    starts = warped(-typical.mean(axis=1)[start - 1 :])
+    starts = warped(-typical.mean(axis=1))
     return np.stack([starts[:-1], starts[1:]], axis=1)
 
 

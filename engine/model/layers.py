@@ -56,7 +56,7 @@ class Attention(nn.Module):
         head_dim = memory.key.shape[3]
         query = self.projected("query", x, updates)
         query = query.reshape(memory.key.shape[0], -1, self.heads, head_dim).transpose(1, 2)
-        # The scale is a vector: see `lect.exports.onnx_export`.
+        # A vector: ONNX Runtime draws a single number into the product, which is then four times as slow for one query.
         scores = (query * query.new_full((head_dim,), head_dim**-0.5)) @ memory.key.transpose(2, 3)
         weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)
         attended = (weights @ memory.value).transpose(1, 2).reshape(x.shape)

@@ -18,12 +18,14 @@ from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, write_sums
 from lect.engine.model.weights import load_model
 from lect.exports.attended import Attended
+from lect.exports.attention_times import LAG_S, token_spans, without_silence
 from lect.exports.graph_files import graph_files
 from lect.exports.onnx_decoder import OnnxDecoder
 from lect.exports.opening import Settings, open_source
 from lect.exports.parity import Clips, ParityError, System, check_parity
 from lect.exports.recognition import OnnxRecogniser
 from lect.exports.runtime import Runtime
+from lect.exports.transcript import TimedWord
 from tests.exports.test_foreign import BYTES, WHISPER, exported
 
 HEADS = len(WHISPER.alignment_heads)
@@ -56,10 +58,32 @@ def test_a_search_notes_what_reading_its_result_again_would_give(
     found = recogniser._search(recogniser.network.encode(clips, recogniser.adapted), attended)
     assert any(one.hypothesis.tokens for one in found)
     for row, (clip, one) in enumerate(zip(clips, found, strict=True)):
-        read, frames = one.start + one.hypothesis.tokens, attended.frames[row]
-        heads, own = attended.of(row, read), replayed(recogniser, clip, read)[:, :, :frames]
-        assert heads is not None and heads.shape == (len(read), HEADS, frames)
+        start, tokens, frames = one.start, one.hypothesis.tokens, attended.frames[row]
+        own = replayed(recogniser, clip, start + tokens)[len(start) - 1 :, :, :frames]
+        heads = attended.of(row, start, tokens)
+        assert heads is not None and heads.shape == (len(tokens) + 1, HEADS, frames)
         np.testing.assert_allclose(heads, own / own.sum(axis=2, keepdims=True), atol=1e-3)
+
+
+def test_punctuation_takes_no_time() -> None:
+    edges, pieces = [0, 20, 40, 60, 70, 80, 100], [" da", ",", " (", "go", ").", " 5%"]
+    attended = np.full((len(pieces) + 1, HEADS, 110), 1e-4, np.float32)
+    for step, (first, last) in enumerate(pairwise([*edges, 110])):
+        attended[step, :, first:last] = 1
+    spans = (token_spans(attended, pieces, 0.02) - LAG_S) / 0.02
+    expected = [(0, 20), (20, 20), (60, 60), (60, 70), (70, 70), (80, 100)]
+    np.testing.assert_allclose(spans, expected, atol=1e-9)
+
+
+def test_words_are_cut_to_their_sound() -> None:
+    rng = np.random.default_rng(0)
+    waveform = (0.001 * rng.standard_normal(48_000)).astype(np.float32)
+    waveform[8_000:16_000] *= 300
+    waveform[32_000:40_000] *= 100
+    words = [TimedWord("da", 0.0, 0.8, 1.0), TimedWord("go", 0.8, 1.9, 1.0), TimedWord("mi", 2.603, 2.9, 1.0)]
+    found = [(word.start, word.end) for word in without_silence(words, waveform)]
+    assert found == [(0.5, 0.8), (0.8, 1.0), (2.603, 2.9)]
+    assert without_silence(words, np.zeros(0, np.float32)) == tuple(words)
 
 
 @pytest.mark.parametrize("language", ["", "sw"])

@@ -44,19 +44,18 @@ def paths(costs: np.ndarray, row: int, frame: int) -> list[tuple[float, list[int
 
 def test_a_token_lies_where_the_step_that_predicts_it_looks() -> None:
     edges = [0, 10, 30, 44, 60]  # of three tokens and the end
-    weights = np.full((2 + 3, HEADS, 60), 1e-4)
-    for step, (first, last) in enumerate(pairwise(edges), start=1):
+    weights = np.full((3 + 1, HEADS, 60), 1e-4)
+    for step, (first, last) in enumerate(pairwise(edges)):
         weights[step, :, first:last] = 1 / (last - first)
     weights[:, :, 20] = 0.5  # a frame that every step looks at, and a click that one does, say nothing
-    weights[1, :, 50] = 1
-    spans = attention_align(weights, start=2)
-    assert spans.tolist() == [[0, 10], [10, 30], [30, 44]]
+    weights[0, :, 50] = 1
+    assert attention_align(weights).tolist() == [[0, 10], [10, 30], [30, 44]]
 
 
 def test_nothing_said_or_heard_takes_no_time() -> None:
-    assert attention_align(np.ones((2, HEADS, 9)), 2).shape == (0, 2)
-    assert attention_align(np.ones((5, HEADS, 0)), 2).tolist() == [[0, 0]] * 3
-    assert attention_align(np.ones((5, HEADS, 1)), 2).tolist() == [[0, 0]] * 3
+    assert attention_align(np.ones((1, HEADS, 9))).shape == (0, 2)
+    assert attention_align(np.ones((4, HEADS, 0))).tolist() == [[0, 0]] * 3
+    assert attention_align(np.ones((4, HEADS, 1))).tolist() == [[0, 0]] * 3
 
 
 def test_smoothing_keeps_steps_and_drops_clicks() -> None:
