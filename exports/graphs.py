@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.tensor_names import (
     ADAPTER,
+    ALIGNMENT,
     CTC_BIAS,
     CTC_WEIGHT,
     DOWN_UP,
@@ -84,6 +85,7 @@ class EncoderGraph(AdaptedGraph):
 class DecoderGraph(AdaptedGraph):
     """One step: a token, its position, the cache and the cross keys/values in; logits and the grown cache out.
 
+    Where the backbone has alignment heads, their weights over the frames too: where in the sound the next token lies.
     A constant prompt stands in front of the cache at each step and is no part of it, so the cache starts empty.
     """
 
@@ -96,9 +98,11 @@ class DecoderGraph(AdaptedGraph):
         assert handles.vocabulary is not None
         cache = behind_prompts(memories[:layers], handles)
         cross = memories[layers:], [_seen(mask, memory.key.shape[2]) for memory in memories[layers:]]
-        x, grown = self.model.decoder.states(input_ids[:, None], position_ids[:, None], cache, cross, handles)
-        own = without_prompts(grown, handles)
-        return F.linear(x[:, 0], handles.vocabulary.embedding), *(rows for memory in own for rows in memory)
+        decoder = self.model.decoder
+        x, grown, attended = decoder.states(input_ids[:, None], position_ids[:, None], cache, cross, handles)
+        aligned = decoder.alignment(attended, mask.shape[1])
+        outputs = [F.linear(x[:, 0], handles.vocabulary.embedding), *([] if aligned is None else [aligned])]
+        return *outputs, *(rows for memory in without_prompts(grown, handles) for rows in memory)
 
 
 def behind_prompts(memories: Sequence[KeyValue], handles: Handles) -> list[KeyValue]:
@@ -162,7 +166,8 @@ def decoder_inputs(config: ModelConfig) -> list[Port]:
 
 def decoder_outputs(config: ModelConfig) -> dict[str, Sizes]:
     """The names of the decoder-step graph's outputs and of their sizes."""
-    return {"logits": _BATCH | {1: "vocabulary"}} | _cache_outputs("decoder", config, _BATCH)
+    aligned = {ALIGNMENT: _BATCH | {2: "frames"}} if config.alignment_heads else {}
+    return {"logits": _BATCH | {1: "vocabulary"}} | aligned | _cache_outputs("decoder", config, _BATCH)
 
 
 def adaptation_names(ports: Iterable[Port]) -> list[str]:

@@ -15,6 +15,7 @@ from lect.engine.audio.batches import batches_by_length, padded
 from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import PackError, UsageError
 from lect.engine.contract.tensor_names import (
+    ALIGNMENT,
     EMBEDDING,
     PROMPT,
     TensorName,
@@ -48,6 +49,11 @@ class Adapted:
     past: dict[str, Array]  # first rows of the cache: (1, heads, length, head_dim)
     session: Session  # the decoder's
     uses_ctc: bool = True  # false where its training left the CTC head as it was, whose scores then mean nothing
+
+    @property
+    def has_alignment(self) -> bool:
+        """Whether the decoder tells what its alignment heads attend to; older graphs do not."""
+        return any(port.name == ALIGNMENT for port in self.session.get_outputs())
 
 
 @dataclass(frozen=True)

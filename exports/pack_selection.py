@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from .segments import Gap, Piece
 from .transcriber import Transcriber
@@ -36,7 +37,7 @@ class PackSelector(Transcriber):
             yield max(segments, key=lambda each: each.confidence) if segments else versions[0]
 
     def word_times(self, segments: Sequence[Segment]) -> WordTimes:
-        """ctc where every segment's pack has its times from a CTC head."""
+        """The least sure way of the packs that wrote these segments."""
         names = {segment.pack for segment in segments} or self._transcribers.keys()
         kinds = {self._transcribers[name].word_times(segments) for name in names}
-        return "ctc" if kinds == {"ctc"} else "estimated"
+        return max(kinds, key=get_args(WordTimes).index)

@@ -17,7 +17,7 @@ from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import LectError
 from lect.engine.contract.tensor_names import CTC_BIAS, CTC_WEIGHT, EMBEDDING
 from lect.engine.decoding.ctc import Ints
-from lect.engine.decoding.recogniser import Recogniser, TorchDecoder
+from lect.engine.decoding.recogniser import Recogniser, TorchDecoder, TorchState
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.device import Device
 from lect.engine.model.handles import NO_HANDLES, Handles
@@ -28,6 +28,7 @@ from lect.engine.text.vocabulary import EOS, Vocabulary
 from .graph_files import GraphFiles
 from .onnx_decoder import OnnxDecoder
 from .onnx_network import Adapted, Network
+from .onnx_sessions import Array
 from .pack_tensors import Tensor
 from .recognition import OnnxRecogniser, Recognised
 
@@ -79,7 +80,7 @@ class ParityReport:
     clips: int  # decoded by both, with the same tokens
     seconds: float  # of audio in them
     encoder_difference: float  # largest relative error of keys, values and CTC log-probabilities
-    decoder_difference: float  # largest relative error of the next token's log-probabilities
+    decoder_difference: float  # likewise of the next token's log-probabilities and of what alignment heads attend to
     tolerance: float  # that both stayed below
     float32: Rates | None  # None without labels
     int8: Rates | None  # None without labels or int8 graphs
@@ -194,13 +195,24 @@ def _difference(
 def _decoder_difference(ours: TorchDecoder, theirs: OnnxDecoder, rows: int) -> float:
     """The largest over some steps."""
     worst, state, exported_state = 0.0, ours.start(), theirs.start()
-    tokens = np.full(rows, EOS)
+    tokens, heard = np.full(rows, EOS), list[Array]()
+    theirs.listener = lambda clips, read, weights: heard.append(weights)
     for step in range(STEPS):
+        aligned = _aligned(ours, tokens, state)
         scores, state = ours.step(tokens, state)
         exported_scores, exported_state = theirs.step(tokens, exported_state)
         worst = max(worst, relative_error(exported_scores, scores))
+        if aligned is not None and heard:  # older graphs of a backbone have no such output
+            worst = max(worst, relative_error(heard[-1], aligned.numpy()))
         tokens = (tokens + step) % scores.shape[1]
     return worst
+
+
+def _aligned(ours: TorchDecoder, tokens: Ints, state: TorchState) -> torch.Tensor | None:
+    """The weights of a step's alignment heads, (rows, heads, frames)."""
+    decoder, column = ours.model.decoder, torch.from_numpy(tokens)[:, None]
+    *_, attended = decoder.states(column, state.position, state.past, state.cross, ours.handles)
+    return decoder.alignment(attended, ours.encoded.values.shape[1])
 
 
 def _inside(values: npt.NDArray[np.float32], padding: Ints) -> npt.NDArray[np.float32]:

@@ -1,4 +1,5 @@
-"""Waveforms to words with their times: the encoder, the search, and the alignment of what was found with the CTC head.
+"""Waveforms to words with their times: the encoder, the search, and the alignment of what was found with the CTC
+head, or with what the decoder attended to.
 
 It does not know files, packs, or where in a recording a waveform lies.
 """
@@ -19,8 +20,11 @@ from lect.engine.decoding.search import DecodeOptions, Hypothesis, decode
 from lect.engine.decoding.words import words
 from lect.engine.text.vocabulary import Vocabulary
 
+from .attended import Attended
+from .attention_times import ATTENTION_REACH_S, token_spans, without_silence
 from .onnx_decoder import OnnxDecoder
 from .onnx_network import BATCH_SECONDS, Adapted, Encoded, Network
+from .onnx_sessions import Array
 from .transcript import Doubt, Language, TimedWord, WordTimes
 from .whisper_decoding import Decoded, WhisperDecoding
 
@@ -56,7 +60,9 @@ class OnnxRecogniser:
     @property
     def word_times(self) -> WordTimes:
         """How words get their times."""
-        return "ctc" if self.network.has_ctc and self.adapted.uses_ctc else "estimated"
+        if self.network.has_ctc and self.adapted.uses_ctc:
+            return "ctc"
+        return "attention" if self.adapted.has_alignment else "estimated"
 
     def recognise(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Recognised]:
         """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
@@ -66,37 +72,55 @@ class OnnxRecogniser:
         return [found[index] for index in range(len(waveforms))]
 
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
-        encoded = self.network.encode(waveforms, self.adapted)
-        hop = _hop_seconds(max(map(len, waveforms)), encoded)
-        for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded), strict=True)):
+        encoded, lengths = self.network.encode(waveforms, self.adapted), np.array([len(each) for each in waveforms])
+        hop = _hop_seconds(max(lengths.max(), self.network.window_samples), encoded)
+        attended = Attended(np.ceil(lengths / SAMPLE_RATE / hop).astype(np.int64))
+        for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded, attended), strict=True)):
             ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.lengths[row]]
-            timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE)
+            heads = attended.of(row, one.start, one.hypothesis.tokens) if ctc is None else None
+            timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE, heads)
+            if heads is not None:
+                timed = replace(timed, words=without_silence(timed.words, waveform))
             yield replace(timed, language=one.language, doubt=one.doubt)
 
-    def _search(self, encoded: Encoded) -> list[Decoded]:
+    def _search(self, encoded: Encoded, attended: Attended) -> list[Decoded]:
         def make_decoder(clips: Ints) -> OnnxDecoder:
-            return OnnxDecoder(self.network, encoded.of(clips), self.adapted)
+            def listener(rows: Ints, read: Ints, weights: Array) -> None:
+                attended.note(clips[rows], read, weights)
+
+            return OnnxDecoder(self.network, encoded.of(clips), self.adapted, listener)
 
         lengths, positions = encoded.lengths, self.network.positions
         if self.whisper is not None:
             return self.whisper.decode(make_decoder, lengths, self.vocabulary, self.options, positions)
         all_clips = partial(make_decoder, np.arange(len(lengths)))
         found = decode(all_clips, encoded.ctc_log_probs, lengths, self.vocabulary, self.options, positions)
-        return list(map(Decoded, found))
+        return [Decoded(hypothesis, start=self.vocabulary.start) for hypothesis in found]
 
 
 def with_times(
-    vocabulary: Vocabulary, hypothesis: Hypothesis, ctc: LogProbs | None, hop: float, seconds: float
+    vocabulary: Vocabulary,
+    hypothesis: Hypothesis,
+    ctc: LogProbs | None,
+    hop: float,
+    seconds: float,
+    attended: Array | None = None,
 ) -> Recognised:
-    """A hypothesis about a waveform of so many seconds; ctc: (frames, vocab), `hop` seconds apart, if there is any."""
+    """A hypothesis about a waveform of so many seconds.
+
+    ctc: (frames, vocab), `hop` seconds apart, if there is any; attended: in its place, as `token_spans` takes it.
+    """
     logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
     spans = None if ctc is None else _spans(ctc, hypothesis, hop)
+    reach = REACH_S if attended is None else ATTENTION_REACH_S
+    if attended is not None:
+        spans = token_spans(attended, vocabulary.pieces(hypothesis.tokens), hop)
     if spans is None:
         spans = _spread(vocabulary, hypothesis, seconds)
     return Recognised(
         tokens=hypothesis.tokens,
         text=vocabulary.decode(hypothesis.tokens),
-        words=_timed(vocabulary, hypothesis, np.minimum(spans, seconds), seconds),
+        words=_timed(vocabulary, hypothesis, np.minimum(spans, seconds), seconds, reach),
         confidence=math.exp(sum(logs) / len(logs)) if logs else 0.0,
         is_blank=ctc is not None and not len(best_paths(ctc[None], np.array([len(ctc)]))[0]),
     )
@@ -123,15 +147,17 @@ def _spread(vocabulary: Vocabulary, hypothesis: Hypothesis, seconds: float) -> n
     return np.stack([np.concatenate([[0.0], ends[:-1]])[: len(ends)], ends], axis=1)
 
 
-def _timed(vocabulary: Vocabulary, hypothesis: Hypothesis, spans: np.ndarray, seconds: float) -> tuple[TimedWord, ...]:
+def _timed(
+    vocabulary: Vocabulary, hypothesis: Hypothesis, spans: np.ndarray, seconds: float, reach: float
+) -> tuple[TimedWord, ...]:
     found = words(vocabulary, hypothesis)
     inner = [(float(spans[word.first_token, 0]), float(spans[word.end_token - 1, 1])) for word in found]
     limits = [0.0, *((end + start) / 2 for (_, end), (start, _) in pairwise(inner)), seconds]
     return tuple(
         TimedWord(
             word.text,
-            round(max(limits[index], start - REACH_S), 3),
-            round(min(limits[index + 1], end + REACH_S), 3),
+            round(max(limits[index], start - reach), 3),
+            round(min(limits[index + 1], end + reach), 3),
             word.confidence,
         )
         for index, (word, (start, end)) in enumerate(zip(found, inner, strict=True))

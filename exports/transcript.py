@@ -6,7 +6,9 @@ Plain data: it does not know how it was found nor how it is written to a file.
 from dataclasses import dataclass
 from typing import Literal
 
-WordTimes = Literal["ctc", "estimated"]
+# Aligned with the CTC head's output; by what the decoder's alignment heads attended to; or, without either, spread over
+# the segment. Surest first.
+WordTimes = Literal["ctc", "attention", "estimated"]
 Doubt = Literal["", "repeats", "unsure"]  # none; the text repeats itself; its tokens are improbable
 
 
@@ -64,5 +66,5 @@ class Transcript:
     real_time_factor: float  # seconds of work a second of audio, reading included; in a batch, the batch's
     device: str  # cpu or cuda, as read back from ONNX Runtime
     vad: str  # what looked for speech: silero, energy or off
-    word_times: WordTimes  # aligned with the CTC head's output; or spread over the segment where there is no such head
+    word_times: WordTimes  # how words got their times; the least sure way of all its segments
     language: Language | None = None  # of the first segment

@@ -32,6 +32,7 @@ class Decoded:
     hypothesis: Hypothesis  # empty where a guard finds no speech
     language: Language | None = None
     doubt: Doubt = ""
+    start: tuple[int, ...] = ()  # what the decoder read before it
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,12 @@ class _Search:
             found[index] = found[index] if other.doubt == "repeats" else other
         return found
 
+    @property
+    def _start(self) -> tuple[int, ...]:
+        return self.prompt + self.vocabulary.start
+
     def _decode(self, rows: Ints, options: DecodeOptions) -> list[Hypothesis]:
-        vocabulary = replace(self.vocabulary, start=self.prompt + self.vocabulary.start)
+        vocabulary = replace(self.vocabulary, start=self._start)
         decoder = partial(self.make_decoder, rows)
         return decode(decoder, None, self.frames[rows], vocabulary, options, self.positions)
 
@@ -115,4 +120,5 @@ class _Search:
         log_prob = mean_log_prob(hypothesis)
         if is_silence(no_speech, log_prob):
             return Decoded(Hypothesis((), hypothesis.score, ()))
-        return Decoded(hypothesis, doubt=doubt_about(self.vocabulary.decode(hypothesis.tokens), log_prob))
+        doubt = doubt_about(self.vocabulary.decode(hypothesis.tokens), log_prob)
+        return Decoded(hypothesis, doubt=doubt, start=self._start)

@@ -8,7 +8,7 @@ They are the names of a run's result, a pack's tensors and the exported graphs' 
     network.encoder.norm.weight  a network's own weight, where the method trains it
 
 The decoder graph's cache is named as optimum names it: past_key_values.0.decoder.key goes in, present.0.decoder.key
-comes out.
+comes out. So do the weights of the alignment heads, where a backbone has such heads.
 """
 
 import re
@@ -30,6 +30,7 @@ EMBEDDING, CTC_WEIGHT, CTC_BIAS = "vocabulary.embedding", "vocabulary.ctc.weight
 VOCABULARY = (EMBEDDING, CTC_WEIGHT, CTC_BIAS)
 # The same matrices among a network's own weights.
 OWN_VOCABULARY = {EMBEDDING: "decoder.embedding", CTC_WEIGHT: "ctc.weight", CTC_BIAS: "ctc.bias"}
+ALIGNMENT = "alignment"  # (rows, heads, frames)
 
 _LAYERED = re.compile(
     rf"(?P<stack>{'|'.join(STACKS)})\.(?P<layer>\d{{1,3}})\."

@@ -47,15 +47,20 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
         return self.projected("output", attended.transpose(1, 2).flatten(2), updates)
 
-    def shared(self, x: Tensor, memory: KeyValue, mask: Tensor, updates: Updates = NO_UPDATES) -> Tensor:
+    def shared(self, x: Tensor, memory: KeyValue, mask: Tensor, updates: Updates = NO_UPDATES) -> tuple[Tensor, Tensor]:
         """The same for x (rows, 1, dim) over memory (clips, heads, size, head_dim), which is not repeated.
 
         Each clip's rows lie side by side, and it has as many as any other: the hypotheses of a beam search.
+        -> (rows, 1, dim) and the weights, (rows, heads, size).
         """
+        head_dim = memory.key.shape[3]
         query = self.projected("query", x, updates)
-        query = query.reshape(memory.key.shape[0], -1, self.heads, memory.key.shape[3]).transpose(1, 2)
-        attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
-        return self.projected("output", attended.transpose(1, 2).reshape(x.shape), updates)
+        query = query.reshape(memory.key.shape[0], -1, self.heads, head_dim).transpose(1, 2)
+        # A vector: ONNX Runtime draws a single number into the product, which is then four times as slow for one query.
+        scores = (query * query.new_full((head_dim,), head_dim**-0.5)) @ memory.key.transpose(2, 3)
+        weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)
+        attended = (weights @ memory.value).transpose(1, 2).reshape(x.shape)
+        return self.projected("output", attended, updates), weights.transpose(1, 2).flatten(0, 1)
 
 
 class FeedForward(nn.Module):
@@ -169,21 +174,24 @@ class DecoderLayer(Layer):
         adapter: Bottleneck | None,
         updates: Updates = NO_UPDATES,
         cross_updates: Updates = NO_UPDATES,
-    ) -> tuple[Tensor, KeyValue]:
+    ) -> tuple[Tensor, KeyValue, Tensor | None]:
         """x: (batch, new, dim); past: earlier keys/values, prompts first.
 
         cross: of the batch, or for one new token of fewer clips, see `Attention.shared`.
-        -> (batch, new, dim) and past with the new ones.
+        -> (batch, new, dim), past with the new ones, and for one new token the weights of the cross-attention.
         """
         branch = self.before(self.attention_norm, x)
         memory = past.concatenate(self.attention.keys_values(branch, updates))
         x = self.after(self.attention_norm, x, self.attention(branch, memory, mask, updates))
-        attend = self.cross_attention.shared if x.shape[1] == 1 else self.cross_attention
-        branch = attend(self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates)
+        inputs, weights = (self.before(self.cross_attention_norm, x), cross, cross_mask, cross_updates), None
+        if x.shape[1] == 1:
+            branch, weights = self.cross_attention.shared(*inputs)
+        else:
+            branch = self.cross_attention(*inputs)
         x = self.after(self.cross_attention_norm, x, branch)
         branch = self.feed_forward(self.before(self.feed_forward_norm, x))
         x = self.after(self.feed_forward_norm, x, branch)
-        return (x if adapter is None else adapter.add_to(x)), memory
+        return (x if adapter is None else adapter.add_to(x)), memory, weights
 
 
 class Stack(nn.Module):

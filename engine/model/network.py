@@ -142,17 +142,30 @@ class Decoder(Stack):
 
     def states(
         self, tokens: Tensor, position: Tensor | int, past: Sequence[KeyValue], cross: Cross, handles: Handles
-    ) -> tuple[Tensor, list[KeyValue]]:
-        """As `forward`, but what the output reads, (batch, new, dim), in place of logits."""
+    ) -> tuple[Tensor, list[KeyValue], list[Tensor | None]]:
+        """As `forward`, but what the output reads, (batch, new, dim), in place of logits.
+
+        The third are each layer's weights of the cross-attention, (batch, heads, prompt + frames), for one new token.
+        """
         positions = torch.arange(tokens.shape[1], device=tokens.device) + position
-        x, grown = self.embed(tokens, positions, self.table(handles)), list[KeyValue]()
+        x, grown, attended = self.embed(tokens, positions, self.table(handles)), list[KeyValue](), list[Tensor | None]()
         for index, layer in enumerate(self.layers):
             mask, adapter = _causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
             updates = (handles.decoder_updates.get(index, NO_UPDATES), handles.cross_updates.get(index, NO_UPDATES))
             inputs = (x, past[index], mask, cross[0][index], cross[1][index], adapter, *updates)
-            x, memory = self.through(layer, *inputs)
+            x, memory, weights = self.through(layer, *inputs)
             grown.append(memory)
-        return x if self.norm is None else self.norm(x), grown
+            attended.append(weights)
+        return x if self.norm is None else self.norm(x), grown, attended
+
+    def alignment(self, attended: Sequence[Tensor | None], frames: int) -> Tensor | None:
+        """The alignment heads' weights over the frames, (batch, heads, frames), of what `states` gives for one token.
+
+        None where the backbone has no such heads.
+        """
+        found = [(attended[layer], head) for layer, head in self.config.alignment_heads]
+        rows = [weights[:, head, weights.shape[2] - frames :] for weights, head in found if weights is not None]
+        return torch.stack(rows, dim=1) if rows else None
 
     def table(self, handles: Handles) -> Tensor:
         """The embedding (vocab, dim), which is the output's too."""
@@ -166,7 +179,7 @@ class Decoder(Stack):
         position: one for all, or (batch, 1).
         -> logits (batch, new, vocab) and each layer's grown keys/values.
         """
-        x, grown = self.states(tokens, position, past, cross, handles)
+        x, grown, _ = self.states(tokens, position, past, cross, handles)
         return F.linear(x, self.table(handles)), grown
 
 

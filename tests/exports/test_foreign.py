@@ -46,6 +46,7 @@ WHISPER = replace(
     key_bias=False,
     convolution_kernel=0,
     ctc=False,
+    alignment_heads=((0, 1), (0, 0)),
 )
 WAV2SEQ = replace(WAVEFORM, vocab_size=len(LETTERS), waveform_layer_norm=True, waveform_normalise=True)
 
