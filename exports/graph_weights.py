@@ -62,11 +62,6 @@ class WeightsFile:
             if array.ndim == 2:
                 self._known.setdefault(_identity(np.ascontiguousarray(array.T)), (name, not turned))
 
-    @property
-    def is_in_8_bits(self) -> bool:
-        """Whether matrices are stored so, but for those that must not be."""
-        return any(entry["dtype"] == "I8" for entry in self._entries.values())
-
     def find(self, array: Array) -> Stored | None:
         """Where these values are stored; None where they are not."""
         if (found := self._known.get(_identity(array))) is None:
