@@ -49,8 +49,8 @@ def quantized(graph: onnx.ModelProto, model: EncoderDecoder, weights: WeightsFil
     """The graph with the matrices of its products as int8, one scale a column; inputs are quantised as they come.
 
     weights: where they lie beside the graph, which then points to them; what is not there in 8 bits is quantised, but
-    for the products by SENSITIVE ones. Convolutions stay as they are: quantised, they are slower, and cost most of the accuracy. So do the mel
-    filters: the logarithm behind them magnifies what is nearly nothing.
+    for the products by SENSITIVE ones. Convolutions stay as they are: quantised, they are slower, and cost most of the
+    accuracy. So do the mel filters: the logarithm behind them magnifies what is nearly nothing.
     """
     small = onnx.ModelProto()
     small.CopyFrom(graph)
