@@ -9,7 +9,7 @@ from typing import Any
 
 from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest
+from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 
 from .options import add_device, fraction, minutes, positive, rate, whole
@@ -44,7 +44,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 def request_of(args: argparse.Namespace) -> RunRequest:
     """What the options ask for. Raises UsageError for a CTC loss that the backbone has no head for."""
-    check_ctc_weight(args.backbone, args.ctc_weight)
+    check_ctc_weight(args.backbone, args.ctc_weight, args.vocabulary)
     spec = AdaptationSpec(**_given(args, SPEC_FIELDS))
     settings = TrainSettings(spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     return RunRequest(settings=settings, **_given(args, REQUEST_FIELDS))
@@ -66,15 +66,20 @@ def arguments(request: RunRequest) -> list[str]:
     return [word for name, value in chosen for word in _words(name, value)] + ["--no-cache"] * (not settings.cache)
 
 
-def check_ctc_weight(backbone: str, weight: float | None) -> None:
-    """Raises UsageError for a weight of a CTC loss that the backbone has no head for; None: nobody asked for one.
+def check_ctc_weight(backbone: str, weight: float | None, vocabulary: VocabularyChoice = "auto") -> None:
+    """Raises UsageError for a weight of a CTC loss that there will be no head for; None: nobody asked for one.
 
     The weight that nobody asked for is dropped without a word where there is no head.
     """
     from lect.engine.model.backbone import open_backbone
 
-    if weight and not open_backbone(backbone).config.ctc:
-        raise UsageError(f"The backbone {backbone!r} has no CTC head: leave --ctc-weight out.")
+    if not weight or (opened := open_backbone(backbone)).config.ctc:
+        return
+    if RunRequest(backbone, vocabulary=vocabulary).keeps_vocabulary(opened.vocabulary.kind):
+        raise UsageError(
+            f"The backbone {backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight out, or add "
+            "--vocabulary new."
+        )
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

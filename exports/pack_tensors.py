@@ -58,8 +58,6 @@ def misfit(tensors: Tensors, config: ModelConfig) -> str | None:
         layered = parse(name)
         if layered and layered.layer >= layers[layered.stack]:
             return name
-        if name in (CTC_WEIGHT, CTC_BIAS) and not config.ctc:
-            return name
     return None
 
 

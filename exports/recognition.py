@@ -56,20 +56,20 @@ class OnnxRecogniser:
     @property
     def word_times(self) -> WordTimes:
         """How words get their times."""
-        return "ctc" if self.network.has_ctc and self.adapted.uses_ctc else "estimated"
+        return "ctc" if self.adapted.uses_ctc else "estimated"
 
     def recognise(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Recognised]:
         """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
         found: dict[int, Recognised] = {}
-        for batch in self.network.batches(waveforms, batch_seconds):
+        for batch in self.network.batches(waveforms, batch_seconds, self.adapted.window_samples):
             found |= dict(zip(batch, self._batch([waveforms[index] for index in batch]), strict=True))
         return [found[index] for index in range(len(waveforms))]
 
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
         encoded = self.network.encode(waveforms, self.adapted)
-        hop = _hop_seconds(max(map(len, waveforms)), encoded)
+        hop = _hop_seconds(max(self.adapted.window_samples, *map(len, waveforms)), encoded)
         for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded), strict=True)):
-            ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.lengths[row]]
+            ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.ctc_lengths[row]]
             timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE)
             yield replace(timed, language=one.language, doubt=one.doubt)
 
@@ -77,11 +77,13 @@ class OnnxRecogniser:
         def make_decoder(clips: Ints) -> OnnxDecoder:
             return OnnxDecoder(self.network, encoded.of(clips), self.adapted)
 
-        lengths, positions = encoded.lengths, self.network.positions
+        positions = self.network.positions
         if self.whisper is not None:
-            return self.whisper.decode(make_decoder, lengths, self.vocabulary, self.options, positions)
-        all_clips = partial(make_decoder, np.arange(len(lengths)))
-        found = decode(all_clips, encoded.ctc_log_probs, lengths, self.vocabulary, self.options, positions)
+            return self.whisper.decode(make_decoder, encoded.lengths, self.vocabulary, self.options, positions)
+        ctc, all_clips = encoded.ctc_log_probs, partial(make_decoder, np.arange(len(encoded.mask)))
+        options = self.options if self.adapted.uses_attention else self.options.after_training(1)
+        lengths = encoded.ctc_lengths if ctc is not None and options.ctc_weight else encoded.lengths
+        found = decode(all_clips, ctc, lengths, self.vocabulary, options, positions)
         return list(map(Decoded, found))
 
 
@@ -103,8 +105,8 @@ def with_times(
 
 
 def _hop_seconds(samples: int, encoded: Encoded) -> float:
-    """How far apart frames are, from how many the batch's longest clip has."""
-    hop = samples / max(1, int(encoded.lengths.max()))
+    """How far apart the CTC head's frames are, from how many the batch's longest clip has."""
+    hop = samples / max(1, int(encoded.ctc_lengths.max()))
     return max(1, round(hop / HOP_UNIT_SAMPLES)) * HOP_UNIT_SAMPLES / SAMPLE_RATE
 
 

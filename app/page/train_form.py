@@ -93,7 +93,7 @@ def request(
     """What the values of `choices` ask for. Raises UsageError for a field that cannot be read."""
     given = {name: _read(name, value) for name, value in zip(FIELDS, written, strict=True) if value and value.strip()}
     backbone = backbone or STARTER
-    check_ctc_weight(backbone, given.get("ctc_weight"))
+    check_ctc_weight(backbone, given.get("ctc_weight"), vocabulary)
     spec = replace(AdaptationSpec(method=method), **_of(given, SPEC_FIELDS))
     settings = replace(TrainSettings(spec=spec, max_steps=EFFORTS[effort]), **_of(given, SETTING_FIELDS))
     return RunRequest(

@@ -28,6 +28,10 @@ class RunRequest:
     texts: str = ""  # file of more sentences of the lect, one a line, for the language model
     language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
 
+    def keeps_vocabulary(self, kind: str) -> bool:
+        """Whether a run on a backbone with such a vocabulary writes in a Whisper's own, which does not learn."""
+        return kind == "bytes" and self.vocabulary in ("auto", "backbone")
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `method` is what the store lists runs by."""
         return {**asdict(self), "method": self.settings.spec.method}

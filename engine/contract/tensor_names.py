@@ -27,6 +27,7 @@ LORA = {projection: f"lora.{projection}" for projection in PROJECTIONS}  # the k
 KINDS = {PROMPT: KEY_VALUE, ADAPTER: DOWN_UP} | dict.fromkeys(LORA.values(), DOWN_UP)
 
 EMBEDDING, CTC_WEIGHT, CTC_BIAS = "vocabulary.embedding", "vocabulary.ctc.weight", "vocabulary.ctc.bias"
+CTC_LOG_PROBS = "ctc_log_probs"  # what the encoder graph makes of the CTC head
 VOCABULARY = (EMBEDDING, CTC_WEIGHT, CTC_BIAS)
 # The same matrices among a network's own weights.
 OWN_VOCABULARY = {EMBEDDING: "decoder.embedding", CTC_WEIGHT: "ctc.weight", CTC_BIAS: "ctc.bias"}

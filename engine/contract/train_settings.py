@@ -35,14 +35,17 @@ class TrainSettings:
     max_grad_norm: float = 1.0
     early_stopping_patience: int = 8  # evaluations without a better dev score
     evaluations: int = 20  # over the whole run
-    # 0 for labels in another order than they are spoken, which CTC cannot learn. On a backbone without a CTC head there
-    # is no such loss, at any weight.
+    # 0 for labels in another order than they are spoken, which CTC cannot learn; 1 for CTC alone, also in decoding. In
+    # the vocabulary of a backbone that has no CTC head there is no such loss, at any weight.
     ctc_weight: float = 0.5
+    head_steps: int = 60  # that a CTC head which starts from nothing learns alone, before all else does
+    head_learning_rate: float = 5e-3  # in these steps
     label_smoothing_factor: float = 0.1
     copies: int = 6  # of each clip: the recording itself and random variants
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     cache: bool = True
+    window_seconds: float | None = None  # what shorter clips are padded up to; None: as the backbone's config has it
     gradient_checkpointing: bool = False  # from the first step on; else once memory does not suffice
 
     @property

@@ -157,15 +157,22 @@ def merge_updates(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> dict[
 
 
 class NewVocabulary(Part):
-    """Embedding (tied to the output) and CTC head over a new vocabulary, started from the backbone's same symbols."""
+    """Embedding (tied to the output) and CTC head over a new vocabulary, started from the backbone's same symbols.
 
-    def __init__(self, model: EncoderDecoder, old: Vocabulary, new: Vocabulary):
+    Where the backbone has no CTC head, a new one starts from zero: from other weights it learns no sooner, and a bias
+    against the blank keeps it from learning at all.
+    """
+
+    def __init__(self, model: EncoderDecoder, old: Vocabulary, new: Vocabulary, new_head: bool):
         super().__init__()
         self.embedding = nn.Parameter(_carried_over(model.decoder.embedding, old, new))
         self.ctc_weight = self.ctc_bias = None
         if model.ctc is not None:
             self.ctc_weight = nn.Parameter(_carried_over(model.ctc.weight, old, new))
             self.ctc_bias = nn.Parameter(_carried_over(model.ctc.bias[:, None], old, new)[:, 0])
+        elif new_head:
+            self.ctc_weight = nn.Parameter(torch.zeros(len(new), model.config.dim))
+            self.ctc_bias = nn.Parameter(torch.zeros(len(new)))
 
     def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
         """The matrices under their graph names."""
@@ -210,12 +217,19 @@ class Adaptation(nn.Module):
 
 
 def make_adaptation(
-    spec: AdaptationSpec, model: EncoderDecoder, old: Vocabulary, new: Vocabulary, shared_prompt: dict[str, Tensor]
+    spec: AdaptationSpec,
+    model: EncoderDecoder,
+    old: Vocabulary,
+    new: Vocabulary,
+    shared_prompt: dict[str, Tensor],
+    *,
+    new_head: bool = False,
 ) -> Adaptation:
     """A fresh adaptation for a frozen model; `shared_prompt` as `weights.load_shared_prompt` gives it.
 
     A method that trains the backbone unfreezes what it trains in `model`, which must then be the caller's own copy.
     Whisper's own vocabulary stays as it is: its 50,000 rows would be most of what learns, and need no change.
+    new_head: whether a new vocabulary brings a CTC head where the backbone has none.
     Raises UsageError when nothing would learn.
     """
     if spec.method == "scratch":
@@ -224,7 +238,7 @@ def make_adaptation(
     places: list[tuple[Stack, int]] = [("encoder", layer) for layer in placement.encoder]
     places += [("decoder", layer) for layer in placement.decoder]
     attentions: list[tuple[Stack, int]] = [*places, *(("cross", layer) for layer in placement.cross)]
-    vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new)]
+    vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new, new_head)]
     if spec.method == "prompt":
         prompts = Prompts(spec, attentions, model.config.dim)
         if spec.initialisation == "backbone":

@@ -76,14 +76,16 @@ def create_run(project: Project, request: RunRequest) -> str:
 
 
 def checked(request: RunRequest) -> RunRequest:
-    """The request as its backbone can have it: without a CTC loss where it has no head for one.
+    """The request as its backbone can have it: without a CTC loss where there will be no head for one.
 
     Raises UsageError for a placement, projections or a backbone that there are not.
     """
-    config = open_backbone(request.backbone).config
-    parse_placement(request.settings.spec.placement, config)
+    backbone = open_backbone(request.backbone)
+    parse_placement(request.settings.spec.placement, backbone.config)
     parse_projections(request.settings.spec.on)
-    return request if config.ctc else replace(request, settings=replace(request.settings, ctc_weight=0.0))
+    if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):
+        return request
+    return replace(request, settings=replace(request.settings, ctc_weight=0.0))
 
 
 def gather(project: Project, request: RunRequest) -> RunData:
@@ -118,7 +120,7 @@ def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) 
         language = code
     if request.vocabulary == "words":
         return build_vocabulary(texts, "word").led_by(own, language)
-    if request.vocabulary == "new" or (request.vocabulary == "auto" and own.kind != "bytes"):
+    if request.vocabulary != "backbone" and not request.keeps_vocabulary(own.kind):
         return build_vocabulary(texts).led_by(own, language)
     return own.starting(language) if request.language or language in known else own
 

@@ -86,11 +86,14 @@ def train(
     yield _started(settings, data, state, total)
     if resume and files.checkpoint.exists():
         progress = Progress(**load_checkpoint(files.checkpoint, state.adaptation, state.optimizer))
-    else:
+    elif settings.window_seconds is None:  # in another window than it was made for, a bare backbone says little
         texts = state.decode(data.dev, NO_HANDLES, own, batch_size)
         yield BaseScored(character_error_rate(texts, data.dev_texts))
     for done, clips in state.features.prepare(data.train, range(settings.copies)):
         yield FeaturesReady(done, clips)
+    if progress.step == 0:
+        batches = [step_batch(settings, data.train, step)[0] for step in range(settings.head_steps)]
+        state.learn_head(batches, settings.head_learning_rate, settings.max_grad_norm)
 
     began, first_step, seconds_before = time.monotonic(), progress.step, progress.seconds
     while progress.step < total and progress.worse_evaluations < settings.early_stopping_patience and not stop():

@@ -89,8 +89,12 @@ def adaptation(
     rank: int = 2,
     vocabulary: int = len(LETTERS),
     same_cross: bool = True,
+    head: bool = False,
 ) -> dict[str, Tensor]:
-    """Prompts and adapters in every layer and a vocabulary, each stack's layers of different lengths."""
+    """Prompts and adapters in every layer and a vocabulary, each stack's layers of different lengths.
+
+    head: whether it brings a CTC head where the backbone has none.
+    """
     rng = np.random.default_rng(seed)
     stacks = {"encoder": config.encoder_layers, "decoder": config.decoder_layers, "cross": config.decoder_layers}
     tensors = {}
@@ -104,7 +108,7 @@ def adaptation(
                 tensors[f"{stack}.{layer}.adapter.up"] = rng.standard_normal((config.dim, rank)) / 4
     tensors["vocabulary.embedding"] = rng.standard_normal((vocabulary, config.dim)) * 4 * config.dim**-0.5
     tensors["vocabulary.embedding"][EOS] = 0
-    if config.ctc:
+    if config.ctc or head:
         tensors["vocabulary.ctc.weight"] = rng.standard_normal((vocabulary, config.dim)) * config.dim**-0.5
         tensors["vocabulary.ctc.bias"] = rng.standard_normal(vocabulary)
     return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
