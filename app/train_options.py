@@ -106,7 +106,7 @@ def _add_adaptation(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--placement", metavar="WHERE", help="layers, such as e:last3,d:all or e:0+1,c:all")
     group.add_argument("--num-virtual-tokens", type=positive, metavar="N", help="length of the prompts")
     group.add_argument("--rank", type=positive, metavar="N", help="of adapters' bottlenecks, or of lora's updates")
-    group.add_argument("--on", metavar="WHICH", help="with lora: query, key, value, output (query,value)")
+    group.add_argument("--on", metavar="WHICH", help="with lora: query, key, value, output, up, down (query,value)")
     group.add_argument(
         "--finetune-layers", type=positive, metavar="N", help="with finetune: only the last N decoder layers"
     )

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.tensor_names import (
     ADAPTER,
+    ATTENTION,
     CTC_BIAS,
     CTC_LOG_PROBS,
     CTC_WEIGHT,
     DOWN_UP,
     EMBEDDING,
     KEY_VALUE,
+    LORA,
     PROMPT,
     Stack,
     TensorName,
@@ -136,6 +138,7 @@ def encoder_inputs(config: ModelConfig) -> list[Port]:
         *_prompts(config, "encoder", config.encoder_layers),
         *_prompts(config, "cross", config.decoder_layers),
         *_adapters(config, "encoder", config.encoder_layers),
+        *_updates(config),
         *_ctc_head(config),
     ]
 
@@ -247,6 +250,22 @@ def _adapters(config: ModelConfig, stack: Stack, layers: int) -> list[Port]:
             shape = [config.dim, config.dim]
             shape[axis] = layer + 2
             ports.append(Port(str(TensorName(stack, layer, ADAPTER, part)), torch.randn(shape) / 10, {axis: rank}))
+    return ports
+
+
+def _updates(config: ModelConfig) -> list[Port]:
+    """Low-rank updates of all projections of the encoder."""
+    sizes = dict.fromkeys(ATTENTION, (config.dim, config.dim))
+    sizes |= {"up": (config.dim, config.ffn_dim), "down": (config.ffn_dim, config.dim)}
+    ports = []
+    for layer in range(config.encoder_layers):
+        for name, (size_in, size_out) in sizes.items():
+            rank = {"down": (0, (layer + 2, size_in)), "up": (1, (size_out, layer + 2))}
+            for part, (axis, shape) in rank.items():
+                dynamic = {axis: f"encoder.{layer}.{LORA[name]}.rank"}
+                ports.append(
+                    Port(str(TensorName("encoder", layer, LORA[name], part)), torch.randn(shape) / 10, dynamic)
+                )
     return ports
 
 

@@ -7,6 +7,8 @@ from .adaptation_spec import AdaptationSpec
 
 LEARNING_RATES = {"prompt": 1e-2, "adapter": 2e-3, "lora": 2e-3, "vocabulary": 0.0, "finetune": 3e-4, "scratch": 1e-3}
 
+FULL_RANK_RATE = 4e-4
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -51,7 +53,7 @@ class TrainSettings:
     @property
     def peak(self) -> float:
         """The learning rate at its highest, of all but the vocabulary."""
-        return self.learning_rate or LEARNING_RATES[self.spec.method]
+        return self.learning_rate or (FULL_RANK_RATE if self.spec.full_rank else LEARNING_RATES[self.spec.method])
 
     def steps(self, clips: int) -> int:
         """Optimiser steps for a set of this size."""

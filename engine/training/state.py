@@ -5,7 +5,7 @@ the loop out.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -165,9 +165,9 @@ class TrainState:
             texts += recogniser.texts_of(encoded)
         return texts
 
-    def result(self) -> dict[str, Tensor]:
+    def result(self, folded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the run leaves: the adaptation's folded tensors, and the network's own where it learned."""
-        tensors = {name: tensor.detach() for name, tensor in self.adaptation.tensors(self.model).items()}
+        tensors = {name: tensor.detach() for name, tensor in folded.items()}
         if self.adaptation.spec.trains_backbone:
             tensors |= {network_weight(name): tensor for name, tensor in self.model.state_dict().items()}
         return tensors

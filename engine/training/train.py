@@ -28,7 +28,7 @@ from ..contract.events import (
 from ..contract.run_files import RunFiles
 from ..contract.train_settings import TrainSettings
 from ..model.backbone import Backbone
-from ..model.handles import NO_HANDLES
+from ..model.handles import NO_HANDLES, Handles
 from ..model.weights import save_tensors
 from ..scoring.edit_distance import character_error_rate
 from ..text.vocabulary import Vocabulary
@@ -178,11 +178,11 @@ def _evaluate(state: TrainState, data: TrainData, files: RunFiles, progress: Pro
 
     Best first, so that a checkpoint never names one not written.
     """
-    handles = state.adaptation.handles(state.model)
-    texts = state.decode(data.dev, handles, data.vocabulary, batch_size)
+    tensors = state.adaptation.tensors(state.model)  # as they will be stored
+    texts = state.decode(data.dev, Handles.from_tensors(tensors), data.vocabulary, batch_size)
     cer = character_error_rate(texts, data.dev_texts)
     if cer < progress.best_cer:
-        save_tensors(files.best, state.result())
+        save_tensors(files.best, state.result(tensors))
         progress.best_cer, progress.best_step, progress.worse_evaluations = cer, progress.step, 0
     else:
         progress.worse_evaluations += 1

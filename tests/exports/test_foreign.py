@@ -107,7 +107,7 @@ IN_ITS_WINDOW = {"method": "prompt", "ctc_weight": 0.5, "window_seconds": 0.4}
 
 @pytest.fixture(scope="module")
 def anew(whisper: Family) -> Family:
-    """The Whisper with a new vocabulary, a CTC head, and a window that is shorter than the backbone's and most clips."""
+    """The Whisper with a new vocabulary, a CTC head, and a window that is shorter than its own and most clips."""
     vocabulary = Vocabulary("grapheme", tuple(" abdgilmosué")).led_by(BYTES, "x-mine")
     tensors = adaptation(WHISPER, vocabulary=len(vocabulary), head=True)
     model = load_model(whisper.backbone, IN_ITS_WINDOW["window_seconds"])
