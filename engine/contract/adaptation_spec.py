@@ -8,8 +8,9 @@ from .errors import UsageError
 from .model_config import ModelConfig
 from .tensor_names import PROJECTIONS
 
-Method = Literal["prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
-METHODS: tuple[Method, ...] = get_args(Method)
+Method = Literal["auto", "prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
+AUTO: Method = "auto"  # asks for the one that does best, see `engine/runs/recipe.py`
+METHODS: tuple[Method, ...] = get_args(Method)[1:]
 Initialisation = Literal["backbone", "random", "zero-value"]
 INITIALISATIONS: tuple[Initialisation, ...] = get_args(Initialisation)
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from .adaptation_spec import AdaptationSpec
+from .adaptation_spec import AUTO, AdaptationSpec
 from .train_settings import Augmentation, TrainSettings
 
 STARTER = "starter"
@@ -21,7 +21,7 @@ class RunRequest:
     backbone: str = STARTER
     device: str = "auto"
     precision: str = "auto"
-    settings: TrainSettings = field(default_factory=TrainSettings)
+    settings: TrainSettings = field(default_factory=lambda: TrainSettings(spec=AdaptationSpec(AUTO)))
     vocabulary: VocabularyChoice = "auto"  # see run_vocabulary
     language: str = ""  # whose token the decoder is started with, where a backbone has such tokens; "": the project's
     minutes: float = 0.0  # of the training clips, those used; 0: all

@@ -31,6 +31,7 @@ class TrainSettings:
     learning_rate: float = 0.0  # peak, of all but the vocabulary; 0: LEARNING_RATES of the method
     vocabulary_learning_rate: float = 3e-3  # new embedding and CTC head
     max_steps: int = 0  # 0: by the size of the set
+    num_train_epochs: int = 60  # from which it follows, within limits
     per_device_train_batch_size: int = 8
     warmup_ratio: float = 0.05
     weight_decay: float = 0.01
@@ -57,7 +58,7 @@ class TrainSettings:
 
     def steps(self, clips: int) -> int:
         """Optimiser steps for a set of this size."""
-        return self.max_steps or min(3000, max(300, 60 * self.batches(clips)))
+        return self.max_steps or min(3000, self.num_train_epochs * max(5, self.batches(clips)))
 
     def batches(self, clips: int) -> int:
         """Batches an epoch."""

@@ -21,6 +21,7 @@ from ..model.backbone import open_backbone
 from ..text.vocabulary import Vocabulary
 from ..text.vocabulary_building import build_vocabulary
 from ..training.features import Example
+from .recipe import recommended
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
 LEAST_TRAIN_CLIPS = 4
@@ -62,7 +63,7 @@ def create_run(project: Project, request: RunRequest) -> str:
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
-    request = checked(request)
+    request = checked(request, project.language)
     data = gather(project, request)
     texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
@@ -75,12 +76,13 @@ def create_run(project: Project, request: RunRequest) -> str:
     return run_id
 
 
-def checked(request: RunRequest) -> RunRequest:
-    """The request as its backbone can have it: without a CTC loss where there will be no head for one.
+def checked(request: RunRequest, language: str = "") -> RunRequest:
+    """The request as its backbone can have it: with a method, and no CTC loss where there will be no head for one.
 
     Raises UsageError for a placement, projections or a backbone that there are not.
     """
     backbone = open_backbone(request.backbone)
+    request = recommended(request, backbone, language)
     parse_placement(request.settings.spec.placement, backbone.config)
     parse_projections(request.settings.spec.on)
     if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):

@@ -105,7 +105,7 @@ def adaptation(
             for part in ("key", "value"):
                 tensors[f"{stack}.{layer}.prompt.{part}"] = rng.standard_normal((rows, config.heads, config.head_dim))
             if stack == "encoder" and rank:
-                tensors |= updates(config, layer, rank, rng)
+                tensors |= updates(config, layer, rank, np.random.default_rng([seed, layer]))
             if stack != "cross" and rank:
                 tensors[f"{stack}.{layer}.adapter.down"] = rng.standard_normal((rank, config.dim)) / 4
                 tensors[f"{stack}.{layer}.adapter.up"] = rng.standard_normal((config.dim, rank)) / 4
@@ -124,7 +124,7 @@ def updates(config: ModelConfig, layer: int, rank: int, rng: np.random.Generator
     found = {}
     for name, (size_in, size_out) in sizes.items():
         found[f"encoder.{layer}.lora.{name}.down"] = rng.standard_normal((rank, size_in)) * size_in**-0.5
-        found[f"encoder.{layer}.lora.{name}.up"] = rng.standard_normal((size_out, rank)) / 4
+        found[f"encoder.{layer}.lora.{name}.up"] = rng.standard_normal((size_out, rank)) / 16
     return found
 
 
