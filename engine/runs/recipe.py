@@ -28,20 +28,20 @@ NEW_HEAD = TrainSettings(
     window_seconds=1.0,
 )
 UNASKED = replace(TrainSettings(), spec=AdaptationSpec(AUTO))
-STATED = ("", "und", "mul")  # languages that say nothing
+UNSTATED = ("", "und", "mul")
 
 
 def recommended(request: RunRequest, backbone: Backbone, language: str) -> RunRequest:
     """The request with a method, where it asks for none; language: the project's.
 
-    A Whisper writes a language that it does not know in a new vocabulary. What differs from a setting's usual value was
-    asked for, and stays.
+    A Whisper writes a project's language that it does not know in a new vocabulary. What differs from a setting's
+    usual value was asked for, and stays.
     """
     if request.settings.spec.method != AUTO:
         return request
     kind, known = backbone.vocabulary.kind, backbone.vocabulary.languages()
-    code = (request.language or language).lower().partition("-")[0]
-    if request.vocabulary == "auto" and kind == "bytes" and code not in STATED and code not in known:
+    code = language.lower().partition("-")[0]
+    if request.vocabulary == "auto" and not request.language and kind == "bytes" and code not in (*UNSTATED, *known):
         request = replace(request, vocabulary="new")
     usual = TrainSettings()
     if not backbone.config.ctc and not request.keeps_vocabulary(kind):
