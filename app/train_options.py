@@ -7,9 +7,9 @@ It does not know whether the backbone can have what is asked for (`preparation.c
 import argparse
 from typing import Any
 
-from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
+from lect.engine.contract.adaptation_spec import AUTO, INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest
+from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 
 from .options import add_device, fraction, minutes, positive, rate, whole
@@ -27,11 +27,11 @@ REQUEST_FIELDS = (
 )
 SETTING_FIELDS = (
     "learning_rate", "vocabulary_learning_rate", "max_steps", "per_device_train_batch_size", "early_stopping_patience",
-    "ctc_weight", "copies", "seed", "gradient_checkpointing",
+    "ctc_weight", "copies", "seed", "gradient_checkpointing", "num_train_epochs", "window_seconds",
 )  # fmt: skip
 SPEC_FIELDS = (
     "method", "placement", "num_virtual_tokens", "rank", "on", "finetune_layers", "initialisation", "reparameterise",
-    "shared_key_value",
+    "shared_key_value", "full_rank",
 )  # fmt: skip
 
 
@@ -44,8 +44,8 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 def request_of(args: argparse.Namespace) -> RunRequest:
     """What the options ask for. Raises UsageError for a CTC loss that the backbone has no head for."""
-    check_ctc_weight(args.backbone, args.ctc_weight)
-    spec = AdaptationSpec(**_given(args, SPEC_FIELDS))
+    check_ctc_weight(args.backbone, args.ctc_weight, args.vocabulary)
+    spec = AdaptationSpec(**{"method": AUTO} | _given(args, SPEC_FIELDS))
     settings = TrainSettings(spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     return RunRequest(settings=settings, **_given(args, REQUEST_FIELDS))
 
@@ -60,21 +60,26 @@ def arguments(request: RunRequest) -> list[str]:
     settings = request.settings
     chosen = [
         *_differing(request, RunRequest(), REQUEST_FIELDS),
-        *_differing(settings.spec, AdaptationSpec(), SPEC_FIELDS),
+        *_differing(settings.spec, AdaptationSpec(AUTO), SPEC_FIELDS),
         *_differing(settings, TrainSettings(), SETTING_FIELDS),
     ]
     return [word for name, value in chosen for word in _words(name, value)] + ["--no-cache"] * (not settings.cache)
 
 
-def check_ctc_weight(backbone: str, weight: float | None) -> None:
-    """Raises UsageError for a weight of a CTC loss that the backbone has no head for; None: nobody asked for one.
+def check_ctc_weight(backbone: str, weight: float | None, vocabulary: VocabularyChoice = "auto") -> None:
+    """Raises UsageError for a weight of a CTC loss that there will be no head for; None: nobody asked for one.
 
     The weight that nobody asked for is dropped without a word where there is no head.
     """
     from lect.engine.model.backbone import open_backbone
 
-    if weight and not open_backbone(backbone).config.ctc:
-        raise UsageError(f"The backbone {backbone!r} has no CTC head: leave --ctc-weight out.")
+    if not weight or (opened := open_backbone(backbone)).config.ctc:
+        return
+    if RunRequest(backbone, vocabulary=vocabulary).keeps_vocabulary(opened.vocabulary.kind):
+        raise UsageError(
+            f"The backbone {backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight out, or add "
+            "--vocabulary new."
+        )
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
@@ -97,11 +102,16 @@ def _add_adaptation(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--backbone", default=STARTER, metavar="NAME", help="a name of `lect backbone list`, or a folder"
     )
-    group.add_argument("--method", choices=METHODS, help="(prompt)")
+    group.add_argument("--method", choices=(AUTO, *METHODS), help="(auto: what does best on this backbone)")
     group.add_argument("--placement", metavar="WHERE", help="layers, such as e:last3,d:all or e:0+1,c:all")
     group.add_argument("--num-virtual-tokens", type=positive, metavar="N", help="length of the prompts")
     group.add_argument("--rank", type=positive, metavar="N", help="of adapters' bottlenecks, or of lora's updates")
-    group.add_argument("--on", metavar="WHICH", help="with lora: query, key, value, output (query,value)")
+    group.add_argument("--on", metavar="WHICH", help="with lora: query, key, value, output, up, down (query,value)")
+    group.add_argument(
+        "--full-rank",
+        action="store_true",
+        help="with lora, in the encoder: whole matrices learn, cut to --rank in the end",
+    )
     group.add_argument(
         "--finetune-layers", type=positive, metavar="N", help="with finetune: only the last N decoder layers"
     )
@@ -127,6 +137,10 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     add_device(group)
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of matrix products")
     group.add_argument("--max-steps", type=positive, metavar="N", help="optimiser steps")
+    group.add_argument("--num-train-epochs", type=positive, metavar="N", help="passes over the set, if not --max-steps")
+    group.add_argument(
+        "--window-seconds", type=minutes, metavar="SECONDS", help="pad shorter clips to this (the backbone's)"
+    )
     group.add_argument("--minutes", type=minutes, default=0.0, help="learn from so much of the training clips (all)")
     group.add_argument("--learning-rate", type=rate, metavar="RATE", help="peak")
     group.add_argument("--vocabulary-learning-rate", type=rate, metavar="RATE", help="peak, of the new vocabulary")

@@ -20,7 +20,7 @@ from lect.engine.model.network import EncoderDecoder
 from .graph_files import DECODER, ENCODER, OWN_DECODER, graph_files, graph_name
 from .graph_weights import WeightsFile, point_into
 from .graphs import Constants, export_decoder, export_encoder, export_own_decoder
-from .onnx_network import BACKBONE_SHA256, BUILD, POSITIONS, WINDOW_SECONDS
+from .onnx_network import BACKBONE, BACKBONE_SHA256, BUILD, CTC_STRIDE, POSITIONS, WINDOW_SECONDS
 from .parity import Clips, ParityReport, System, check_parity, probes
 from .quantisation import LARGE_VOCABULARY, quantized
 
@@ -56,7 +56,12 @@ def export_graphs(model: EncoderDecoder, constants: Constants | None = None) -> 
 
 def own_facts(model: EncoderDecoder) -> dict[str, str]:
     """The facts about a network that its graphs carry."""
-    return {POSITIONS: str(model.config.decoder_positions), WINDOW_SECONDS: str(model.config.mel_window_seconds)}
+    config = model.config
+    return {
+        POSITIONS: str(config.decoder_positions),
+        WINDOW_SECONDS: str(config.mel_window_seconds),
+        CTC_STRIDE: str(config.ctc_stride),
+    }
 
 
 def save_graph(graph: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> None:
@@ -67,7 +72,7 @@ def save_graph(graph: onnx.ModelProto, path: Path, facts: Mapping[str, str]) -> 
 
 
 def _save_graphs(backbone: Backbone, model: EncoderDecoder) -> None:
-    facts = {"lect.backbone": backbone.name, BACKBONE_SHA256: backbone.sha256} | own_facts(model)
+    facts = {BACKBONE: backbone.name, BACKBONE_SHA256: backbone.sha256} | own_facts(model)
     graphs, weights = export_graphs(model), WeightsFile(backbone.weights)
     if model.config.vocab_size >= LARGE_VOCABULARY:
         graphs[OWN_DECODER] = export_own_decoder(model)

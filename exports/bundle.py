@@ -23,7 +23,8 @@ def write_bundle(folder: Path, pack: Path, backbone: Backbone, clips: Clips) -> 
     """
     opened = read_pack(pack)
     check_fits(opened, backbone)
-    model = load_model(backbone)
+    method = opened.manifest.method
+    model = load_model(backbone, method.get("window_seconds"))
     with whole_folder(folder, BUNDLED_PACK) as made:
         shutil.copyfile(pack, made / BUNDLED_PACK)
         copy = replace(backbone, folder=made / BUNDLED_BACKBONE)
@@ -31,7 +32,7 @@ def write_bundle(folder: Path, pack: Path, backbone: Backbone, clips: Clips) -> 
         if changed := verify_backbone(copy.folder):
             raise BackboneError(f"Backbone {backbone.name!r} is damaged ({', '.join(changed)}): install it again.")
         if not has_graphs(copy):
-            build_backbone(copy, model)
-        system = System(model, opened.tensors, opened.vocabulary)
+            build_backbone(copy, load_model(backbone))
+        system = System(model, opened.tensors, opened.vocabulary, method.get("ctc_weight"))
         report = check_parity(system, graph_files(copy.folder), clips, int8=graph_files(copy.folder, "int8"))
     return report

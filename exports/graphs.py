@@ -18,11 +18,14 @@ from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.tensor_names import (
     ADAPTER,
     ALIGNMENT,
+    ATTENTION,
     CTC_BIAS,
+    CTC_LOG_PROBS,
     CTC_WEIGHT,
     DOWN_UP,
     EMBEDDING,
     KEY_VALUE,
+    LORA,
     PROMPT,
     Stack,
     TensorName,
@@ -64,19 +67,20 @@ class AdaptedGraph(nn.Module):
 class EncoderGraph(AdaptedGraph):
     """Audio and adaptation tensors in; frames' mask, CTC log-probabilities and the decoder's cross keys/values out.
 
-    Where the network fills clips up to a window, it takes one clip at a time, unpadded: attention over windows gains
-    nothing from a batch, and hiding nothing would take a tenth of the time.
+    Where the network fills clips up to a window, it takes one clip at a time, filled by whoever runs it, to any length:
+    attention over windows gains nothing from a batch, and hiding nothing would take a tenth of the time.
     """
 
     def forward(self, audio: Tensor, lengths: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         """audio (batch, samples), lengths (batch,) and the named tensors -> outputs as `encoder_outputs` names them."""
         named = self.named(tensors)
         handles = Handles.from_tensors(named)
-        frames = self.model.encoder.embed(audio, lengths)._replace(whole=_takes_windows(self.model.config))
-        encoded = self.model.encoder(frames, handles)
+        encoder = self.model.encoder
+        frames = encoder.placed(encoder.frontend(audio, lengths))._replace(whole=takes_windows(self.model.config))
+        encoded = encoder(frames, handles)
         outputs = [encoded.mask().long()]
-        if self.model.config.ctc:
-            logits = F.linear(encoded.values, named[CTC_WEIGHT], named[CTC_BIAS])
+        if CTC_WEIGHT in named:
+            logits = F.linear(self.model.ctc_frames(encoded).values, named[CTC_WEIGHT], named[CTC_BIAS])
             outputs.append(logits.log_softmax(-1))
         memories, _ = self.model.decoder.cross(encoded, handles)
         return (*outputs, *(rows for memory in memories for rows in memory))
@@ -131,23 +135,26 @@ def _seen(mask: Tensor, size: int) -> Tensor:
 
 def encoder_inputs(config: ModelConfig) -> list[Port]:
     """The inputs of the encoder graph, in order."""
-    lengths = torch.tensor(_EXAMPLE_SAMPLES[: 1 if _takes_windows(config) else None])
+    lengths = torch.tensor(_EXAMPLE_SAMPLES[: 1 if takes_windows(config) else None])
     return [
         Port("audio", torch.randn(len(lengths), _EXAMPLE_SAMPLES[0]) / 10, _of_clips(config) | {1: "samples"}),
         Port("lengths", lengths, _of_clips(config)),
         *_prompts(config, "encoder", config.encoder_layers),
         *_prompts(config, "cross", config.decoder_layers),
         *_adapters(config, "encoder", config.encoder_layers),
-        *(_ctc_head(config) if config.ctc else []),
+        *_updates(config),
+        *_ctc_head(config),
     ]
 
 
 def encoder_outputs(config: ModelConfig) -> dict[str, Sizes]:
     """The names of the encoder graph's outputs and of their sizes."""
     batch = _of_clips(config)
-    outputs = {"encoder_attention_mask": batch | {1: "frames"}}
-    if config.ctc:
-        outputs["ctc_log_probs"] = batch | {1: "frames", 2: "vocabulary"}
+    ctc_frames = "frames" if config.ctc_stride == 1 else "ctc.frames"
+    outputs = {
+        "encoder_attention_mask": batch | {1: "frames"},
+        CTC_LOG_PROBS: batch | {1: ctc_frames, 2: "vocabulary"},
+    }
     return outputs | _cache_outputs("encoder", config, batch)
 
 
@@ -204,6 +211,8 @@ def _adapted(
 ) -> onnx.ModelProto:
     names = adaptation_names(ports)
     if constants is not None:
+        if CTC_WEIGHT not in constants:
+            outputs = {name: dynamic for name, dynamic in outputs.items() if name != CTC_LOG_PROBS}
         ports, names = [port for port in ports if port.name not in names], []
         outputs = {name: _without_vocabulary(dynamic) for name, dynamic in outputs.items()}
     return _exported(graph(model, names, constants), ports, outputs)
@@ -215,13 +224,14 @@ def _exported(graph: AdaptedGraph, ports: list[Port], outputs: Mapping[str, Size
     return exported
 
 
-def _takes_windows(config: ModelConfig) -> bool:
+def takes_windows(config: ModelConfig) -> bool:
+    """Whether the encoder graph takes one clip at a time."""
     return config.mel_window_seconds > 0
 
 
 def _of_clips(config: ModelConfig) -> Sizes:
     """The dynamic axis of what there is one of a clip, where there is more than one clip."""
-    return {} if _takes_windows(config) else _BATCH
+    return {} if takes_windows(config) else _BATCH
 
 
 def _without_vocabulary(dynamic: Sizes) -> Sizes:
@@ -245,6 +255,22 @@ def _adapters(config: ModelConfig, stack: Stack, layers: int) -> list[Port]:
             shape = [config.dim, config.dim]
             shape[axis] = layer + 2
             ports.append(Port(str(TensorName(stack, layer, ADAPTER, part)), torch.randn(shape) / 10, {axis: rank}))
+    return ports
+
+
+def _updates(config: ModelConfig) -> list[Port]:
+    """Low-rank updates of all projections of the encoder."""
+    sizes = dict.fromkeys(ATTENTION, (config.dim, config.dim))
+    sizes |= {"up": (config.dim, config.ffn_dim), "down": (config.ffn_dim, config.dim)}
+    ports = []
+    for layer in range(config.encoder_layers):
+        for name, (size_in, size_out) in sizes.items():
+            rank = {"down": (0, (layer + 2, size_in)), "up": (1, (size_out, layer + 2))}
+            for part, (axis, shape) in rank.items():
+                dynamic = {axis: f"encoder.{layer}.{LORA[name]}.rank"}
+                ports.append(
+                    Port(str(TensorName("encoder", layer, LORA[name], part)), torch.randn(shape) / 10, dynamic)
+                )
     return ports
 
 

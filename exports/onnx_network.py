@@ -16,6 +16,8 @@ from lect.engine.audio.reading import SAMPLE_RATE, Samples
 from lect.engine.contract.errors import PackError, UsageError
 from lect.engine.contract.tensor_names import (
     ALIGNMENT,
+    CTC_LOG_PROBS,
+    CTC_WEIGHT,
     EMBEDDING,
     PROMPT,
     TensorName,
@@ -30,8 +32,10 @@ from .graph_files import GraphFiles
 from .onnx_sessions import CUDA, Array, Session, cuda_is_there, open_session, run
 
 # A graph's facts about itself.
-BUILD, BACKBONE_SHA256, POSITIONS = "lect.build", "lect.backbone_sha256", "lect.decoder_positions"
-WINDOW_SECONDS = "lect.window_seconds"
+BUILD, BACKBONE = "lect.build", "lect.backbone"
+BACKBONE_SHA256, POSITIONS = "lect.backbone_sha256", "lect.decoder_positions"
+WINDOW_SECONDS = "lect.window_seconds"  # what the runtime fills a clip up to, unless an adaptation says otherwise
+CTC_STRIDE = "lect.ctc_stride"  # encoder frames to one of the CTC head's
 
 BATCH_SECONDS = 60.0  # of padded audio that is transcribed at once
 WINDOWS_AT_ONCE = 8  # likewise, where each clip fills a window; only the decoder has them all
@@ -48,7 +52,10 @@ class Adapted:
     decoder: dict[str, Array]
     past: dict[str, Array]  # first rows of the cache: (1, heads, length, head_dim)
     session: Session  # the decoder's
-    uses_ctc: bool = True  # false where its training left the CTC head as it was, whose scores then mean nothing
+    window_samples: int = 0  # what shorter clips are filled up to
+    # False where there is none, or its training left it as it was: its scores then mean nothing.
+    uses_ctc: bool = True  # the CTC head
+    uses_attention: bool = True  # the decoder
 
     @property
     def has_alignment(self) -> bool:
@@ -61,8 +68,9 @@ class Encoded:
     """The encoder's output for a batch."""
 
     mask: Ints  # (batch, frames), 1 inside each clip
-    ctc_log_probs: LogProbs | None  # (batch, frames, vocab); None without a CTC head
+    ctc_log_probs: LogProbs | None  # (batch, frames / ctc_stride, vocab); None without a CTC head
     cross: dict[str, Array]  # the decoder's inputs of these names, (batch, heads, prompt + frames, head_dim)
+    ctc_stride: int = 1
 
     @property
     def lengths(self) -> Ints:
@@ -70,12 +78,18 @@ class Encoded:
         lengths: Ints = self.mask.sum(axis=1)
         return lengths
 
+    @property
+    def ctc_lengths(self) -> Ints:
+        """(batch,) of the CTC head's frames."""
+        return self.lengths // self.ctc_stride
+
     def of(self, clips: Ints) -> "Encoded":
         """The same of some clips of the batch, in rising order; all of them are not copied."""
         if len(clips) == len(self.mask):
             return self
         ctc = None if self.ctc_log_probs is None else self.ctc_log_probs[clips]
-        return Encoded(self.mask[clips], ctc, {name: array[clips] for name, array in self.cross.items()})
+        cross = {name: array[clips] for name, array in self.cross.items()}
+        return Encoded(self.mask[clips], ctc, cross, self.ctc_stride)
 
 
 class Network:
@@ -119,13 +133,13 @@ class Network:
 
     @property
     def window_samples(self) -> int:
-        """What the encoder fills shorter clips up to, as Whisper's does; 0: nothing."""
+        """What shorter clips are filled up to, as Whisper's are; 0: nothing."""
         return round(float(self.facts.get(WINDOW_SECONDS, 0)) * SAMPLE_RATE)
 
     @property
-    def has_ctc(self) -> bool:
-        """Whether the encoder has a CTC head."""
-        return any(port.name == "ctc_log_probs" for port in self.encoder.get_outputs())
+    def takes_one_clip(self) -> bool:
+        """Whether the encoder takes no batches."""
+        return bool(_shapes(self.encoder)["audio"][0] == 1)
 
     @property
     def takes_tensors(self) -> bool:
@@ -148,28 +162,42 @@ class Network:
         known = {name: shape for each in shapes for name, shape in each.items() if _is_adaptable(name)}
         given = {name: tensor for name, tensor in tensors.items() if not _is_decoder_prompt(name)}
         for name, tensor in given.items():
-            if name not in known or not _fits(known[name], tensor.shape):
+            if name not in known:
+                raise PackError(
+                    f"The graphs of this backbone have no place for the tensor {name!r}: they are older than the pack; "
+                    f"run `lect export --backbone {self.facts.get(BACKBONE, 'NAME')}`."
+                )
+            if not _fits(known[name], tensor.shape):
                 raise PackError(f"The tensor {name!r} does not fit this backbone: the pack was made for another one.")
         feeds = {name: _as_input(given[name]) if name in given else _nothing(shape) for name, shape in known.items()}
         encoder_feeds, decoder_feeds = ({name: feeds[name] for name in each if name in feeds} for each in shapes)
-        return Adapted(encoder_feeds, decoder_feeds, _past(tensors, shapes[1]), decoder)
+        past, window = _past(tensors, shapes[1]), self.window_samples
+        return Adapted(encoder_feeds, decoder_feeds, past, decoder, window, self._has_head(encoder_feeds))
 
-    def batches(self, waveforms: Sequence[Samples], seconds: float) -> list[list[int]]:
-        """Which are transcribed at once: those of like length, up to so much padded audio, or up to so many windows."""
-        lengths, window = [len(waveform) for waveform in waveforms], self.window_samples
+    def _has_head(self, feeds: Mapping[str, Array]) -> bool:
+        """Whether there is a CTC head: in the graph, or, of more than no rows, in what it is fed."""
+        there = any(port.name == CTC_LOG_PROBS for port in self.encoder.get_outputs())
+        return there and (CTC_WEIGHT not in feeds or len(feeds[CTC_WEIGHT]) > 0)
+
+    def batches(self, waveforms: Sequence[Samples], seconds: float, window: int = 0) -> list[list[int]]:
+        """Which are transcribed at once: those of like length, up to so much padded audio, or up to so many windows of
+        so many samples.
+        """
+        lengths = [len(waveform) for waveform in waveforms]
         return batches_by_length(lengths, max(seconds * SAMPLE_RATE, WINDOWS_AT_ONCE * window), window)
 
     def encode(self, waveforms: Sequence[Samples], adapted: Adapted) -> Encoded:
         """waveforms: (samples,) float32 at 16 kHz each."""
-        batches = [[waveform] for waveform in waveforms] if self.window_samples else [waveforms]
+        filled = [_filled(waveform, adapted.window_samples) for waveform in waveforms]
+        batches = [[waveform] for waveform in filled] if self.takes_one_clip else [filled]
         parts = [
             run(self.encoder, {"audio": audio, "lengths": lengths, **adapted.encoder})
             for audio, lengths in map(padded, batches)
         ]
         outputs = {name: _stacked([part.pop(name) for part in parts]) for name in list(parts[0])}
         cross = as_cache(outputs)
-        ctc = outputs.get("ctc_log_probs") if adapted.uses_ctc else None
-        return Encoded(outputs["encoder_attention_mask"], ctc, cross)
+        ctc = outputs.get(CTC_LOG_PROBS) if adapted.uses_ctc else None
+        return Encoded(outputs["encoder_attention_mask"], ctc, cross, int(self.facts.get(CTC_STRIDE, 1)))
 
     def _decoder(self, own: bool) -> Session:
         path = self._files.own_decoder if own else self._files.decoder
@@ -200,6 +228,11 @@ def _prompt(shape: Shape, prompt: Array | None) -> Array:
     if prompt.ndim != 3 or prompt.shape[1:] != (heads, head_dim):
         raise PackError("A decoder prompt does not fit this backbone: the pack was made for another one.")
     return _as_input(prompt.transpose(1, 0, 2)[None])
+
+
+def _filled(waveform: Samples, samples: int) -> Samples:
+    """With silence behind it, up to so many samples."""
+    return np.pad(waveform, (0, max(0, samples - len(waveform))))
 
 
 def _fits(wanted: Shape, shape: tuple[int, ...]) -> bool:

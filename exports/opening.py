@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import BackboneError, PackError, TextError, UsageError
 from lect.engine.contract.files import read_json
@@ -28,6 +29,7 @@ from .pack_tensors import Tensor
 from .recognition import OnnxRecogniser
 from .whisper_decoding import WhisperDecoding
 
+MAX_WINDOW_SECONDS = 60.0  # more would only eat the memory of whoever opens the pack
 BUNDLED_BACKBONE, BUNDLED_PACK = "backbone", "pack.lect"  # a bundle is a folder with these two
 
 
@@ -104,7 +106,7 @@ def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
     if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
         raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
     adapted, vocabulary = network.adapt(_own_vocabulary(backbone, network)), backbone.vocabulary
-    whisper = WhisperDecoding() if vocabulary.kind == "bytes" and not network.has_ctc else None
+    whisper = WhisperDecoding() if vocabulary.kind == "bytes" and not backbone.config.ctc else None
     return Opened(OnnxRecogniser(network, adapted, vocabulary, settings.options, whisper), backbone)
 
 
@@ -190,5 +192,14 @@ def _portable_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _with_method(adapted: Adapted, method: Any) -> Adapted:
-    """With the CTC head, unless the method's settings state that its training left the head as it was."""
-    return replace(adapted, uses_ctc=not isinstance(method, dict) or method.get("ctc_weight") != 0)
+    """In the window that it was trained in, and without the CTC head or the decoder where the training let it be."""
+    if not isinstance(method, dict):
+        return adapted
+    weight, window = method.get("ctc_weight"), method.get("window_seconds")
+    seconds = window if isinstance(window, int | float) and 0 <= window <= MAX_WINDOW_SECONDS else None
+    return replace(
+        adapted,
+        uses_ctc=adapted.uses_ctc and weight != 0,
+        uses_attention=weight != 1 or not adapted.uses_ctc,
+        window_samples=adapted.window_samples if seconds is None else round(seconds * SAMPLE_RATE),
+    )

@@ -60,7 +60,7 @@ def pack_contents(
         name=name or project.name,
         language=project.language,
         backbone=open_backbone(request.backbone),
-        method=asdict(settings.spec) | {"ctc_weight": settings.ctc_weight},
+        method=asdict(settings.spec) | {"ctc_weight": settings.ctc_weight, "window_seconds": settings.window_seconds},
         tensors=tensors,
         vocabulary=vocabulary,
         rules=project.rules,

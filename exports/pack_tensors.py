@@ -14,15 +14,32 @@ from safetensors import SafetensorError
 
 from lect.engine.contract.errors import PackError
 from lect.engine.contract.model_config import ModelConfig
-from lect.engine.contract.tensor_names import ADAPTER, CTC_BIAS, CTC_WEIGHT, EMBEDDING, PROMPT, VOCABULARY, parse
+from lect.engine.contract.tensor_names import (
+    ADAPTER,
+    ATTENTION,
+    CTC_BIAS,
+    CTC_WEIGHT,
+    EMBEDDING,
+    KEY_VALUE,
+    LORA,
+    PROMPT,
+    VOCABULARY,
+    parse,
+)
 
 # More would only eat the memory of whoever opens it.
-MAX_ROWS = {"prompt": 2_000, "adapter": 4_096, "vocabulary": 100_000}
-_AXES = {
-    "key": ("rows", "heads", "head_dim"),
-    "value": ("rows", "heads", "head_dim"),
-    "down": ("rows", "dim"),
-    "up": ("dim", "rows"),
+MAX_ROWS = {PROMPT: 2_000, "vocabulary": 100_000}
+MAX_RANK = 4_096  # of what is not named here
+_PROMPT_AXES = ("rows", "heads", "head_dim")
+_BOTTLENECK_AXES = {"down": ("rows", "dim"), "up": ("dim", "rows")}
+_AXES: dict[str, Mapping[str, tuple[str, ...]]] = {
+    PROMPT: dict.fromkeys(KEY_VALUE, _PROMPT_AXES),
+    ADAPTER: _BOTTLENECK_AXES,
+    **{LORA[name]: _BOTTLENECK_AXES for name in ATTENTION},
+    LORA["up"]: {"down": ("rows", "dim"), "up": ("ffn_dim", "rows")},
+    LORA["down"]: {"down": ("rows", "ffn_dim"), "up": ("dim", "rows")},
+}
+_VOCABULARY_AXES: dict[str, tuple[str, ...]] = {
     EMBEDDING: ("rows", "dim"),
     CTC_WEIGHT: ("rows", "dim"),
     CTC_BIAS: ("rows",),
@@ -49,7 +66,7 @@ def load(data: bytes, pack: str) -> dict[str, Tensor]:
 
 def misfit(tensors: Tensors, config: ModelConfig) -> str | None:
     """The first tensor that a backbone of these sizes cannot take, or None."""
-    sizes = {"heads": config.heads, "head_dim": config.head_dim, "dim": config.dim}
+    sizes = {"heads": config.heads, "head_dim": config.head_dim, "dim": config.dim, "ffn_dim": config.ffn_dim}
     layers = {"encoder": config.encoder_layers, "decoder": config.decoder_layers, "cross": config.decoder_layers}
     for name, tensor in tensors.items():
         axes = zip(_axes(name), tensor.shape, strict=True)
@@ -57,8 +74,6 @@ def misfit(tensors: Tensors, config: ModelConfig) -> str | None:
             return name
         layered = parse(name)
         if layered and layered.layer >= layers[layered.stack]:
-            return name
-        if name in (CTC_WEIGHT, CTC_BIAS) and not config.ctc:
             return name
     return None
 
@@ -77,7 +92,7 @@ def _check(name: str, tensor: Tensor, pack: str) -> None:
     if not _is_known(name) or tensor.ndim != len(_axes(name)) or tensor.dtype not in (np.float32, np.float16):
         raise PackError(f"{pack} holds a tensor that no pack has ({name}): get the pack again.")
     layered = parse(name)
-    if _rows(name, tensor) > MAX_ROWS[layered.kind if layered else "vocabulary"]:
+    if _rows(name, tensor) > MAX_ROWS.get(layered.kind if layered else "vocabulary", MAX_RANK):
         size = " x ".join(map(str, tensor.shape))
         raise PackError(f"{pack} holds an oversized tensor ({name}, {size}): do not use it.")
     if not np.isfinite(tensor).all():
@@ -89,12 +104,12 @@ def _is_known(name: str) -> bool:
     layered = parse(name)
     if layered is None:
         return name in VOCABULARY
-    return layered.kind == PROMPT or (layered.kind == ADAPTER and layered.stack != "cross")
+    return not layered.changes_weights and (layered.kind != ADAPTER or layered.stack != "cross")
 
 
 def _axes(name: str) -> tuple[str, ...]:
     layered = parse(name)
-    return _AXES[layered.part if layered else name]
+    return _AXES[layered.kind][layered.part] if layered else _VOCABULARY_AXES[name]
 
 
 def _rows(name: str, tensor: Tensor) -> int:

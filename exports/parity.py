@@ -6,7 +6,7 @@ float32 must give torch's values within `TOLERANCE` of each output's own scale, 
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,10 @@ class ParityError(LectError):
 class System:
     """What is exported: a network, and what was learnt on top of it."""
 
-    model: EncoderDecoder
+    model: EncoderDecoder  # in the window that it was trained in
     tensors: Mapping[str, Tensor]  # float32, by graph input name; empty for a bare backbone
     vocabulary: Vocabulary
+    ctc_weight: float | None = None  # of its training
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def check_parity(
     learnt; tokens on all clips. tolerance: the largest relative error that passes.
     """
     options = options or DecodeOptions()
+    options = options if system.ctc_weight is None else options.after_training(system.ctc_weight)
     network = Network.open(float32, "cpu")
     encoder, decoder = _checked_values(system, network, clips.waveforms, tolerance)
     tokens = _checked_tokens(system, network, clips, options)
@@ -159,7 +161,7 @@ def _values(system: System, network: Network, waveforms: Sequence[Samples]) -> t
     """The largest differences of the encoder and of the decoder over all cases."""
     cases = [(_handles(system), _adapted(system, network))]
     if network.takes_tensors and (system.tensors or network.has_own_decoder):
-        cases.append((NO_HANDLES, network.adapt(own_vocabulary(system.model))))
+        cases.append((NO_HANDLES, _adapted(replace(system, tensors={}), network)))
     differences = [
         _difference(system.model, handles, network, adapted, batch)
         for handles, adapted in cases
@@ -185,11 +187,12 @@ def _difference(
     logits = model.ctc_logits(encoded, handles)
     expected = [tensor for memory in ours.cross[0] for tensor in memory]
     pairs = list(zip(expected, exported.cross.values(), strict=True))
-    if logits is not None and exported.ctc_log_probs is not None:
-        pairs.append((logits.log_softmax(-1), exported.ctc_log_probs))
     padding = exported.mask.shape[1] - exported.lengths
-    encoder = max(relative_error(_inside(array, padding), _inside(tensor.numpy(), padding)) for tensor, array in pairs)
-    return encoder, _decoder_difference(ours, theirs, len(batch))
+    errors = [relative_error(_inside(array, padding), _inside(tensor.numpy(), padding)) for tensor, array in pairs]
+    if logits is not None and (ctc := exported.ctc_log_probs) is not None:
+        padding = ctc.shape[1] - exported.ctc_lengths
+        errors.append(relative_error(_inside(ctc, padding), _inside(logits.values.log_softmax(-1).numpy(), padding)))
+    return max(errors), _decoder_difference(ours, theirs, len(batch))
 
 
 def _decoder_difference(ours: TorchDecoder, theirs: OnnxDecoder, rows: int) -> float:
@@ -254,7 +257,7 @@ def _adapted(system: System, network: Network) -> Adapted:
     if not network.takes_tensors:
         return network.adapt({})
     own = {} if network.has_own_decoder else own_vocabulary(system.model)
-    return network.adapt(own | dict(system.tensors))
+    return replace(network.adapt(own | dict(system.tensors)), window_samples=system.model.encoder.window_samples)
 
 
 def own_vocabulary(model: EncoderDecoder) -> dict[str, Tensor]:

@@ -49,7 +49,8 @@ def write_portable(
     that they were trained on, or that was trained. build: float32 or int8. Raises ParityError or UsageError.
     """
     assert build in BUILDS
-    system = System(model, own_vocabulary(model) | dict(contents.tensors), contents.vocabulary)
+    weight = contents.method.get("ctc_weight")
+    system = System(model, own_vocabulary(model) | dict(contents.tensors), contents.vocabulary, weight)
     with whole_folder(folder, MANIFEST) as made, tempfile.TemporaryDirectory(dir=made) as trials:
         builds: dict[str, Path] = {name: Path(trials) / name for name in ("float32", build)}
         _save_graphs(system, builds, contents.backbone.weights)

@@ -60,23 +60,23 @@ class OnnxRecogniser:
     @property
     def word_times(self) -> WordTimes:
         """How words get their times."""
-        if self.network.has_ctc and self.adapted.uses_ctc:
+        if self.adapted.uses_ctc:
             return "ctc"
         return "attention" if self.adapted.has_alignment else "estimated"
 
     def recognise(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[Recognised]:
         """(samples,) float32 at 16 kHz each, in any order of lengths; those of like length share a batch."""
         found: dict[int, Recognised] = {}
-        for batch in self.network.batches(waveforms, batch_seconds):
+        for batch in self.network.batches(waveforms, batch_seconds, self.adapted.window_samples):
             found |= dict(zip(batch, self._batch([waveforms[index] for index in batch]), strict=True))
         return [found[index] for index in range(len(waveforms))]
 
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
         encoded, lengths = self.network.encode(waveforms, self.adapted), np.array([len(each) for each in waveforms])
-        hop = _hop_seconds(max(lengths.max(), self.network.window_samples), encoded)
+        hop = _hop_seconds(max(lengths.max(), self.adapted.window_samples), encoded)
         attended = Attended(np.ceil(lengths / SAMPLE_RATE / hop).astype(np.int64))
         for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded, attended), strict=True)):
-            ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.lengths[row]]
+            ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.ctc_lengths[row]]
             heads = attended.of(row, one.start, one.hypothesis.tokens) if ctc is None else None
             timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE, heads)
             if heads is not None:
@@ -90,11 +90,13 @@ class OnnxRecogniser:
 
             return OnnxDecoder(self.network, encoded.of(clips), self.adapted, listener)
 
-        lengths, positions = encoded.lengths, self.network.positions
+        positions = self.network.positions
         if self.whisper is not None:
-            return self.whisper.decode(make_decoder, lengths, self.vocabulary, self.options, positions)
-        all_clips = partial(make_decoder, np.arange(len(lengths)))
-        found = decode(all_clips, encoded.ctc_log_probs, lengths, self.vocabulary, self.options, positions)
+            return self.whisper.decode(make_decoder, encoded.lengths, self.vocabulary, self.options, positions)
+        ctc, all_clips = encoded.ctc_log_probs, partial(make_decoder, np.arange(len(encoded.mask)))
+        options = self.options if self.adapted.uses_attention else self.options.after_training(1)
+        lengths = encoded.ctc_lengths if ctc is not None and options.ctc_weight else encoded.lengths
+        found = decode(all_clips, ctc, lengths, self.vocabulary, options, positions)
         return [Decoded(hypothesis, start=self.vocabulary.start) for hypothesis in found]
 
 
@@ -127,8 +129,8 @@ def with_times(
 
 
 def _hop_seconds(samples: int, encoded: Encoded) -> float:
-    """How far apart frames are, from how many the batch's longest clip has."""
-    hop = samples / max(1, int(encoded.lengths.max()))
+    """How far apart the CTC head's frames are, from how many the batch's longest clip has."""
+    hop = samples / max(1, int(encoded.ctc_lengths.max()))
     return max(1, round(hop / HOP_UNIT_SAMPLES)) * HOP_UNIT_SAMPLES / SAMPLE_RATE
 
 

@@ -60,7 +60,7 @@ def write_whisper_folder(
 
 def check_whisper(model: EncoderDecoder, vocabulary: Vocabulary) -> None:
     """Raises UsageError unless the layout can hold the model."""
-    window = getattr(model.encoder.frontend, "window_samples", 0)
+    window = model.encoder.window_samples
     if model.config.mel_normalisation != "range" or window != WINDOW_SAMPLES or len(vocabulary.start) != 4:
         raise UsageError(
             "This layout is for multilingual Whisper backbones with windows of 30 s: use plain --portable."

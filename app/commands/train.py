@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lect.engine.contract.errors import UsageError
 
 from ..options import LATEST, add_project, find_run, open_project
-from ..output import print_result
+from ..output import print_result, remark
 from ..train_options import add_train_options, request_of
 
 if TYPE_CHECKING:
@@ -55,9 +55,15 @@ def run(args: argparse.Namespace) -> int:
 def _run_id(args: argparse.Namespace, project: "Project") -> str:
     if args.resume is not None:
         return _run_to_resume(project, args.resume).id
-    from lect.engine.runs.preparation import create_run
+    from lect.engine.contract.run_files import RunFiles
+    from lect.engine.runs.preparation import RunData, create_run
+    from lect.engine.runs.recipe import reason
 
-    return create_run(project, request_of(args))
+    run_id = create_run(project, request_of(args))
+    clips = RunData.open(project, run_id).clips["train"]
+    minutes, voices = sum(clip.seconds for clip in clips) / 60, len({clip.speaker for clip in clips})
+    remark(args, reason(RunFiles(project.run(run_id).folder).request(), minutes, voices))
+    return run_id
 
 
 def _run_to_resume(project: "Project", name: str) -> "Run":

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from lect.engine.contract import adaptation_spec
-from lect.engine.contract.adaptation_spec import AdaptationSpec
+from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
@@ -21,7 +21,7 @@ from .backbones import Installed, installed, spoken_by
 from .project_settings import UNDETERMINED
 from .texts import Say, label
 
-METHODS = tuple(method for method in adaptation_spec.METHODS if method != "scratch")  # which needs hours of speech
+METHODS = (AUTO, *(method for method in adaptation_spec.METHODS if method != "scratch"))  # which needs hours of speech
 EFFORTS = {"quick": 200, "usual": 0, "long": 3000}  # optimiser steps; 0 is by the size of the set
 # Fields of the expert drawer that are written: a field of the request each, and what reads it as `lect train` does.
 FIELDS: dict[str, Callable[[str], Any]] = {
@@ -45,7 +45,7 @@ FIELDS: dict[str, Callable[[str], Any]] = {
 def choices() -> list[Any]:
     """The widgets, in the order in which `request` takes their values; `backbones` fills the third."""
     backbone = gr.Radio([], label=label("train_backbone"), elem_id="backbone")
-    method = gr.Radio(_named("method", METHODS), value="prompt", label=label("train_method"), elem_id="method")
+    method = gr.Radio(_named("method", METHODS), value=AUTO, label=label("train_method"), elem_id="method")
     effort = gr.Radio(_named("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort")
     with gr.Accordion(label("train_texts_title"), open=False, elem_id="further"):
         further = gr.File(label=label("train_texts_file"), file_types=["text"], elem_id="further-texts", height=150)
@@ -93,7 +93,7 @@ def request(
     """What the values of `choices` ask for. Raises UsageError for a field that cannot be read."""
     given = {name: _read(name, value) for name, value in zip(FIELDS, written, strict=True) if value and value.strip()}
     backbone = backbone or STARTER
-    check_ctc_weight(backbone, given.get("ctc_weight"))
+    check_ctc_weight(backbone, given.get("ctc_weight"), vocabulary)
     spec = replace(AdaptationSpec(method=method), **_of(given, SPEC_FIELDS))
     settings = replace(TrainSettings(spec=spec, max_steps=EFFORTS[effort]), **_of(given, SETTING_FIELDS))
     return RunRequest(

@@ -8,8 +8,9 @@ from .errors import UsageError
 from .model_config import ModelConfig
 from .tensor_names import PROJECTIONS
 
-Method = Literal["prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
-METHODS: tuple[Method, ...] = get_args(Method)
+Method = Literal["auto", "prompt", "adapter", "lora", "vocabulary", "finetune", "scratch"]
+AUTO: Method = "auto"  # asks for the one that does best, see `engine/runs/recipe.py`
+METHODS: tuple[Method, ...] = get_args(Method)[1:]
 Initialisation = Literal["backbone", "random", "zero-value"]
 INITIALISATIONS: tuple[Initialisation, ...] = get_args(Initialisation)
 
@@ -27,6 +28,7 @@ class AdaptationSpec:
     shared_key_value: bool = False  # one prompt before both projections
     finetune_layers: int = 0  # finetune: last n decoder layers; 0 is the whole network
     on: str = "query,value"  # low-rank updates: of which projections, see parse_projections
+    full_rank: bool = False  # low-rank updates, of the encoder: learnt as whole matrices, cut to `rank` in the end
 
     @property
     def trains_backbone(self) -> bool:

@@ -1,10 +1,13 @@
 """The sizes and habits of a backbone: all in which the families differ, and what a graph or a pack must fit."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import UsageError
 
+MEL_HOP_SAMPLES = 160  # 10 ms
+CTC_FRAME_SAMPLES = 640  # of a CTC head that an adaptation brings: 25 frames a second
 WAV2VEC_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
 
 
@@ -37,7 +40,7 @@ class ModelConfig:
     scale_embedding: bool = True  # token embeddings times sqrt(dim)
     key_bias: bool = True
     convolution_kernel: int = 0  # Conformer convolution module in each encoder layer; 0: none
-    ctc: bool = True
+    ctc: bool = True  # whether the backbone has a CTC head of its own; else an adaptation brings one
     # (decoder layer, head) whose cross-attention follows time, for the times of words; as published with a Whisper
     alignment_heads: tuple[tuple[int, int], ...] = ()
 
@@ -56,6 +59,18 @@ class ModelConfig:
     def head_dim(self) -> int:
         """Size of one attention head."""
         return self.dim // self.heads
+
+    @property
+    def frame_samples(self) -> int:
+        """How far apart the encoder's frames are, at 16 kHz."""
+        if self.frontend == "mel":
+            return MEL_HOP_SAMPLES * math.prod(self.mel_strides)
+        return math.prod(stride for _, _, stride in self.waveform_convolutions)
+
+    @property
+    def ctc_stride(self) -> int:
+        """How many encoder frames make one of the CTC head's; see `EncoderDecoder.ctc_logits`."""
+        return 1 if self.ctc else max(1, round(CTC_FRAME_SAMPLES / self.frame_samples))
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "ModelConfig":

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from .adaptation_spec import AdaptationSpec
+from .adaptation_spec import AUTO, AdaptationSpec
 from .train_settings import Augmentation, TrainSettings
 
 STARTER = "starter"
@@ -21,12 +21,16 @@ class RunRequest:
     backbone: str = STARTER
     device: str = "auto"
     precision: str = "auto"
-    settings: TrainSettings = field(default_factory=TrainSettings)
+    settings: TrainSettings = field(default_factory=lambda: TrainSettings(spec=AdaptationSpec(AUTO)))
     vocabulary: VocabularyChoice = "auto"  # see run_vocabulary
     language: str = ""  # whose token the decoder is started with, where a backbone has such tokens; "": the project's
     minutes: float = 0.0  # of the training clips, those used; 0: all
     texts: str = ""  # file of more sentences of the lect, one a line, for the language model
     language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
+
+    def keeps_vocabulary(self, kind: str) -> bool:
+        """Whether a run on a backbone with such a vocabulary writes in a Whisper's own, which does not learn."""
+        return kind == "bytes" and self.vocabulary in ("auto", "backbone")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `method` is what the store lists runs by."""

@@ -3,7 +3,7 @@
 They are the names of a run's result, a pack's tensors and the exported graphs' inputs:
 
     encoder.3.prompt.key         stack, layer, kind, part
-    cross.0.lora.query.down      a low-rank update also names its projection
+    cross.0.lora.query.down      a low-rank update (its half `down`) also names its projection
     vocabulary.ctc.weight        a new vocabulary has no layer
     network.encoder.norm.weight  a network's own weight, where the method trains it
 
@@ -19,7 +19,9 @@ from typing import Literal, TypeVar, get_args
 T = TypeVar("T")
 Stack = Literal["encoder", "decoder", "cross"]
 STACKS: tuple[Stack, ...] = get_args(Stack)
-PROJECTIONS = ("query", "key", "value", "output")  # of an attention
+ATTENTION = ("query", "key", "value", "output")  # an attention's projections
+FEED_FORWARD = ("up", "down")  # a feed-forward network's
+PROJECTIONS = (*ATTENTION, *FEED_FORWARD)
 KEY_VALUE, DOWN_UP = ("key", "value"), ("down", "up")  # the parts of a prompt, and of an adapter or a low-rank update
 
 PROMPT, ADAPTER = "prompt", "adapter"
@@ -27,6 +29,7 @@ LORA = {projection: f"lora.{projection}" for projection in PROJECTIONS}  # the k
 KINDS = {PROMPT: KEY_VALUE, ADAPTER: DOWN_UP} | dict.fromkeys(LORA.values(), DOWN_UP)
 
 EMBEDDING, CTC_WEIGHT, CTC_BIAS = "vocabulary.embedding", "vocabulary.ctc.weight", "vocabulary.ctc.bias"
+CTC_LOG_PROBS = "ctc_log_probs"  # what the encoder graph makes of the CTC head
 VOCABULARY = (EMBEDDING, CTC_WEIGHT, CTC_BIAS)
 # The same matrices among a network's own weights.
 OWN_VOCABULARY = {EMBEDDING: "decoder.embedding", CTC_WEIGHT: "ctc.weight", CTC_BIAS: "ctc.bias"}
@@ -61,8 +64,8 @@ class TensorName:
 
     @property
     def changes_weights(self) -> bool:
-        """Whether it is added to the network's own weights when the run is loaded."""
-        return self.kind in LORA.values()
+        """Whether it is added to the network's own weights when the run is loaded: the encoder graph takes updates."""
+        return self.kind in LORA.values() and self.stack != "encoder"
 
 
 def parse(name: str) -> TensorName | None:

@@ -74,8 +74,9 @@ class Recogniser:
     def search(self, encoded: Frames) -> list[Hypothesis]:
         """The best hypothesis of each sequence of encoder frames."""
         logits = self.model.ctc_logits(encoded, self.handles)
-        ctc = None if logits is None else logits.float().log_softmax(-1).cpu().numpy()
-        lengths, positions = encoded.lengths.cpu().numpy(), self.model.config.decoder_positions
+        ctc = None if logits is None else logits.values.float().log_softmax(-1).cpu().numpy()
+        lengths = (logits if logits is not None and self.options.ctc_weight else encoded).lengths.cpu().numpy()
+        positions = self.model.config.decoder_positions
         make_decoder = partial(TorchDecoder, self.model, encoded, self.handles)
         return decode(make_decoder, ctc, lengths, self.vocabulary, self.options, positions)
 

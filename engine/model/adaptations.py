@@ -7,6 +7,7 @@ as in Hu et al. 2021 (LoRA). It does not know data or the training loop.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from ..contract.adaptation_spec import AdaptationSpec, parse_placement, parse_pr
 from ..contract.errors import UsageError
 from ..contract.tensor_names import (
     ADAPTER,
+    ATTENTION,
     CTC_BIAS,
     CTC_WEIGHT,
     EMBEDDING,
@@ -27,9 +29,11 @@ from ..contract.tensor_names import (
     pairs,
 )
 from ..text.vocabulary import Vocabulary
-from .handles import Handles, KeyValue, Updates
+from .handles import FullRank, Handles, KeyValue, LowRank, Updates
 from .layers import Attention, DecoderLayer, EncoderLayer
 from .network import EncoderDecoder
+
+Place = tuple[Stack, int, str]  # and layer, and kind of its tensors
 
 
 class Part(nn.Module):
@@ -118,17 +122,17 @@ def attention_at(model: EncoderDecoder, stack: Stack, layer: int) -> Attention:
 
 
 class Bottlenecks(Part):
-    """Pairs of matrices down (rank, dim) and up (dim, rank), one for each place.
+    """Pairs of matrices down (rank, in) and up (out, rank), one for each place.
 
     Of kind "adapter" they stand behind a layer; of kind "lora.query" they update that projection, unscaled (LoRA's
     alpha is the rank, and its learning rate does the rest). The zero `up` makes them start as nothing.
     """
 
-    def __init__(self, spec: AdaptationSpec, places: Sequence[tuple[Stack, int, str]], dim: int):
+    def __init__(self, spec: AdaptationSpec, places: Sequence[Place], size_in: int, size_out: int):
         super().__init__()
-        self.places = tuple(places)  # stack, layer, kind
-        self.down = nn.Parameter(torch.randn(len(self.places), spec.rank, dim) * dim**-0.5)
-        self.up = nn.Parameter(torch.zeros(len(self.places), dim, spec.rank))
+        self.places = tuple(places)
+        self.down = nn.Parameter(torch.randn(len(self.places), spec.rank, size_in) * size_in**-0.5)
+        self.up = nn.Parameter(torch.zeros(len(self.places), size_out, spec.rank))
 
     def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
         """The matrices of each place."""
@@ -139,33 +143,83 @@ class Bottlenecks(Part):
         return matrices
 
 
+class FullUpdates(Part):
+    """Updates of whole matrices, which leave as the low-rank ones that come nearest.
+
+    On little data they learn more than low-rank ones, and cut to a few dozens of their ranks they have lost nothing.
+    """
+
+    def __init__(self, spec: AdaptationSpec, places: Sequence[Place], model: EncoderDecoder):
+        super().__init__()
+        self.places, self.rank = tuple(places), spec.rank
+        weights = [projection_at(model, *place).weight for place in self.places]
+        self.deltas = nn.ParameterList(nn.Parameter(torch.zeros_like(weight)) for weight in weights)
+
+    def updates(self) -> dict[int, Updates]:
+        """As they learn, by layer."""
+        found: dict[int, dict[str, LowRank | FullRank]] = {}
+        for (_, layer, kind), delta in zip(self.places, self.deltas, strict=True):
+            found.setdefault(layer, {})[projection_of(kind)] = FullRank(delta)
+        return dict(found)
+
+    @torch.no_grad()
+    def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
+        """The matrices of each place, by truncated singular value decomposition."""
+        matrices = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the decomposition is a randomised one (Halko et al. 2011), for speed
+            for place, delta in zip(self.places, self.deltas, strict=True):
+                left, values, right = torch.svd_lowrank(delta.float(), 2 * self.rank, niter=4)
+                left, roots, right = left[:, : self.rank], values[: self.rank].sqrt(), right[:, : self.rank]
+                matrices[str(TensorName(*place, "down"))] = (right * roots).T.contiguous()
+                matrices[str(TensorName(*place, "up"))] = (left * roots).contiguous()
+        return matrices
+
+
+def projection_of(kind: str) -> str:
+    """Of which projection a kind of update is."""
+    return next(projection for projection, known in LORA.items() if known == kind)
+
+
+def projection_at(model: EncoderDecoder, stack: Stack, layer: int, kind: str) -> nn.Linear:
+    """The projection that an update of this kind changes."""
+    name = projection_of(kind)
+    if name in ATTENTION:
+        linear = getattr(attention_at(model, stack, layer), name)
+    else:
+        linear = getattr((model.encoder if stack == "encoder" else model.decoder).layers[layer].feed_forward, name)
+    assert isinstance(linear, nn.Linear)
+    return linear
+
+
 @torch.no_grad()
 def merge_updates(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Adds the low-rank updates among an adaptation's tensors to the weights of `model`; returns the other tensors."""
-    handles = Handles.from_tensors(tensors)
-    stacks: dict[Stack, Mapping[int, Updates]] = {
-        "encoder": handles.encoder_updates,
-        "decoder": handles.decoder_updates,
-        "cross": handles.cross_updates,
-    }
-    for stack, layers in stacks.items():
-        for layer, updates in layers.items():
-            attention = attention_at(model, stack, layer)
-            for projection, (down, up) in updates.items():
-                getattr(attention, projection).weight += up @ down
-    return {name: tensor for name, tensor in tensors.items() if not changes_weights(name)}
+    """Adds the updates of the decoder among an adaptation's tensors to the weights of `model`; returns the others."""
+    updates = {name: tensor for name, tensor in tensors.items() if changes_weights(name)}
+    for stack in STACKS:
+        for kind in LORA.values():
+            for layer, (down, up) in pairs(updates, stack, kind).items():
+                projection_at(model, stack, layer, kind).weight += up @ down
+    return {name: tensor for name, tensor in tensors.items() if name not in updates}
 
 
 class NewVocabulary(Part):
-    """Embedding (tied to the output) and CTC head over a new vocabulary, started from the backbone's same symbols."""
+    """Embedding (tied to the output) and CTC head over a new vocabulary, started from the backbone's same symbols.
 
-    def __init__(self, model: EncoderDecoder, old: Vocabulary, new: Vocabulary):
+    Where the backbone has no CTC head, a new one starts from zero: from other weights it learns no sooner, and a bias
+    against the blank keeps it from learning at all.
+    """
+
+    def __init__(self, model: EncoderDecoder, old: Vocabulary, new: Vocabulary, new_head: bool):
         super().__init__()
         self.embedding = nn.Parameter(_carried_over(model.decoder.embedding, old, new))
         self.ctc_weight = self.ctc_bias = None
         if model.ctc is not None:
             self.ctc_weight = nn.Parameter(_carried_over(model.ctc.weight, old, new))
             self.ctc_bias = nn.Parameter(_carried_over(model.ctc.bias[:, None], old, new)[:, 0])
+        elif new_head:
+            self.ctc_weight = nn.Parameter(torch.zeros(len(new), model.config.dim))
+            self.ctc_bias = nn.Parameter(torch.zeros(len(new)))
 
     def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
         """The matrices under their graph names."""
@@ -201,8 +255,15 @@ class Adaptation(nn.Module):
         return {name: tensor for part in self.parts for name, tensor in part.tensors(model).items()}
 
     def handles(self, model: EncoderDecoder) -> Handles:
-        """What to pass to the model's calls."""
-        return Handles.from_tensors(self.tensors(model))
+        """What to pass to the model's calls while it learns: as `tensors`, but with whole updates as they are."""
+        tensors, whole = dict[str, Tensor](), dict[int, Updates]()
+        for part in self.parts:
+            if isinstance(part, FullUpdates):
+                whole |= part.updates()
+            else:
+                tensors |= part.tensors(model)
+        handles = Handles.from_tensors(tensors)
+        return replace(handles, encoder_updates=whole) if whole else handles
 
     def trained_parameters(self) -> int:
         """How many parameters are trainable."""
@@ -210,12 +271,19 @@ class Adaptation(nn.Module):
 
 
 def make_adaptation(
-    spec: AdaptationSpec, model: EncoderDecoder, old: Vocabulary, new: Vocabulary, shared_prompt: dict[str, Tensor]
+    spec: AdaptationSpec,
+    model: EncoderDecoder,
+    old: Vocabulary,
+    new: Vocabulary,
+    shared_prompt: dict[str, Tensor],
+    *,
+    new_head: bool = False,
 ) -> Adaptation:
     """A fresh adaptation for a frozen model; `shared_prompt` as `weights.load_shared_prompt` gives it.
 
     A method that trains the backbone unfreezes what it trains in `model`, which must then be the caller's own copy.
     Whisper's own vocabulary stays as it is: its 50,000 rows would be most of what learns, and need no change.
+    new_head: whether a new vocabulary brings a CTC head where the backbone has none.
     Raises UsageError when nothing would learn.
     """
     if spec.method == "scratch":
@@ -224,7 +292,7 @@ def make_adaptation(
     places: list[tuple[Stack, int]] = [("encoder", layer) for layer in placement.encoder]
     places += [("decoder", layer) for layer in placement.decoder]
     attentions: list[tuple[Stack, int]] = [*places, *(("cross", layer) for layer in placement.cross)]
-    vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new)]
+    vocabulary = [] if new.kind == "bytes" else [NewVocabulary(model, old, new, new_head)]
     if spec.method == "prompt":
         prompts = Prompts(spec, attentions, model.config.dim)
         if spec.initialisation == "backbone":
@@ -232,10 +300,10 @@ def make_adaptation(
         return Adaptation(spec, [*vocabulary, prompts])
     if spec.method == "adapter":
         behind = [(*place, ADAPTER) for place in places]
-        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, behind, model.config.dim)])
+        dim = model.config.dim
+        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, behind, dim, dim)])
     if spec.method == "lora":
-        updated = [(*place, LORA[name]) for place in attentions for name in parse_projections(spec.on)]
-        return Adaptation(spec, [*vocabulary, Bottlenecks(spec, updated, model.config.dim)])
+        return Adaptation(spec, [*vocabulary, *_updates(spec, attentions, model)])
     if spec.method == "vocabulary":
         if not vocabulary:
             raise UsageError("The method `vocabulary` needs a new one to learn: add --vocabulary new.")
@@ -243,6 +311,21 @@ def make_adaptation(
     layers = model.decoder.layers
     network = nn.ModuleList(layers[-spec.finetune_layers :]) if spec.finetune_layers else model
     return Adaptation(spec, vocabulary, network.requires_grad_(True))
+
+
+def _updates(spec: AdaptationSpec, attentions: Sequence[tuple[Stack, int]], model: EncoderDecoder) -> list[Part]:
+    """Of the projections of these layers; a cross-attention has no feed-forward network of its own."""
+    names, (dim, wide) = parse_projections(spec.on), (model.config.dim, model.config.ffn_dim)
+    places = [(*place, LORA[name]) for place in attentions for name in names if name in ATTENTION]
+    by_size = [(places, dim, dim)]
+    for name, sizes in (("up", (dim, wide)), ("down", (wide, dim))):
+        layers = [place for place in attentions if place[0] != "cross"] if name in names else []
+        by_size.append(([(*place, LORA[name]) for place in layers], *sizes))
+    if not spec.full_rank:
+        return [Bottlenecks(spec, places, *sizes) for places, *sizes in by_size if places]
+    if any(stack != "encoder" for stack, _ in attentions):
+        raise UsageError("Updates of full rank are for the encoder alone: place them there, as in e:last3.")
+    return [FullUpdates(spec, [place for places, *_ in by_size for place in places], model)]
 
 
 def _by_place(shared_prompt: Mapping[str, Tensor]) -> dict[tuple[Stack, int], tuple[Tensor, Tensor]]:

@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..audio.reading import SAMPLE_RATE
+from ..contract.model_config import MEL_HOP_SAMPLES
 from .torchaudio_bridge import functional as audio_functional
 
 WINDOW_SAMPLES = 400  # 25 ms
-HOP_SAMPLES = 160  # 10 ms
+HOP_SAMPLES = MEL_HOP_SAMPLES
 DYNAMIC_RANGE_NEPERS = 8 * math.log(10)  # quieter than 80 dB below a clip's loudest cell counts as silence
 LEAST_DEVIATION = 0.5  # keeps a constant mel band from being blown up to noise
 
@@ -68,7 +69,7 @@ class LogMel(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Frames:
         """waveform: (batch, samples) float32, zero beyond each clip; lengths: (batch,) samples."""
-        padded = self._surrounded(waveform[:, None, :])
+        padded = self._surrounded(waveform, lengths)[:, None, :]
         spectrum = F.conv1d(padded, self.basis, stride=HOP_SAMPLES)  # (batch, 2 x bins, frames)
         real, imaginary = spectrum.chunk(2, dim=1)
         power = (real.square() + imaginary.square()).transpose(1, 2)
@@ -77,15 +78,16 @@ class LogMel(nn.Module):
         normalise = _normalise_bands if self.normalisation == "bands" else _normalise_range
         return Frames(normalise(frames), frames.lengths)
 
-    def _surrounded(self, waveform: Tensor) -> Tensor:
-        """(batch, 1, samples) with half a window around, so that frame n is centred on sample 160 n."""
+    def _surrounded(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, samples) with half a window around, so that frame n is centred on sample 160 n."""
         before, after = WINDOW_SAMPLES // 2, WINDOW_SAMPLES // 2 - HOP_SAMPLES
         if self.normalisation == "bands":
             return F.pad(waveform, (before, after))
-        # As Whisper does, the sound is mirrored: at its end only where a clip fills the window, else silence is.
-        return torch.cat(
-            [waveform[..., 1 : before + 1].flip(-1), waveform, waveform[..., -after - 1 : -1].flip(-1)], dim=-1
-        )
+        # As Whisper does, the sound is mirrored at both ends, each clip's own.
+        steps = torch.arange(after, device=waveform.device)
+        ends = torch.gather(waveform, 1, (lengths[:, None] - 2 - steps).clamp(min=0))
+        behind = F.pad(waveform, (0, after)).scatter(1, lengths[:, None] + steps, ends)
+        return torch.cat([waveform[:, 1 : before + 1].flip(-1), behind], dim=-1)
 
 
 def _fourier_basis() -> Tensor:
@@ -117,24 +119,11 @@ def _above_silence(frames: Frames) -> Tensor:
 
 
 class MelFrontend(nn.Module):
-    """Log-mel frames, then strided convolutions, as in Whisper: one frame every 10 ms x the strides.
+    """Log-mel frames, then strided convolutions, as in Whisper: one frame every 10 ms x the strides."""
 
-    A clip shorter than the window is padded with silence, whose frames count as the clip's. Whisper was only ever
-    trained on windows of 30 s. A shorter one costs less in proportion, and is another input than it was trained on:
-    without an adaptation it may repeat itself, or fail to stop.
-    """
-
-    def __init__(
-        self,
-        mels: int,
-        dim: int,
-        strides: tuple[int, ...],
-        normalisation: MelNormalisation = "bands",
-        window_seconds: float = 0.0,
-    ):
+    def __init__(self, mels: int, dim: int, strides: tuple[int, ...], normalisation: MelNormalisation = "bands"):
         super().__init__()
         self.strides = strides
-        self.window_samples = round(window_seconds * SAMPLE_RATE)
         self.log_mel = LogMel(mels, normalisation)
         sizes = [mels] + [dim] * len(strides)
         self.convolutions = nn.ModuleList(
@@ -144,10 +133,6 @@ class MelFrontend(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor, corrupt: Corruption | None = None) -> Frames:
         """(batch, samples), (batch,) -> frames of dim; `corrupt` changes the log-mel frames in training."""
-        if self.window_samples:
-            samples = waveform.shape[1]
-            missing = torch.sym_max(self.window_samples, samples) - samples  # type: ignore[no-untyped-call]
-            waveform, lengths = F.pad(waveform, (0, missing)), lengths.clamp(min=self.window_samples)
         with torch.autocast(waveform.device.type, enabled=False):  # logarithms of tiny powers need float32
             frames: Frames = self.log_mel(waveform, lengths)
         return self.convolved(frames if corrupt is None else corrupt(frames))

@@ -65,15 +65,21 @@ class Bottleneck(NamedTuple):
 class LowRank(NamedTuple):
     """A low-rank update of one projection's weight (LoRA, Hu et al. 2021), which becomes W + up @ down."""
 
-    down: Tensor  # (rank, dim)
-    up: Tensor  # (dim, rank)
+    down: Tensor  # (rank, in)
+    up: Tensor  # (out, rank)
 
     def of(self, x: Tensor) -> Tensor:
-        """What it adds to the projection of x (..., dim)."""
+        """What it adds to the projection of x (..., in)."""
         return F.linear(F.linear(x, self.down), self.up)
 
 
-Updates = Mapping[str, LowRank]  # of one attention, by projection
+class FullRank(NamedTuple):
+    """An update of one projection's weight as a whole, while it learns."""
+
+    delta: Tensor  # (out, in)
+
+
+Updates = Mapping[str, LowRank | FullRank]  # of one layer, or of one attention, by projection
 NO_UPDATES: Updates = {}
 
 

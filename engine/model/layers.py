@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..contract.model_config import ModelConfig
-from .handles import NO_UPDATES, Bottleneck, KeyValue, Updates
+from .handles import NO_UPDATES, Bottleneck, FullRank, KeyValue, LowRank, Updates
+
+
+def projected(linear: nn.Linear, x: Tensor, update: LowRank | FullRank | None) -> Tensor:
+    """x (..., in) through a projection, with its update where there is one."""
+    if isinstance(update, FullRank):
+        return F.linear(x, linear.weight + update.delta, linear.bias)
+    plain: Tensor = linear(x)
+    return plain if update is None else plain + update.of(x)
 
 
 class Attention(nn.Module):
@@ -32,20 +40,16 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         return x.reshape(batch, length, self.heads, -1).transpose(1, 2)
 
-    def projected(self, projection: str, x: Tensor, updates: Updates) -> Tensor:
-        """x (..., dim) through one of PROJECTIONS, with its update where there is one."""
-        plain: Tensor = getattr(self, projection)(x)
-        return plain + updates[projection].of(x) if projection in updates else plain
-
     def keys_values(self, x: Tensor, updates: Updates = NO_UPDATES) -> KeyValue:
         """(batch, length, dim) -> keys and values, each (batch, heads, length, head_dim)."""
-        return KeyValue(*(self.split(self.projected(part, x, updates)) for part in KeyValue._fields))
+        key, value = updates.get("key"), updates.get("value")
+        return KeyValue(self.split(projected(self.key, x, key)), self.split(projected(self.value, x, value)))
 
     def forward(self, x: Tensor, memory: KeyValue, mask: Tensor | None, updates: Updates = NO_UPDATES) -> Tensor:
         """x: (batch, length, dim); memory: (batch, heads, size, head_dim); mask: broadcast to (.., length, size)."""
-        query = self.split(self.projected("query", x, updates))
+        query = self.split(projected(self.query, x, updates.get("query")))
         attended = F.scaled_dot_product_attention(query, *memory, attn_mask=mask)
-        return self.projected("output", attended.transpose(1, 2).flatten(2), updates)
+        return projected(self.output, attended.transpose(1, 2).flatten(2), updates.get("output"))
 
     def shared(self, x: Tensor, memory: KeyValue, mask: Tensor, updates: Updates = NO_UPDATES) -> tuple[Tensor, Tensor]:
         """The same for x (rows, 1, dim) over memory (clips, heads, size, head_dim), which is not repeated.
@@ -54,13 +58,13 @@ class Attention(nn.Module):
         -> (rows, 1, dim) and the weights, (rows, heads, size).
         """
         head_dim = memory.key.shape[3]
-        query = self.projected("query", x, updates)
+        query = projected(self.query, x, updates.get("query"))
         query = query.reshape(memory.key.shape[0], -1, self.heads, head_dim).transpose(1, 2)
         # A vector: ONNX Runtime draws a single number into the product, which is then four times as slow for one query.
         scores = (query * query.new_full((head_dim,), head_dim**-0.5)) @ memory.key.transpose(2, 3)
         weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)
         attended = (weights @ memory.value).transpose(1, 2).reshape(x.shape)
-        return self.projected("output", attended, updates), weights.transpose(1, 2).flatten(0, 1)
+        return projected(self.output, attended, updates.get("output")), weights.transpose(1, 2).flatten(0, 1)
 
 
 class FeedForward(nn.Module):
@@ -72,9 +76,10 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(config.ffn_dim, config.dim)
         self.activation = F.gelu if activation == "gelu" else F.relu
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, updates: Updates = NO_UPDATES) -> Tensor:
         """(..., dim) -> (..., dim)."""
-        return self.down(self.activation(self.up(x)))  # type: ignore[no-any-return]
+        wide = self.activation(projected(self.up, x, updates.get("up")))
+        return projected(self.down, wide, updates.get("down"))
 
 
 class Convolution(nn.Module):
@@ -147,7 +152,7 @@ class EncoderLayer(Layer):
         if self.convolution is not None and self.convolution_norm is not None:
             branch = self.convolution(self.before(self.convolution_norm, x), inside)
             x = self.after(self.convolution_norm, x, branch)
-        branch = self.feed_forward(self.before(self.feed_forward_norm, x))
+        branch = self.feed_forward(self.before(self.feed_forward_norm, x), updates)
         x = self.after(self.feed_forward_norm, x, branch)
         return x if adapter is None else adapter.add_to(x)
 
@@ -189,7 +194,7 @@ class DecoderLayer(Layer):
         else:
             branch = self.cross_attention(*inputs)
         x = self.after(self.cross_attention_norm, x, branch)
-        branch = self.feed_forward(self.before(self.feed_forward_norm, x))
+        branch = self.feed_forward(self.before(self.feed_forward_norm, x), updates)
         x = self.after(self.feed_forward_norm, x, branch)
         return (x if adapter is None else adapter.add_to(x)), memory, weights
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..audio.reading import SAMPLE_RATE
 from ..contract.model_config import ModelConfig
 from .frontend import Corruption, Frames, MelFrontend, WaveformFrontend
 from .handles import NO_UPDATES, Handles, KeyValue, Vocabularies
@@ -29,11 +30,10 @@ class Encoder(Stack):
     def __init__(self, config: ModelConfig, dropout: float):
         super().__init__()
         self.config = config
+        self.window_samples = round(config.mel_window_seconds * SAMPLE_RATE)
         self.frontend: nn.Module
         if config.frontend == "mel":
-            self.frontend = MelFrontend(
-                config.mels, config.dim, config.mel_strides, config.mel_normalisation, config.mel_window_seconds
-            )
+            self.frontend = MelFrontend(config.mels, config.dim, config.mel_strides, config.mel_normalisation)
         else:
             self.frontend = WaveformFrontend(
                 config.waveform_convolutions, config.dim, config.waveform_layer_norm, config.waveform_normalise
@@ -49,8 +49,14 @@ class Encoder(Stack):
     ) -> Frames:
         """(batch, samples), (batch,) -> what the first layer reads.
 
+        A clip shorter than the config's window is padded with silence, whose frames count as the clip's. Whisper was
+        only ever trained on windows of 30 s. A shorter one costs less in proportion, and is another input than it was
+        trained on: without an adaptation it may repeat itself, or fail to stop.
         Training may start elsewhere than at position 0, so that long clips do not meet untrained positions.
         """
+        if (missing := self.window_samples - waveform.shape[1]) > 0:
+            waveform = F.pad(waveform, (0, missing))
+        lengths = lengths.clamp(min=self.window_samples)
         return self.placed(self.frontend(waveform, lengths, corrupt), first_position)
 
     def placed(self, frames: Frames, first_position: int = 0) -> Frames:
@@ -204,12 +210,17 @@ class EncoderDecoder(nn.Module):
             self.decoder.embedding, None if ctc is None else ctc.weight, None if ctc is None else ctc.bias
         )
 
-    def ctc_logits(self, encoded: Frames, handles: Handles) -> Tensor | None:
-        """(batch, frames, vocab), or None without a CTC head."""
+    def ctc_logits(self, encoded: Frames, handles: Handles) -> Frames | None:
+        """Frames of logits (batch, frames, vocab), `ctc_stride` of the encoder's to one; None without a CTC head."""
         vocabulary = handles.vocabulary or self.vocabulary()
         if vocabulary.ctc_weight is None:
             return None
-        return F.linear(encoded.values, vocabulary.ctc_weight, vocabulary.ctc_bias)
+        read = self.ctc_frames(encoded)
+        return read._replace(values=F.linear(read.values, vocabulary.ctc_weight, vocabulary.ctc_bias))
+
+    def ctc_frames(self, encoded: Frames) -> Frames:
+        """What the CTC head reads of the encoder's output."""
+        return encoded if self.config.ctc else averaged(encoded, self.config.ctc_stride)
 
     def teacher_forcing(self, encoded: Frames, tokens: Tensor, handles: Handles) -> Tensor:
         """Teacher forcing: logits (batch, length, vocab) of what follows each of tokens (batch, length)."""
@@ -221,7 +232,20 @@ class EncoderDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """waveform (batch, samples), lengths (batch,), tokens (batch, length) -> decoder logits and CTC logits."""
         encoded = self.encoder(self.encoder.embed(waveform, lengths), handles)
-        return self.teacher_forcing(encoded, tokens, handles), self.ctc_logits(encoded, handles)
+        ctc = self.ctc_logits(encoded, handles)
+        return self.teacher_forcing(encoded, tokens, handles), None if ctc is None else ctc.values
+
+
+def averaged(encoded: Frames, stride: int) -> Frames:
+    """What a CTC head that no pretraining made reads: frames normalised without weights, `stride` of them as one.
+
+    A head's own weights hold whatever scales it would want; unnormalised, or behind a pretrained network's last norm
+    alone, it learns slowly or not at all. Frames at the end that fill no stride are left out.
+    """
+    values = F.layer_norm(encoded.values, encoded.values.shape[-1:])
+    count = values.shape[1] // stride
+    values = values[:, : count * stride].reshape(values.shape[0], count, stride, values.shape[2]).mean(2)
+    return Frames(values, encoded.lengths // stride, encoded.whole)
 
 
 def sinusoids(positions: Tensor, dim: int) -> Tensor:

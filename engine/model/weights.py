@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +22,14 @@ from .network import EncoderDecoder
 Bits = Literal[8, 16]
 
 
-def load_model(backbone: Backbone) -> EncoderDecoder:
-    """The frozen network, float32, in evaluation mode. Raises BackboneError when the weights do not fit the config."""
-    model = EncoderDecoder(backbone.config)
+def load_model(backbone: Backbone, window_seconds: float | None = None) -> EncoderDecoder:
+    """The frozen network, float32, in evaluation mode.
+
+    window_seconds: what it pads shorter clips up to, where that is not the config's. Raises BackboneError when the
+    weights do not fit the config.
+    """
+    window = backbone.config.mel_window_seconds if window_seconds is None else window_seconds
+    model = EncoderDecoder(replace(backbone.config, mel_window_seconds=window))
     try:
         model.load_state_dict(_read(backbone, lambda name: not is_shared_prompt(name)))
     except RuntimeError as error:

@@ -254,7 +254,7 @@ def evaluate(
             encoded = task.model.encoder(frames, handles)
             logits = task.model.ctc_logits(encoded, handles)
         assert logits is not None
-        guesses = best_paths(logits.float().cpu().numpy(), encoded.lengths.cpu().numpy(), forbidden=())
+        guesses = best_paths(logits.values.float().cpu().numpy(), logits.lengths.cpu().numpy(), forbidden=())
         for row, (clip, guess) in enumerate(zip(clips, guesses, strict=True)):
             label = batch.labels.tokens[row, : int(batch.labels.lengths[row])].tolist()
             for key in (clip.source, f"{clip.source}/{clip.language}"):

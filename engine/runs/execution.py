@@ -64,11 +64,12 @@ def _score(run: RunData, run_id: str, state: TrainState) -> Iterator[Event]:
 
 def _recognisers(run: RunData, files: RunFiles, state: TrainState) -> tuple[Recogniser, Recogniser]:
     """The bare backbone, and the best result, without a language model; state: at the training's end."""
-    tensors = load_adaptation(files.best)
+    tensors, window = load_adaptation(files.best), files.request().settings.window_seconds
     bare = adapted = state.model
-    if any(map(changes_weights, tensors)):
-        copy = load_model(state.backbone)
-        bare, adapted = (copy, state.model) if state.adaptation.spec.trains_backbone else (state.model, copy)
+    if window is not None or state.adaptation.spec.trains_backbone:
+        bare = load_model(state.backbone)
+    elif any(map(changes_weights, tensors)):
+        adapted = load_model(state.backbone)
     handles, options = applied(adapted, tensors), replace(decoding(files.folder), language_model=None)
     return (
         bare_recogniser(bare, state.backbone, run.vocabulary, options, state.device),

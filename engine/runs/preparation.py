@@ -21,6 +21,7 @@ from ..model.backbone import open_backbone
 from ..text.vocabulary import Vocabulary
 from ..text.vocabulary_building import build_vocabulary
 from ..training.features import Example
+from .recipe import recommended
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
 LEAST_TRAIN_CLIPS = 4
@@ -62,7 +63,7 @@ def create_run(project: Project, request: RunRequest) -> str:
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
-    request = checked(request)
+    request = checked(request, project.language)
     data = gather(project, request)
     texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
@@ -75,15 +76,18 @@ def create_run(project: Project, request: RunRequest) -> str:
     return run_id
 
 
-def checked(request: RunRequest) -> RunRequest:
-    """The request as its backbone can have it: without a CTC loss where it has no head for one.
+def checked(request: RunRequest, language: str = "") -> RunRequest:
+    """The request as its backbone can have it: with a method, and no CTC loss where there will be no head for one.
 
     Raises UsageError for a placement, projections or a backbone that there are not.
     """
-    config = open_backbone(request.backbone).config
-    parse_placement(request.settings.spec.placement, config)
+    backbone = open_backbone(request.backbone)
+    request = recommended(request, backbone, language)
+    parse_placement(request.settings.spec.placement, backbone.config)
     parse_projections(request.settings.spec.on)
-    return request if config.ctc else replace(request, settings=replace(request.settings, ctc_weight=0.0))
+    if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):
+        return request
+    return replace(request, settings=replace(request.settings, ctc_weight=0.0))
 
 
 def gather(project: Project, request: RunRequest) -> RunData:
@@ -118,7 +122,7 @@ def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) 
         language = code
     if request.vocabulary == "words":
         return build_vocabulary(texts, "word").led_by(own, language)
-    if request.vocabulary == "new" or (request.vocabulary == "auto" and own.kind != "bytes"):
+    if request.vocabulary != "backbone" and not request.keeps_vocabulary(own.kind):
         return build_vocabulary(texts).led_by(own, language)
     return own.starting(language) if request.language or language in known else own
 

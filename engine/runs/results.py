@@ -35,7 +35,7 @@ def load_run(project: Project, run_id: str) -> RunResult:
     files = RunFiles(project.run(run_id).folder)
     files.check_has_result()
     backbone = open_backbone(files.request().backbone)
-    model = load_model(backbone)
+    model = load_model(backbone, files.request().settings.window_seconds)
     handles = applied(model, load_adaptation(files.best))
     return RunResult(backbone, model, handles, Vocabulary.from_json(read_json(files.vocabulary)))
 
@@ -50,10 +50,11 @@ def applied(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> Handles:
 def decoding(folder: Path) -> DecodeOptions:
     """How the result of the run in `folder` is decoded.
 
-    Without the CTC head where the training let it be, and with the run's language model where it has one.
+    Without the CTC head, or the decoder, where the training let it be, and with the run's language model where it has
+    one.
     """
     files = RunFiles(folder)
-    options = DecodeOptions() if files.request().settings.ctc_weight else DecodeOptions(ctc_weight=0.0)
+    options = DecodeOptions().after_training(files.request().settings.ctc_weight)
     if not files.language_model.exists():
         return options
     size = len(Vocabulary.from_json(read_json(files.vocabulary)))

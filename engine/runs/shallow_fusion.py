@@ -14,6 +14,7 @@ from ..scoring.edit_distance import character_error_rate
 from .preparation import RunData
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
+CTC_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # where CTC alone decides, which knows less of what letters follow each other
 WEIGHING_CLIPS = 100  # of dev, at most
 
 
@@ -32,7 +33,8 @@ def decode_dev(run: RunData, files: RunFiles, recogniser: Recogniser, waveforms:
     """
     files.language_model.unlink(missing_ok=True)
     asked = files.request().language_model_weight
-    weights = WEIGHTS if asked is None else (asked,)
+    usual = CTC_WEIGHTS if recogniser.options.ctc_weight == 1 else WEIGHTS
+    weights = usual if asked is None else (asked,)
     if weights == (0.0,) or run.vocabulary.kind == "bytes":
         return recogniser.texts(waveforms)
     model = language_model(run, files, max(weights))

@@ -93,6 +93,12 @@ class Example:
     tokens: tuple[int, ...]
 
 
+def padded(rows: Sequence[Tensor], device: torch.device) -> Frames:
+    """A batch of (length, ...) each."""
+    values = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True).to(device)
+    return Frames(values, torch.tensor([len(row) for row in rows], device=device))
+
+
 class Waveforms(NamedTuple):
     """A padded batch of waveforms."""
 
@@ -115,7 +121,9 @@ class FeatureSource:
         device: Device,
     ):
         self.model, self.layer, self.augmentation, self.cache, self.device = model, layer, augmentation, cache, device
+        window = model.config.mel_window_seconds
         self.settings = [FEATURES_VERSION, backbone_sha256, layer, asdict(augmentation), asdict(SpecAugment())]
+        self.settings += [{"window": window}] if window else []
 
     def prepare(self, examples: Sequence[Example], copies: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Fills the cache; yields (done, total) after every clip."""
@@ -129,9 +137,8 @@ class FeatureSource:
     def batch(self, examples: Sequence[Example], copies: Sequence[int]) -> Frames | Waveforms:
         """Padded frames, or waveforms where nothing is constant."""
         rows = [self._kept(example, copy) for example, copy in zip(examples, copies, strict=True)]
-        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device.torch_device)
-        lengths = torch.tensor([len(row) for row in rows], device=self.device.torch_device)
-        return Waveforms(padded, lengths) if self.layer is None else Frames(padded, lengths)
+        frames = padded(rows, self.device.torch_device)
+        return Waveforms(frames.values, frames.lengths) if self.layer is None else frames
 
     def _kept(self, example: Example, copy: int) -> Tensor:
         """(frames, dim), or (samples,) where nothing is constant; from the cache where it is there."""

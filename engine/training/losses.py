@@ -57,18 +57,18 @@ def joint_loss(
     if ctc_logits is None:
         attention = attention_loss(model, encoded, labels, handles, smoothing, start)
         return Losses(attention, torch.zeros_like(attention), attention)
-    ctc = ctc_loss(ctc_logits, encoded.lengths, labels)
+    ctc = ctc_loss(ctc_logits, labels)
     attention = torch.zeros_like(ctc)
     if ctc_weight < 1:
         attention = attention_loss(model, encoded, labels, handles, smoothing, start)
     return Losses(ctc_weight * ctc + (1 - ctc_weight) * attention, ctc, attention)
 
 
-def ctc_loss(logits: Tensor, lengths: Tensor, labels: Labels) -> Tensor:
-    """logits: (batch, frames, vocab)."""
-    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
+def ctc_loss(logits: Frames, labels: Labels) -> Tensor:
+    """logits: of (batch, frames, vocab)."""
+    log_probs = logits.values.float().log_softmax(-1).transpose(0, 1)
     total = F.ctc_loss(
-        log_probs, labels.tokens, lengths, labels.lengths, blank=PAD, reduction="sum", zero_infinity=True
+        log_probs, labels.tokens, logits.lengths, labels.lengths, blank=PAD, reduction="sum", zero_infinity=True
     )
     return total / labels.lengths.sum()
 

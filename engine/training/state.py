@@ -5,7 +5,7 @@ the loop out.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,8 +25,8 @@ from ..model.network import EncoderDecoder
 from ..model.weights import load_model, load_shared_prompt
 from ..text.vocabulary import EOS, Vocabulary
 from .augment import SpecAugment
-from .features import ALL_LAYERS, CLEAN, Example, FeatureCache, FeatureSource, Waveforms
-from .losses import Labels, Losses, joint_loss
+from .features import ALL_LAYERS, CLEAN, Example, FeatureCache, FeatureSource, Waveforms, padded
+from .losses import Labels, Losses, ctc_loss, joint_loss
 
 
 class TrainState:
@@ -79,6 +79,45 @@ class TrainState:
         self.optimizer.step()
         return losses
 
+    def learn_head(self, batches: Sequence[Sequence[Example]], rate: float, max_norm: float) -> None:
+        """A step on each batch of clips, in which a CTC head that starts from nothing learns alone.
+
+        What else learns would otherwise be driven about by the gradients of a head that knows nothing. What the head
+        reads is computed once a clip, since nothing changes it.
+        """
+        if not (head := self.new_head()):
+            return
+        optimizer = torch.optim.AdamW(head, lr=rate, betas=(0.9, 0.98))
+        read = dict[str, Tensor]()
+        for examples in batches:
+            encoded = padded([self._read_once(example, read) for example in examples], self.device.torch_device)
+            labels = Labels.of([example.tokens for example in examples]).to(self.device.torch_device)
+            logits = self.model.ctc_logits(encoded, self.adaptation.handles(self.model))
+            assert logits is not None
+            optimizer.zero_grad(set_to_none=True)
+            ctc_loss(logits, labels).backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(head, max_norm)
+            optimizer.step()
+
+    def new_head(self) -> list[nn.Parameter]:
+        """The parameters of a CTC head that starts from nothing, where one learns."""
+        vocabularies = [part for part in self.adaptation.parts if isinstance(part, NewVocabulary)]
+        if self.model.ctc is not None:
+            return []
+        parameters = [parameter for part in vocabularies for parameter in (part.ctc_weight, part.ctc_bias)]
+        return [parameter for parameter in parameters if parameter is not None]
+
+    @torch.no_grad()
+    def _read_once(self, example: Example, read: dict[str, Tensor]) -> Tensor:
+        """(frames, dim) of the encoder's output for the recording itself."""
+        if example.sha256 not in read:
+            self.model.eval()
+            handles = self.adaptation.handles(self.model)
+            with self.device.autocast():
+                encoded = self._encode(self.features.batch([example], [CLEAN]), handles)
+            read[example.sha256] = encoded.values[0].float().cpu()
+        return read[example.sha256]
+
     def _backward(self, examples: Sequence[Example], copies: Sequence[int]) -> dict[str, float]:
         """The gradients of a batch, in as many parts as memory demands; parts weigh by their label tokens."""
         self.optimizer.zero_grad(set_to_none=True)
@@ -116,7 +155,7 @@ class TrainState:
     def decode(self, examples: Sequence[Example], handles: Handles, vocabulary: Vocabulary, batch: int) -> list[str]:
         """Quick texts for choosing the best step: CTC's best path, or greedy where no CTC head learns."""
         self.model.eval()
-        options = DecodeOptions(beam_size=1, ctc_weight=1.0 if self.model.ctc is not None and self.ctc_weight else 0.0)
+        options = DecodeOptions(beam_size=1, ctc_weight=1.0 if self.ctc_weight else 0.0)
         recogniser = Recogniser(self.model, vocabulary, handles, options, self.device)
         texts = []
         for start in range(0, len(examples), batch):
@@ -126,9 +165,9 @@ class TrainState:
             texts += recogniser.texts_of(encoded)
         return texts
 
-    def result(self) -> dict[str, Tensor]:
+    def result(self, folded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the run leaves: the adaptation's folded tensors, and the network's own where it learned."""
-        tensors = {name: tensor.detach() for name, tensor in self.adaptation.tensors(self.model).items()}
+        tensors = {name: tensor.detach() for name, tensor in folded.items()}
         if self.adaptation.spec.trains_backbone:
             tensors |= {network_weight(name): tensor for name, tensor in self.model.state_dict().items()}
         return tensors
@@ -139,11 +178,13 @@ def make_state(
 ) -> TrainState:
     """The frozen backbone with a fresh adaptation, seeded."""
     torch.manual_seed(settings.seed)
-    model = load_model(backbone)
+    model = load_model(backbone, settings.window_seconds)
     if settings.gradient_checkpointing:
         model.checkpoint_gradients()
     shared_prompt = load_shared_prompt(backbone)
-    adaptation = make_adaptation(settings.spec, model, backbone.vocabulary, vocabulary, shared_prompt)
+    adaptation = make_adaptation(
+        settings.spec, model, backbone.vocabulary, vocabulary, shared_prompt, new_head=settings.ctc_weight > 0
+    )
     adaptation.to(device.torch_device)
     model.to(device.torch_device)
     layer = constant_below(adaptation, model)

@@ -28,7 +28,7 @@ from ..contract.events import (
 from ..contract.run_files import RunFiles
 from ..contract.train_settings import TrainSettings
 from ..model.backbone import Backbone
-from ..model.handles import NO_HANDLES
+from ..model.handles import NO_HANDLES, Handles
 from ..model.weights import save_tensors
 from ..scoring.edit_distance import character_error_rate
 from ..text.vocabulary import Vocabulary
@@ -86,11 +86,14 @@ def train(
     yield _started(settings, data, state, total)
     if resume and files.checkpoint.exists():
         progress = Progress(**load_checkpoint(files.checkpoint, state.adaptation, state.optimizer))
-    else:
+    elif settings.window_seconds is None:  # in another window than it was made for, a bare backbone says little
         texts = state.decode(data.dev, NO_HANDLES, own, batch_size)
         yield BaseScored(character_error_rate(texts, data.dev_texts))
     for done, clips in state.features.prepare(data.train, range(settings.copies)):
         yield FeaturesReady(done, clips)
+    if progress.step == 0:
+        batches = [step_batch(settings, data.train, step)[0] for step in range(settings.head_steps)]
+        state.learn_head(batches, settings.head_learning_rate, settings.max_grad_norm)
 
     began, first_step, seconds_before = time.monotonic(), progress.step, progress.seconds
     while progress.step < total and progress.worse_evaluations < settings.early_stopping_patience and not stop():
@@ -175,11 +178,11 @@ def _evaluate(state: TrainState, data: TrainData, files: RunFiles, progress: Pro
 
     Best first, so that a checkpoint never names one not written.
     """
-    handles = state.adaptation.handles(state.model)
-    texts = state.decode(data.dev, handles, data.vocabulary, batch_size)
+    tensors = state.adaptation.tensors(state.model)  # as they will be stored
+    texts = state.decode(data.dev, Handles.from_tensors(tensors), data.vocabulary, batch_size)
     cer = character_error_rate(texts, data.dev_texts)
     if cer < progress.best_cer:
-        save_tensors(files.best, state.result())
+        save_tensors(files.best, state.result(tensors))
         progress.best_cer, progress.best_step, progress.worse_evaluations = cer, progress.step, 0
     else:
         progress.worse_evaluations += 1

@@ -5,6 +5,7 @@ import pytest
 from lect.app.cli import parser_for
 from lect.app.page.train_form import EFFORTS, FIELDS, METHODS, request
 from lect.app.train_options import arguments, option, request_of
+from lect.engine.contract.adaptation_spec import AUTO
 from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.contract.run_request import RunRequest
 
@@ -13,7 +14,7 @@ WRITTEN = ("1", "12", " 3 ", "0", "-1", "0.5", "1.5", "1e-3", "nan", "inf", "man
 
 def chosen(**written: str) -> RunRequest:
     """The page's request with these fields of the expert drawer, and all else as it is at first."""
-    return request("prompt", "usual", "tiny", "auto", "auto", None, *(written.get(name, "") for name in FIELDS))
+    return request(AUTO, "usual", "tiny", "auto", "auto", None, *(written.get(name, "") for name in FIELDS))
 
 
 def outcome(make) -> object:  # type: ignore[no-untyped-def]
@@ -25,7 +26,7 @@ def outcome(make) -> object:  # type: ignore[no-untyped-def]
 
 
 def test_untouched_choices_are_what_the_command_does_by_itself() -> None:
-    assert request("prompt", "usual", None, "auto", "auto", None, *[""] * len(FIELDS)) == RunRequest()
+    assert request(AUTO, "usual", None, "auto", "auto", None, *[""] * len(FIELDS)) == RunRequest()
 
 
 @pytest.mark.parametrize("field", FIELDS)

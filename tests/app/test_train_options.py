@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from lect.app.cli import parser_for, plain_options
 from lect.app.train_options import arguments, check_ctc_weight, request_of
-from lect.engine.contract.adaptation_spec import INITIALISATIONS, METHODS, AdaptationSpec
+from lect.engine.contract.adaptation_spec import AUTO, INITIALISATIONS, METHODS, AdaptationSpec
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, PRECISIONS, VOCABULARY_CHOICES, RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import save_backbone
-from tests.conftest import PHONES, TINY
+from lect.engine.text.vocabulary import Vocabulary
+from tests.conftest import TINY
 
 COUNTS = st.integers(1, 10_000)
 SHARES = st.floats(0, 1)
@@ -23,7 +24,7 @@ RATES = st.floats(0, 10)
 WORDS = st.text(min_size=1)  # dashes, spaces, quotes and other scripts among them
 SPECS = st.builds(
     AdaptationSpec,
-    method=st.sampled_from(METHODS),
+    method=st.sampled_from((AUTO, *METHODS)),
     num_virtual_tokens=COUNTS,
     rank=COUNTS,
     placement=WORDS,
@@ -32,6 +33,7 @@ SPECS = st.builds(
     shared_key_value=st.booleans(),
     finetune_layers=COUNTS,
     on=WORDS,
+    full_rank=st.booleans(),
 )
 SETTINGS = st.builds(
     TrainSettings,
@@ -46,6 +48,8 @@ SETTINGS = st.builds(
     seed=st.integers(),
     cache=st.booleans(),
     gradient_checkpointing=st.booleans(),
+    num_train_epochs=COUNTS,
+    window_seconds=st.none() | st.floats(0.1, 60),
 )
 REQUESTS = st.builds(
     RunRequest,
@@ -78,12 +82,13 @@ def test_only_what_differs_is_shown() -> None:
     assert arguments(lora) == ["--method", "lora", "--rank", "4", "--max-steps", "200"]
 
 
-def test_a_ctc_loss_needs_a_head(tmp_path: Path) -> None:
-    save_backbone(
-        tmp_path / "bare", "bare", EncoderDecoder(replace(TINY, ctc=False)), PHONES, languages=(), licence="CC0-1.0"
-    )
+def test_a_ctc_loss_needs_a_head_or_a_new_vocabulary(tmp_path: Path) -> None:
+    own = Vocabulary("bytes", tuple("abcd"))
+    config = replace(TINY, ctc=False, vocab_size=len(own))
+    save_backbone(tmp_path / "bare", "bare", EncoderDecoder(config), own, languages=(), licence="CC0-1.0")
     for weight in (None, 0.0):
         check_ctc_weight(str(tmp_path / "bare"), weight)
     check_ctc_weight("tiny", 0.5)
-    with pytest.raises(UsageError, match="has no CTC head: leave --ctc-weight out"):
+    check_ctc_weight(str(tmp_path / "bare"), 0.5, "new")
+    with pytest.raises(UsageError, match="has no CTC head for its own vocabulary: leave --ctc-weight out"):
         check_ctc_weight(str(tmp_path / "bare"), 0.5)

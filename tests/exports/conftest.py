@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.tensor_names import ATTENTION
 from lect.engine.decoding.recogniser import Recogniser
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone
@@ -89,8 +90,12 @@ def adaptation(
     rank: int = 2,
     vocabulary: int = len(LETTERS),
     same_cross: bool = True,
+    head: bool = False,
 ) -> dict[str, Tensor]:
-    """Prompts and adapters in every layer and a vocabulary, each stack's layers of different lengths."""
+    """Prompts and adapters in every layer and a vocabulary, each stack's layers of different lengths.
+
+    head: whether it brings a CTC head where the backbone has none.
+    """
     rng = np.random.default_rng(seed)
     stacks = {"encoder": config.encoder_layers, "decoder": config.decoder_layers, "cross": config.decoder_layers}
     tensors = {}
@@ -99,15 +104,28 @@ def adaptation(
             rows = length if stack == "cross" and same_cross else length + layer
             for part in ("key", "value"):
                 tensors[f"{stack}.{layer}.prompt.{part}"] = rng.standard_normal((rows, config.heads, config.head_dim))
+            if stack == "encoder" and rank:
+                tensors |= updates(config, layer, rank, np.random.default_rng([seed, layer]))
             if stack != "cross" and rank:
                 tensors[f"{stack}.{layer}.adapter.down"] = rng.standard_normal((rank, config.dim)) / 4
                 tensors[f"{stack}.{layer}.adapter.up"] = rng.standard_normal((config.dim, rank)) / 4
     tensors["vocabulary.embedding"] = rng.standard_normal((vocabulary, config.dim)) * 4 * config.dim**-0.5
     tensors["vocabulary.embedding"][EOS] = 0
-    if config.ctc:
+    if config.ctc or head:
         tensors["vocabulary.ctc.weight"] = rng.standard_normal((vocabulary, config.dim)) * config.dim**-0.5
         tensors["vocabulary.ctc.bias"] = rng.standard_normal(vocabulary)
     return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
+def updates(config: ModelConfig, layer: int, rank: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    """Of all projections of an encoder layer."""
+    sizes = {name: (config.dim, config.dim) for name in ATTENTION}
+    sizes |= {"up": (config.dim, config.ffn_dim), "down": (config.ffn_dim, config.dim)}
+    found = {}
+    for name, (size_in, size_out) in sizes.items():
+        found[f"encoder.{layer}.lora.{name}.down"] = rng.standard_normal((rank, size_in)) * size_in**-0.5
+        found[f"encoder.{layer}.lora.{name}.up"] = rng.standard_normal((size_out, rank)) / 16
+    return found
 
 
 def in_torch(tensors: Mapping[str, Tensor]) -> dict[str, torch.Tensor]:

@@ -7,9 +7,11 @@ import numpy as np
 import onnx
 import pytest
 
+from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.builds import BUILDS
-from lect.engine.contract.errors import UsageError
+from lect.engine.contract.errors import PackError, UsageError
 from lect.engine.contract.model_config import ModelConfig
+from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import Bits, load_model, save_backbone
@@ -23,6 +25,7 @@ from lect.exports.pack_tensors import Tensor
 from lect.exports.parity import TOLERANCE, Clips, System, check_parity, own_vocabulary
 from lect.exports.portable import write_portable
 from lect.exports.quantisation import LARGE_VOCABULARY
+from lect.exports.recognition import _hop_seconds
 from lect.exports.runtime import Runtime
 from lect.exports.segments import Piece
 from lect.exports.transcript import Segment
@@ -85,10 +88,12 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Family:
 
 @pytest.fixture(scope="module")
 def wav2seq(tmp_path_factory: pytest.TempPathFactory) -> Family:
-    """It gets a new vocabulary."""
+    """It gets a new vocabulary, and with it a CTC head."""
     backbone = exported(tmp_path_factory, "wav2seq", WAV2SEQ, LETTERS)
     vocabulary = Vocabulary("grapheme", tuple(" abdgilmosué"))
-    return Family(backbone, load_model(backbone), vocabulary, adaptation(WAV2SEQ, vocabulary=len(vocabulary)))
+    return Family(
+        backbone, load_model(backbone), vocabulary, adaptation(WAV2SEQ, vocabulary=len(vocabulary), head=True)
+    )
 
 
 @pytest.fixture(params=["whisper", "wav2seq"])
@@ -96,6 +101,68 @@ def family(request: pytest.FixtureRequest) -> Family:
     """Each of them."""
     found: Family = request.getfixturevalue(request.param)
     return found
+
+
+IN_ITS_WINDOW = {"method": "prompt", "ctc_weight": 0.5, "window_seconds": 0.4}
+
+
+@pytest.fixture(scope="module")
+def anew(whisper: Family) -> Family:
+    """The Whisper with a new vocabulary, a CTC head, and a window that is shorter than its own and most clips."""
+    vocabulary = Vocabulary("grapheme", tuple(" abdgilmosué")).led_by(BYTES, "x-mine")
+    tensors = adaptation(WHISPER, vocabulary=len(vocabulary), head=True)
+    model = load_model(whisper.backbone, IN_ITS_WINDOW["window_seconds"])
+    return Family(whisper.backbone, model, vocabulary, tensors)
+
+
+def test_a_new_vocabulary_brings_a_ctc_head_and_a_window(anew: Family, clips: list[np.ndarray], tmp_path: Path) -> None:
+    for name, weight in (("both", 0.5), ("ctc", 1.0), ("attention", 0.0)):
+        method = IN_ITS_WINDOW | {"ctc_weight": weight}
+        pack = contents(anew.backbone, anew.tensors, vocabulary=anew.vocabulary, method=method)
+        write_pack(tmp_path / f"{name}.lect", pack)
+        runtime = Runtime.open(tmp_path / f"{name}.lect", anew.backbone.folder, device="cpu")
+        found = runtime.transcribe_batch(clips)
+        options = DecodeOptions().after_training(weight)
+        assert [one.text for one in found] == texts(anew.model, anew.tensors, anew.vocabulary, clips, options), name
+        assert any(one.text for one in found)
+        assert {one.word_times for one in found} == {"ctc" if weight else "estimated"}
+        for clip, one in zip(clips, found, strict=True):
+            assert all(word.start < word.end <= len(clip) / SAMPLE_RATE for word in one.words)
+
+
+def test_a_head_gives_what_torch_gives_in_any_window(anew: Family, clips: list[np.ndarray]) -> None:
+    system = System(anew.model, anew.tensors, anew.vocabulary, 0.5)
+    float32, int8 = (graph_files(anew.backbone.folder, build) for build in BUILDS)
+    report = check_parity(system, float32, Clips(clips), int8=int8)
+    assert 0 < max(report.encoder_difference, report.decoder_difference) < TOLERANCE / 10
+    network = Network.open(float32, device="cpu")
+    own, headed = network.adapt({}), network.adapt(anew.tensors)
+    assert (own.uses_ctc, headed.uses_ctc) == (False, True)
+    assert network.encode(clips, own).ctc_log_probs is None
+    encoded = network.encode(clips, headed)
+    assert encoded.ctc_log_probs is not None and encoded.ctc_log_probs.shape[1] == encoded.ctc_lengths.max()
+
+
+def test_words_stand_where_a_head_of_its_own_hop_finds_them(anew: Family, clips: list[np.ndarray]) -> None:
+    network = Network.open(graph_files(anew.backbone.folder), device="cpu")
+    encoded = network.encode(clips, network.adapt(anew.tensors))
+    assert _hop_seconds(max(network.window_samples, *map(len, clips)), encoded) == 0.04
+
+
+def test_graphs_that_are_older_than_a_pack_say_so(whisper: Family, anew: Family) -> None:
+    network = Network.open(graph_files(whisper.backbone.folder), device="cpu")
+    unknown = {"encoder.7.prompt.key": anew.tensors["encoder.0.prompt.key"]}
+    with pytest.raises(PackError, match="lect export --backbone whisper"):
+        network.adapt(anew.tensors | unknown)
+
+
+@pytest.mark.slow
+def test_a_portable_export_keeps_its_window(anew: Family, clips: list[np.ndarray], tmp_path: Path) -> None:
+    made = contents(anew.backbone, anew.tensors, vocabulary=anew.vocabulary, method=IN_ITS_WINDOW)
+    write_portable(tmp_path / "village", made, anew.model, Clips(clips))
+    found = Runtime.open(tmp_path / "village").transcribe_batch(clips)
+    assert [one.text for one in found] == texts(anew.model, anew.tensors, anew.vocabulary, clips)
+    assert {one.word_times for one in found} == {"ctc"}
 
 
 def test_both_builds_give_what_torch_gives(family: Family, clips: list[np.ndarray]) -> None:

@@ -7,7 +7,7 @@ import torch
 from lect.engine.contract.adaptation_spec import AdaptationSpec, parse_placement, parse_projections
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.model_config import ModelConfig
-from lect.engine.model.adaptations import attention_at, make_adaptation, merge_updates
+from lect.engine.model.adaptations import FullUpdates, attention_at, make_adaptation, merge_updates
 from lect.engine.model.backbone import Backbone
 from lect.engine.model.handles import NO_HANDLES, Handles
 from lect.engine.model.network import EncoderDecoder
@@ -99,7 +99,7 @@ def learnt_updates(backbone: Backbone, **spec: object) -> tuple[EncoderDecoder, 
 
 SPOKEN = torch.randn(1, 8000, generator=torch.Generator().manual_seed(3)) * 0.1, torch.tensor([8000])
 WRITTEN = torch.tensor([[2, 5, 7, 9]])
-EVERYWHERE = {"placement": "e:all,d:all,c:all", "on": "query,key,value,output", "rank": 3}
+EVERYWHERE = {"placement": "e:all,d:all,c:all", "on": "query,key,value,output,up,down", "rank": 3}
 
 
 @torch.no_grad()
@@ -141,10 +141,41 @@ def test_an_updated_attention_is_that_of_the_formula_in_numpy(tiny_backbone: Bac
 def test_merged_updates_write_what_they_did_as_handles(tiny_backbone: Backbone) -> None:
     model, handles, updates = learnt_updates(tiny_backbone, **EVERYWHERE)
     expected = model(*SPOKEN, WRITTEN, handles)
+    kept = {name for name in updates if name.startswith("encoder.")}  # the encoder's graph takes them
     other = {"vocabulary.embedding": torch.zeros(1)}
-    assert merge_updates(model, updates | other).keys() == other.keys()
-    for merged, apart in zip(model(*SPOKEN, WRITTEN, NO_HANDLES), expected, strict=True):
+    rest = merge_updates(model, updates | other)
+    assert rest.keys() == kept | other.keys()
+    left = Handles.from_tensors({name: rest[name] for name in kept})
+    for merged, apart in zip(model(*SPOKEN, WRITTEN, left), expected, strict=True):
         torch.testing.assert_close(merged, apart, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_whole_updates_leave_as_the_low_rank_ones_that_come_nearest(tiny_backbone: Backbone) -> None:
+    model = load_model(tiny_backbone)
+    spec = AdaptationSpec(method="lora", full_rank=True, rank=4, placement="e:1", on="query,up,down")
+    adaptation = make_adaptation(spec, model, PHONES, NEW, {})
+    assert all(tensor.abs().max() == 0 for name, tensor in adaptation.tensors(model).items() if name.endswith(".up"))
+    whole = adaptation.parts[1]
+    assert isinstance(whole, FullUpdates)
+    for delta in whole.deltas:
+        delta.copy_(torch.randn(delta.shape[0], 4) @ torch.randn(4, delta.shape[1]) / 10)
+    handles, stored = adaptation.handles(model), adaptation.tensors(model)
+    assert sorted(stored)[:2] == ["encoder.1.lora.down.down", "encoder.1.lora.down.up"]
+    assert stored["encoder.1.lora.up.up"].shape == (model.config.ffn_dim, 4)
+    plain = Handles.from_tensors({name: tensor for name, tensor in stored.items() if ".lora." in name})
+    learning = Handles(encoder_updates=handles.encoder_updates)
+    for one, other, bare in zip(
+        *(model(*SPOKEN, WRITTEN, each) for each in (plain, learning, NO_HANDLES)), strict=True
+    ):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+        assert not torch.allclose(one, bare, atol=1e-2)
+
+
+def test_whole_updates_are_for_the_encoder_alone(tiny_backbone: Backbone) -> None:
+    spec = AdaptationSpec(method="lora", full_rank=True, placement="e:1,d:1")
+    with pytest.raises(UsageError, match="e:last3"):
+        make_adaptation(spec, load_model(tiny_backbone), PHONES, NEW, {})
 
 
 def test_prompts_start_from_the_backbones_shared_prompt_at_any_length(tiny_backbone: Backbone) -> None:

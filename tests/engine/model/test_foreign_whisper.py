@@ -171,7 +171,7 @@ def old_ids(vocabulary: Vocabulary, published: Published) -> torch.Tensor:
 @torch.no_grad()
 def test_a_padded_batch_equals_single_clips_and_bf16_is_near(published: Published) -> None:
     model = published.foreign.model
-    model.encoder.frontend.window_samples = 16_000  # the window is of one length for all, and short to be quick
+    model.encoder.window_samples = 16_000  # the window is of one length for all, and short to be quick
     waveform, lengths = noise(3).repeat(2, 1), torch.tensor([48_000, 8_000])
     waveform[1, 8_000:] = 0
     tokens = torch.tensor([[0, 5, 6, 7], [0, 8, 9, 4]])

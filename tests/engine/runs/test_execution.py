@@ -6,20 +6,27 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import torch
 
 from lect.engine.audio.writing import write_wav
-from lect.engine.contract.adaptation_spec import AdaptationSpec
+from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
 from lect.engine.contract.errors import BackboneError
 from lect.engine.contract.events import Done, Ended, Event, LanguageModelChosen, Scored, Scoring
+from lect.engine.contract.files import read_json
+from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
+from lect.engine.model.network import EncoderDecoder
+from lect.engine.model.weights import load_adaptation, save_backbone
 from lect.engine.runs.execution import run_training
 from lect.engine.runs.preparation import create_run
+from lect.engine.runs.results import decoding, load_run
 from lect.engine.runs.scored import score_run
+from lect.engine.text.vocabulary import BOS, Vocabulary
 from tests.conftest import WORDS
 from tests.engine.data.test_store import speech
 
@@ -71,6 +78,28 @@ def test_dev_is_decoded_before_it_is_scored_and_not_read_again(project: Project,
     for clip in project.clips("dev"):
         clip.path.unlink()
     assert [event.split for event in events if isinstance(event, Scoring)] == ["dev", "test"]
+
+
+def test_a_whisper_learns_an_unknown_language_by_ctc(project: Project, tmp_path: Path, cpu: Device) -> None:
+    torch.manual_seed(0)
+    tokens = Vocabulary("bytes", (*"abdegilmosuĠ", "<|en|>", "<|notimestamps|>"), (), (BOS, 16, 17), (16, 17))
+    config = ModelConfig(
+        len(tokens), 32, 2, 64, 4, 1, mel_strides=(1, 2), mel_normalisation="range", mel_window_seconds=4.0,
+        decoder_positions=40, scale_embedding=False, key_bias=False, ctc=False,
+    )  # fmt: skip
+    save_backbone(tmp_path / "w", "w", EncoderDecoder(config), tokens, languages=("en",), licence="MIT")
+    few = TrainSettings(AdaptationSpec(AUTO), max_steps=6, copies=1, per_device_train_batch_size=4, evaluations=1)
+    run_id, events = start(project, open_backbone(str(tmp_path / "w")), few)
+    assert [type(event) for event in events][-1] == Done
+    files = RunFiles(project.run(run_id).folder)
+    spec, tensors = files.request().settings.spec, load_adaptation(files.best)
+    assert (spec.method, spec.full_rank, files.request().settings.window_seconds) == ("lora", True, 1.0)
+    assert {name.split(".")[1] for name in tensors if ".lora." in name} == {"1", "2", "3"}
+    assert tensors["vocabulary.ctc.weight"].abs().max() > 0
+    loaded = load_run(project, run_id)
+    assert loaded.model.encoder.window_samples == 16_000
+    scores = score_run(project, run_id, "test", cpu)
+    assert scores.cer == read_json(files.scores("test"))["cer"] and decoding(files.folder).ctc_weight == 1
 
 
 @pytest.mark.parametrize("method", ["lora", "finetune"])

@@ -31,7 +31,7 @@ def test_ctc_loss_is_the_sum_over_all_alignments() -> None:
         collapsed = [token for token, _ in itertools.groupby(path) if token != PAD]
         if collapsed == [4, 5]:
             total += math.exp(sum(float(log_probs[frame, token]) for frame, token in enumerate(path)))
-    loss = ctc_loss(logits, torch.tensor([4]), Labels.of([[4, 5]]))
+    loss = ctc_loss(Frames(logits, torch.tensor([4])), Labels.of([[4, 5]]))
     torch.testing.assert_close(float(loss), -math.log(total) / 2, atol=1e-5, rtol=1e-5)
 
 
@@ -60,6 +60,6 @@ def test_the_joint_loss_weighs_its_parts() -> None:
 @torch.no_grad()
 def test_a_label_too_long_for_its_frames_adds_nothing_to_ctc() -> None:
     logits = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(1))
-    both = ctc_loss(logits, torch.tensor([3, 3]), Labels.of([[5, 6, 7, 5], [4]]))
-    fitting = ctc_loss(logits[1:], torch.tensor([3]), Labels.of([[4]]))
+    both = ctc_loss(Frames(logits, torch.tensor([3, 3])), Labels.of([[5, 6, 7, 5], [4]]))
+    fitting = ctc_loss(Frames(logits[1:], torch.tensor([3])), Labels.of([[4]]))
     torch.testing.assert_close(both * 5, fitting * 1)

@@ -1,0 +1,57 @@
+"""What is trained where nobody asks for a method."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
+from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.run_request import RunRequest
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.model.backbone import Backbone
+from lect.engine.runs.recipe import NEW_HEAD, reason, recommended
+from lect.engine.text.vocabulary import BOS, Vocabulary
+
+BYTES = Vocabulary("bytes", (*"ab", "<|en|>", "<|sw|>"), (), (BOS, 6), (6, 7))
+CONFIG = ModelConfig(8, 32, 2, 64, 4, 1, mel_window_seconds=30.0, ctc=False)
+
+
+def backbone(config: ModelConfig = CONFIG) -> Backbone:
+    return Backbone(Path(), "any", config, BYTES, ("en", "sw"), "MIT", "")
+
+
+def test_a_language_that_a_whisper_does_not_know_is_written_by_a_new_head() -> None:
+    found = recommended(RunRequest("any"), backbone(), "hsb")
+    assert (found.vocabulary, found.settings) == ("new", NEW_HEAD)
+    assert found.settings.spec.full_rank and found.settings.ctc_weight == 1
+    assert "--method" in reason(found, 8.9, 2) and "8.9 minutes of 2 voices" in reason(found, 8.9, 2)
+
+
+@pytest.mark.parametrize("language", ["sw", "sw-KE", "", "und"])
+def test_one_that_it_knows_or_may_know_keeps_the_whispers_own(language: str) -> None:
+    found = recommended(RunRequest("any"), backbone(), language)
+    assert (found.vocabulary, found.settings) == ("auto", TrainSettings())
+
+
+def test_a_backbone_with_a_head_is_trained_as_ever() -> None:
+    found = recommended(RunRequest("any", vocabulary="new"), backbone(replace(CONFIG, ctc=True)), "hsb")
+    assert found.settings == TrainSettings() and found.settings.spec.method == "prompt"
+    assert reason(found, 2.0, 1) == (
+        "With 2.0 minutes of 1 voice Lect trains by the method `prompt` on any. --method names another."
+    )
+
+
+def test_what_is_asked_for_stays() -> None:
+    asked = TrainSettings(spec=AdaptationSpec(AUTO, rank=8, placement="e:last2"), seed=3, max_steps=40)
+    found = recommended(RunRequest("any", settings=asked), backbone(), "hsb").settings
+    assert (found.spec.rank, found.spec.placement, found.seed, found.max_steps) == (8, "e:last2", 3, 40)
+    assert found.spec.full_rank and found.window_seconds == NEW_HEAD.window_seconds
+    prompts = RunRequest("any", settings=TrainSettings(spec=AdaptationSpec("prompt")))
+    assert recommended(prompts, backbone(), "hsb") == prompts
+
+
+def test_a_small_backbone_without_windows_takes_what_it_has() -> None:
+    small = replace(CONFIG, encoder_layers=2, mel_window_seconds=0.0)
+    found = recommended(RunRequest("any"), backbone(small), "hsb").settings
+    assert (found.spec.placement, found.window_seconds) == ("e:all", None)
