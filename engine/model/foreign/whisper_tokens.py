@@ -115,6 +115,8 @@ def check_tokens(tokens: Sequence[Any], rows: int, source: str) -> None:
     for row, token in enumerate(tokens):
         if not isinstance(token, str) or len(token) > MOST_TOKEN_LETTERS or _SURROGATE.search(token):
             raise BackboneError(f"{source} has a token {row} that is no text: it is damaged.")
+    if lacking := len(set(byte_pairs.LETTERS) - set(tokens)):
+        raise BackboneError(f"{source} has no tokens for {lacking} of 256 bytes: take its whole tokenizer.")
 
 
 def never_written(tokens: Sequence[str]) -> tuple[int, ...]:
