@@ -89,8 +89,8 @@ def train(
     else:
         texts = state.decode(data.dev, NO_HANDLES, own, batch_size)
         yield BaseScored(character_error_rate(texts, data.dev_texts))
-    for done, clips in state.features.prepare(data.train, range(settings.copies)):
-        yield FeaturesReady(done, clips)
+    for done, clips, kept in state.features.prepare(data.train, range(settings.copies)):
+        yield FeaturesReady(done, clips, kept)
 
     began, first_step, seconds_before = time.monotonic(), progress.step, progress.seconds
     while progress.step < total and progress.worse_evaluations < settings.early_stopping_patience and not stop():
