@@ -125,6 +125,8 @@ def check_fits(pack: Pack, backbone: Backbone) -> None:
         )
     if wrong := misfit(pack.tensors, backbone.config):
         raise PackError(f"The tensor {wrong} of the pack {name!r} does not fit its backbone: get the pack again.")
+    if 0 < backbone.config.decoder_positions <= len(pack.vocabulary.start):
+        raise PackError(f"The pack {name!r} starts with more tokens than its backbone reads: get the pack again.")
     needed = {EMBEDDING, *([CTC_WEIGHT] if backbone.config.ctc else [])}
     own = backbone.vocabulary
     if (pack.vocabulary.kind, pack.vocabulary.symbols) == (own.kind, own.symbols) and not needed & pack.tensors.keys():

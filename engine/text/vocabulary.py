@@ -62,8 +62,9 @@ class Vocabulary:
         expected = len(self.symbols) if self.kind == "unigram" else 0
         if len(self.scores) != expected or not all(map(math.isfinite, self.scores)):
             raise TextError("The vocabulary's scores do not fit its symbols: build it again.")
-        if not self.start or not all(0 <= token < len(self) for token in self.start + self.suppressed):
-            raise TextError("The vocabulary starts with or suppresses a token that it lacks: build it again.")
+        known = all(0 <= token < len(self) for token in self.start + self.suppressed)
+        if not self.start or not known or EOS in self.suppressed:
+            raise TextError("The vocabulary starts with or suppresses a token that it must not: build it again.")
 
     def __len__(self) -> int:
         """Number of ids, the specials included."""
