@@ -21,8 +21,8 @@ def _letters() -> tuple[str, ...]:
     return tuple(chr(byte if byte in printable else next(others)) for byte in range(256))
 
 
-LETTERS = _letters()
-_BYTES = {letter: byte for byte, letter in enumerate(LETTERS)}
+_LETTERS = _letters()
+_BYTES = {letter: byte for byte, letter in enumerate(_LETTERS)}
 
 
 def encoded(text: str, ranks: Mapping[str, int]) -> list[str]:
@@ -32,7 +32,7 @@ def encoded(text: str, ranks: Mapping[str, int]) -> list[str]:
 
 def lettered(text: str | bytes) -> str:
     """The bytes of `text` as letters, a run that is not merged."""
-    return "".join(LETTERS[byte] for byte in (text.encode() if isinstance(text, str) else text))
+    return "".join(_LETTERS[byte] for byte in (text.encode() if isinstance(text, str) else text))
 
 
 def decoded(runs: Iterable[str]) -> list[str]:
@@ -44,7 +44,7 @@ def decoded(runs: Iterable[str]) -> list[str]:
 
 def _merged(word: str, ranks: Mapping[str, int]) -> list[str]:
     """Of all neighbours that are one run together, those with the lowest rank merge first."""
-    runs = [LETTERS[byte] for byte in word.encode()]
+    runs = [_LETTERS[byte] for byte in word.encode()]
     while True:
         pairs = [ranks.get(first + second, math.inf) for first, second in pairwise(runs)]
         if min(pairs, default=math.inf) == math.inf:

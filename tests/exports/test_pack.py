@@ -262,7 +262,8 @@ def test_contents_that_cannot_be_understood(pack: Path, tmp_path: Path, file: st
 
 
 VOCABULARY_LIES: list[dict[str, Any]] = [
-    {"start": [2] * 1_000_000}, {"start": [True]}, {"suppressed": [2]}, {"start": "2"}, {"start": None}, {"suppressed": [False]},
+    {"start": [2] * 1_000_000}, {"start": [True]}, {"suppressed": [2]}, {"start": "2"}, {"start": None},
+    {"suppressed": [False]},
     {"suppressed": [5] * 1_000_000}, {"symbols": ["a" * 5_000]}, {"symbols": [str(n) for n in range(1_000_001)]},
     {"symbols": ["a", "\ud800"]}, {"symbols": ["a", "\x1b[2J"]}, {"symbols": ["a", "b\nc"]}, {"symbols": ["\u202e"]},
     {"kind": "unigram", "scores": [True] * len(LETTERS.symbols)}, {"kind": "unigram", "scores": [10**400]},

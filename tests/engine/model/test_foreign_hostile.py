@@ -399,11 +399,11 @@ def test_tokenizers_without_letters(model: Tiny, tmp_path: Path) -> None:
     folder = write_huggingface(tmp_path / "it", model)
     (folder / "tokenizer.json").unlink()
     added = {token: row for row, token in enumerate(TOKENS) if token.startswith("<|")}
-    for vocab in ({}, {token: row for row, token in enumerate(TOKENS[:200])}):
+    for vocab in ({}, {token: row for row, token in enumerate(TOKENS[:100])}):
         (folder / "vocab.json").write_text(json.dumps(vocab))
         refused(folder)
         (folder / "added_tokens.json").write_text(json.dumps(added))
-        refused(folder, "no tokens for .* of 256 bytes")
+        refused(folder, "no tokens for .* letters")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among files")

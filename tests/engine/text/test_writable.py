@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from lect.engine.text.byte_pairs import LETTERS
+from lect.engine.text.byte_pairs import lettered
 from lect.engine.text.vocabulary import SPECIALS, Vocabulary
 from lect.engine.text.writable import escaped, is_writable, spaced
 
@@ -33,7 +33,7 @@ def test_every_control_character_is_known() -> None:
 
 
 def test_bytes_that_are_control_characters_become_spaces() -> None:
-    vocabulary = Vocabulary("bytes", LETTERS)
+    vocabulary = Vocabulary("bytes", tuple(lettered(bytes(range(256)))))
     ids = [len(SPECIALS) + byte for byte in b"a\x1b[2Jb\xc2\x9bc\n"]
     assert vocabulary.decode(ids) == "a [2Jb c"
     assert is_writable("".join(vocabulary.pieces(ids)))
