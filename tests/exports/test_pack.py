@@ -188,6 +188,12 @@ def test_a_path_that_leads_out(pack: Path, tmp_path: Path, name: str) -> None:
     refused(forged(pack, tmp_path, {name: b""}), "holds a path that leads out of it .*: do not use it")
 
 
+def test_a_name_that_is_no_text(pack: Path, tmp_path: Path) -> None:
+    path = tmp_path / "name.lect"
+    path.write_bytes(zipped(unzipped(pack) | {"é": b""}).replace("é".encode(), b"\xe9\xe9"))
+    refused(path, "is damaged .*: copy or download the pack again")
+
+
 def test_a_zip_bomb(pack: Path, tmp_path: Path) -> None:
     path = tmp_path / "bomb.lect"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
