@@ -23,8 +23,17 @@ READABLE = (
     "backbone folder"
 )
 # What the libraries below raise over a stranger's bytes, where no reader of ours foresaw it.
-STUMBLES = (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError)
-STUMBLES += (struct.error, zlib.error)
+STUMBLES = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 MOST_FILES = 10_000  # of a folder that is looked through
 
 
