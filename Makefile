@@ -12,13 +12,14 @@ SIZE_train := 1.7 GB
 SIZE_app := 2.0 GB
 SIZE_dev := 2.8 GB
 
-.PHONY: help demo app test test-slow check bench bench-peers clean
+.PHONY: help demo app test test-slow fuzz check bench bench-peers clean
 
 help:
 	@echo "make demo       adapt the starter to the sample set, score it, export a pack, transcribe offline"
 	@echo "make app        open the page"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take minutes"
+	@echo "make fuzz       an hour of bytes that nobody meant, for every reader"
 	@echo "make check      format, lint, types and layers"
 	@echo "make bench      measure, and print the ratios"
 	@echo "make bench-peers  the same beside other programs: half an hour"
@@ -41,6 +42,10 @@ test: $(VENV)/.ready-dev
 
 test-slow: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/.ready-dev
+	@$(PIP) install --quiet atheris
+	@$(BIN)/python -m tests.fuzz 3600
 
 check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lect.engine.text.columns import column_width
+from lect.engine.text.writable import escaped
 
 SLOW_S = 2.0  # what takes longer shows how far it is, even in a log
 WIDEST = 120  # columns of a progress bar
@@ -24,12 +25,17 @@ def print_result(args: argparse.Namespace, value: dict[str, Any], text: str) -> 
     if args.json:
         print_json(value)
     elif text:
-        print(text)
+        print(shown(text))
+
+
+def shown(text: str) -> str:
+    """Text with what a terminal would obey, or no stream can hold, written out: names and labels come from anywhere."""
+    return escaped(text, kept="\n\t")
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One object on one line of stdout; what JSON has no number for (infinity, NaN) becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=str))
+    print(escaped(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=str)))
 
 
 def remark(args: argparse.Namespace, text: str) -> None:
@@ -42,7 +48,7 @@ def note(text: str) -> None:
     """A line on stderr."""
     # A reader of stderr who has left must not end the work.
     with contextlib.suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 def progress(args: argparse.Namespace, total: int | None, what: str, unit: str = "it", initial: int = 0) -> Any:
@@ -68,7 +74,7 @@ def print_beside(bar: Any, text: str, *, error: bool = False) -> None:
     """A line on stdout, or on stderr, that does not run into a bar, where there is one."""
     stream = sys.stderr if error else sys.stdout
     write = print if bar is None else bar.write
-    write(text, file=stream)
+    write(shown(text), file=stream)
     stream.flush()
 
 

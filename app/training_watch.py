@@ -33,6 +33,7 @@ from .output import counted, duration, percent, print_beside, progress, remark
 if TYPE_CHECKING:
     from lect.engine.data.store import Project
 
+FULL = "The disk is nearly full, so nothing is cached and every step takes longer: free some space."
 SHOWN_TEXTS = 2  # of dev, at each evaluation
 
 
@@ -88,6 +89,8 @@ class Display:
                 remark(self.args, f"Before any training: CER {percent(event.dev_cer)} on dev.")
             case FeaturesReady():
                 self._advance("the frozen part", event.total, event.done, "clip")
+                if not event.kept:
+                    remark(self.args, FULL)
             case Stepped():
                 self._show_step(event)
             case Evaluated():

@@ -26,6 +26,7 @@ from lect.engine.text.vocabulary import Vocabulary
 
 from .model_card import PACK, Kind, SplitFacts, model_card
 from .pack_archive import Archive, check_sums, opened, sums, zipped
+from .pack_manifest import Manifest, manifest_of
 from .pack_tensors import Tensor, Tensors, facts, load, misfit, parameters
 
 FORMAT_VERSION = 2  # 1 had no language model
@@ -63,22 +64,6 @@ class PackContents:
     data: Mapping[str, SplitFacts] = field(default_factory=dict)  # split -> what it was made of
     licence: str = "other"
     notes: str = ""  # what its maker adds to the model card
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A pack's own description."""
-
-    format_version: int
-    name: str
-    language: str
-    backbone: str  # name
-    backbone_sha256: str  # of the weights that it was trained on, and fits
-    method: dict[str, Any]
-    normalisation: str  # the text rules' name
-    tensors: dict[str, Any]  # name -> {"shape", "dtype"}
-    scores: dict[str, Any]  # split -> rates with their conditions
-    created_by: str
 
 
 @dataclass(frozen=True)
@@ -140,6 +125,8 @@ def check_fits(pack: Pack, backbone: Backbone) -> None:
         )
     if wrong := misfit(pack.tensors, backbone.config):
         raise PackError(f"The tensor {wrong} of the pack {name!r} does not fit its backbone: get the pack again.")
+    if 0 < backbone.config.decoder_positions <= len(pack.vocabulary.start):
+        raise PackError(f"The pack {name!r} starts with more tokens than its backbone reads: get the pack again.")
     needed = {EMBEDDING, *([CTC_WEIGHT] if backbone.config.ctc else [])}
     own = backbone.vocabulary
     if (pack.vocabulary.kind, pack.vocabulary.symbols) == (own.kind, own.symbols) and not needed & pack.tensors.keys():
@@ -218,7 +205,7 @@ def _read(file: BinaryIO, size: int, name: str) -> Pack:
     with opened(file, size, MAX_TENSORS_BYTES + MAX_TEXT_BYTES, name) as archive:
         files = _unpacked(archive, name)
     check_sums({entry: data for entry, data in files.items() if entry != SUMS}, files[SUMS], name)
-    manifest, tensors = _manifest(_loaded(files, MANIFEST, name), name), load(files[TENSORS], name)
+    manifest, tensors = manifest_of(_loaded(files, MANIFEST, name), name), load(files[TENSORS], name)
     if facts(tensors) != manifest.tensors:
         raise PackError(f"{name} holds other tensors than its manifest lists: get the pack again.")
     try:
@@ -226,6 +213,7 @@ def _read(file: BinaryIO, size: int, name: str) -> Pack:
         rules = TextRules.from_json(_loaded(files, RULES, name))
         stored = files.get(LANGUAGE_MODEL)
         language_model = None if stored is None else LanguageModel.from_bytes(stored, len(vocabulary))
+        rules.apply(" ".join(old for old, _ in rules.replace))  # those that feed each other without end are refused
     except TextError as error:
         raise PackError(f"{name} cannot be used: {error}") from error
     if any(len(tensor) != len(vocabulary) for key, tensor in tensors.items() if key in VOCABULARY_TENSORS):
@@ -239,7 +227,7 @@ def _unpacked(archive: Archive, name: str) -> dict[str, bytes]:
     files = {MANIFEST: archive.read(MANIFEST, MAX_TEXT_BYTES)}
     version = _loaded(files, MANIFEST, name).get("format_version")
     # First of all: a newer format may have other files, and they would be no reason for alarm.
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version > FORMAT_VERSION:
         raise PackError(f"{name} was made by a newer lect (format {version}): update lect to use it.")
     if missing := set(FILES) - archive.names:
         raise PackError(f"{name} lacks {', '.join(sorted(missing))}: copy or download the pack again.")
@@ -248,18 +236,6 @@ def _unpacked(archive: Archive, name: str) -> dict[str, bytes]:
     for entry in (*FILES[1:-1], *archive.names & {LANGUAGE_MODEL}, SUMS):
         files[entry] = archive.read(entry, MAX_TENSORS_BYTES if entry == TENSORS else MAX_TEXT_BYTES)
     return files
-
-
-def _manifest(value: dict[str, Any], name: str) -> Manifest:
-    try:
-        manifest = Manifest(**value)
-    except TypeError as error:
-        raise PackError(f"{name} has a manifest that cannot be understood ({error}): get the pack again.") from error
-    texts = (manifest.name, manifest.language, manifest.backbone, manifest.backbone_sha256, manifest.normalisation)
-    tables = (manifest.method, manifest.tensors, manifest.scores)
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(table, dict) for table in tables):
-        raise PackError(f"{name} has a manifest that cannot be understood: get the pack again.")
-    return manifest
 
 
 def _loaded(files: Mapping[str, bytes], file: str, name: str) -> dict[str, Any]:

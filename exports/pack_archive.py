@@ -6,6 +6,7 @@ It knows no file by its meaning. Checksums find damage, not forgery.
 import hashlib
 import io
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,16 @@ from typing import BinaryIO
 from lect.engine.contract.errors import PackError
 
 MAX_DIRECTORY_BYTES = 4_096  # the list of files at the zip's end; nine short names need 600
+DAMAGED = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 _END_BYTES = 22  # the zip's last record, when it carries no comment
 _LOCATOR_BYTES = 20  # the record before it that announces a 64-bit directory
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the format's own zero: the time of writing must not change the bytes
@@ -71,8 +82,8 @@ def opened(file: BinaryIO, size: int, limit: int, name: str) -> Iterator[Archive
     try:
         with zipfile.ZipFile(file) as archive:
             yield Archive(archive, name)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise PackError(f"{name} is damaged ({error}): copy or download the pack again.") from error
+    except DAMAGED as error:
+        raise PackError(f"{name} is damaged ({error!s:.100}): copy or download the pack again.") from error
 
 
 def sums(files: Mapping[str, bytes]) -> bytes:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from lect.engine.contract.errors import PackError
 from lect.engine.contract.model_config import ModelConfig
+from lect.engine.contract.tensor_files import check_header
 from lect.engine.contract.tensor_names import (
     ADAPTER,
     ATTENTION,
@@ -29,6 +30,7 @@ from lect.engine.contract.tensor_names import (
 
 # More would only eat the memory of whoever opens it.
 MAX_ROWS = {PROMPT: 2_000, "vocabulary": 100_000}
+MOST_HEADER_BYTES = 256 << 10  # 80 kB are in use for the largest Whisper's prompts and adapters
 MAX_RANK = 4_096  # of what is not named here
 _PROMPT_AXES = ("rows", "heads", "head_dim")
 _BOTTLENECK_AXES = {"down": ("rows", "dim"), "up": ("dim", "rows")}
@@ -52,9 +54,10 @@ Tensors = Mapping[str, Tensor]
 def load(data: bytes, pack: str) -> dict[str, Tensor]:
     """The tensors in a safetensors file of the pack called `pack`. Raises PackError when a pack may not hold one."""
     try:
+        check_header(data, MOST_HEADER_BYTES)
         tensors = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PackError(f"{pack} holds tensors that cannot be read ({error}): get the pack again.") from error
+        raise PackError(f"{pack} holds tensors that cannot be read ({error!s:.200}): get the pack again.") from error
     for name, tensor in tensors.items():
         _check(name, tensor, pack)
     for name, tensor in tensors.items():
@@ -90,7 +93,7 @@ def parameters(tensors: Tensors) -> int:
 
 def _check(name: str, tensor: Tensor, pack: str) -> None:
     if not _is_known(name) or tensor.ndim != len(_axes(name)) or tensor.dtype not in (np.float32, np.float16):
-        raise PackError(f"{pack} holds a tensor that no pack has ({name}): get the pack again.")
+        raise PackError(f"{pack} holds a tensor that no pack has ({name:.80}): get the pack again.")
     layered = parse(name)
     if _rows(name, tensor) > MAX_ROWS.get(layered.kind if layered else "vocabulary", MAX_RANK):
         size = " x ".join(map(str, tensor.shape))

@@ -145,6 +145,12 @@ def test_the_architecture_shows_the_rooms_of_the_engine_in_their_order() -> None
     assert [level[room] for room in shown] == sorted(level.values())
 
 
+def test_every_promise_has_its_test() -> None:
+    proofs = re.findall(r"\[(test_\w+)\]\(\.\./(tests/[^)]+)\)", read("docs/promises.md"))
+    assert len(proofs) > 20
+    assert not [name for name, path in proofs if f"def {name}(" not in read(path)]
+
+
 def test_a_document_that_errs_is_found_out() -> None:
     block = "```\nlect train --max_steps 3  # all\n.venv/bin/lect pack 1 -o a.lect | cat\n```"
     right = (

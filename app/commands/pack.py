@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
 
 from ..options import add_project, find_run, open_project
-from ..output import note, print_json, print_result, size
+from ..output import note, print_json, print_result, shown, size
 
 if TYPE_CHECKING:
     from lect.exports.pack import VerifyReport
@@ -69,7 +69,7 @@ def _inspect(args: argparse.Namespace, paths: list[Path]) -> int:
             report = verify_pack(path, backbone)
             found.append({"file": path, "whole": True, **facts(report)})
             if not args.json:
-                print(_described(report, path, full=args.what[0] == "info"))
+                print(shown(_described(report, path, full=args.what[0] == "info")))
         except (LectError, OSError) as error:
             sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
             found.append({"file": path, "whole": False, "error": sentence})

@@ -32,10 +32,13 @@ def live(view: View, say: Say) -> str:
 
 def _progress(view: View, say: Say) -> str:
     if view.phase == "features" and (at := view.latest(FeaturesReady)):
-        return meter(at.done / at.total, say("phase_features", done=at.done, total=at.total))
+        shown = meter(at.done / at.total, say("phase_features", done=at.done, total=at.total))
+        return shown if at.kept else shown + notice(say("features_not_kept"), "warn")
     if view.phase == "training" and (at_step := view.latest(Stepped)):
         left = duration(at_step.seconds_left)
-        return meter(view.step / view.steps, say("phase_training", step=view.step, total=view.steps, left=left))
+        shown = meter(view.step / view.steps, say("phase_training", step=view.step, total=view.steps, left=left))
+        features = view.latest(FeaturesReady)
+        return shown + notice(say("features_not_kept"), "warn") if features and not features.kept else shown
     if view.phase == "failed":
         return notice(view.message or say("phase_failed"), "bad")
     if view.phase == "interrupted":

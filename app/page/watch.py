@@ -85,7 +85,7 @@ def _phase(view: View) -> str:
     if not is_training(run):
         if _just_started(run):
             return "starting"
-        if run.status == "failed":
+        if run.status == "failed" or Failed in last:  # a full disk may keep the database from knowing
             return "failed"
         return "new" if run.status == "created" and not last else "interrupted"
     if Ended in last:

@@ -1,15 +1,14 @@
-"""Recordings as the blocks that a library decodes: by libsndfile, or through PyAV (`lect[video]`) by FFmpeg.
+"""Recordings as the blocks that a library decodes: by libsndfile, or in another process (`ffmpeg`) by FFmpeg.
 
 Which of them reads a file is settled when it is opened. It does not know the rate and the channels that models take.
 """
 
-import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -25,16 +24,17 @@ from .containers import (
     refusal,
     states_length,
 )
+from .decoders import Decoder, decoder
 from .unfinished import finished
 
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz; below, speech is gone and a hostile header would multiply memory
 BLOCK_FRAMES = 1 << 16  # decoded at once, so that two hours need no second copy
+BLOCK_CHANNELS = 8  # with more, as many frames fewer
 FRAMES_UNKNOWN = 1 << 62  # libsndfile's count for a FLAC that was written to a pipe is its largest integer
 MP3_SLACK_FRAMES = 2 * 1_152  # an MP3 without a length header is estimated to within a frame or two
 MPEG_IN_WAV_SLACK = 0.05  # of the frames that a WAV's fact chunk states, where MP3 is in it
+MPEG_IN_WAV_SLACK_S = 0.5  # or, in a short one, so many seconds
 MP3_TAIL_TAGS = (b"APETAGEX", b"LYRICSBEGIN")
-STATED_SLACK_S = 0.5  # durations stated by containers include encoder delay and padding
-BARE_STREAMS = ("mp3", "aac", "amr", "mpeg", "mpegts")
 
 Block = NDArray[np.float32]  # (frames, channels)
 
@@ -67,11 +67,13 @@ def open_source(path: Path, *, whole: bool = True) -> Iterator[Source]:
     """
     try:
         _check_is_file(path)
-        with path.open("rb") as file:
+        with ExitStack() as held:
+            file = held.enter_context(path.open("rb"))
             try:
                 source = _sndfile_source(file, path.name, whole)
             except NeedsFFmpeg as need:
-                source = _ffmpeg_source(file, path.name, need)
+                _check_ffmpeg(path.name, need)
+                source = _ffmpeg_source(held.enter_context(decoder()), path, need)
             yield source
     except OSError as error:
         raise AudioError(f"{path.name} cannot be opened ({error.strerror}): check its path and permissions.") from error
@@ -123,9 +125,9 @@ def _ends_early(file: BinaryIO, name: str) -> bool:
 
 
 def _sndfile_blocks(sound: soundfile.SoundFile, name: str) -> Iterator[Block]:
-    done = 0
+    done, frames = 0, BLOCK_FRAMES * BLOCK_CHANNELS // max(BLOCK_CHANNELS, sound.channels)
     try:
-        while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        while len(block := sound.read(frames, dtype="float32", always_2d=True)):
             done += len(block)
             yield block
     except soundfile.LibsndfileError as error:
@@ -139,73 +141,17 @@ def _slack_frames(sound: soundfile.SoundFile) -> int:
     if sound.format == "MP3":
         return MP3_SLACK_FRAMES
     in_wav = sound.subtype.startswith("MPEG_LAYER")  # whether its bytes are all there was seen before
-    return max(int(MPEG_IN_WAV_SLACK * sound.frames), int(STATED_SLACK_S * sound.samplerate)) if in_wav else 0
+    return max(int(MPEG_IN_WAV_SLACK * sound.frames), int(MPEG_IN_WAV_SLACK_S * sound.samplerate)) if in_wav else 0
 
 
-def _ffmpeg_source(file: BinaryIO, name: str, need: NeedsFFmpeg) -> Source:
-    try:
-        import av
-    except ImportError as error:
-        raise AudioError(f"{name} {need}: run pip install 'lect[video]' to read it, or {CONVERT}.") from error
-    try:
-        container = _open_container(file, need.demuxer)
-        if not container.streams.audio:
-            raise AudioError(f"{name} is a {need.demuxer.upper()} container without sound: name a recording.")
-        codec = container.streams.audio[0].codec_context
-        check_rate(codec.sample_rate, name)
-        seconds, coding = (
-            _stated_seconds(container) or _packet_seconds(container),
-            f"{need.demuxer.upper()} {codec.name}",
-        )
-        info = AudioInfo(seconds, codec.sample_rate, codec.channels, coding)
-        container = _open_container(file, need.demuxer)  # counting packets used the first one up
-    except av.FFmpegError as error:
-        raise damaged(name) from error
-    return Source(info, _ffmpeg_blocks(container, info, name))
+def _ffmpeg_source(decoder: Decoder, path: Path, need: NeedsFFmpeg) -> Source:
+    stated = decoder.open(path, need.demuxer)
+    info = AudioInfo(stated["seconds"], stated["rate"], stated["channels"], stated["format"])
+    check_rate(info.rate, path.name)
+    blocks = (np.frombuffer(data, np.float32).reshape(-1, channels) for channels, data in decoder.blocks())
+    return Source(info, blocks)
 
 
-def _ffmpeg_blocks(container: Any, info: AudioInfo, name: str) -> Iterator[Block]:
-    import av
-
-    # The rate is given because HE-AAC may decode to twice the rate of its header.
-    to_planar = av.AudioResampler(format="fltp", rate=info.rate)
-    done = 0
-    try:
-        for frame in chain(container.decode(container.streams.audio[0]), (None,)):
-            for planar in to_planar.resample(frame):
-                done += planar.samples
-                yield planar.to_ndarray().T.astype(np.float32, copy=False)
-    except av.FFmpegError as error:
-        raise damaged(name) from error
-    stated = _stated_seconds(container)
-    if stated and done / info.rate < stated - STATED_SLACK_S:
-        raise damaged(name)
-
-
-def _open_container(file: BinaryIO, demuxer: str) -> Any:
-    import av
-
-    file.seek(0)
-    return av.open(file, format=demuxer)
-
-
-def _stated_seconds(container: Any) -> float | None:
-    """The sound's length by its header, or None where there is none, as in what a browser records."""
-    stream = container.streams.audio[0]
-    if container.format.name in BARE_STREAMS:  # FFmpeg only guesses
-        return None
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    if container.duration is None or len(container.streams) > 1:  # pictures may outlast the sound
-        return None
-    return float(container.duration) / 1e6
-
-
-def _packet_seconds(container: Any) -> float:
-    """From the first packet of sound to the end of the last; reads the whole file but decodes nothing."""
-    start, end = math.inf, 0.0
-    for packet in container.demux(container.streams.audio[0]):
-        if packet.pts is not None:
-            start = min(start, float(packet.pts * packet.time_base))  # streams of cameras begin at any time
-            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    return end - min(end, max(0.0, start))
+def _check_ffmpeg(name: str, need: NeedsFFmpeg) -> None:
+    if find_spec("av") is None:
+        raise AudioError(f"{name} {need}: run pip install 'lect[video]' to read it, or {CONVERT}.")

@@ -51,6 +51,7 @@ class FeaturesReady(Event):
     kind = "features"
     done: int
     total: int
+    kept: bool = True  # else the disk is nearly full, and they are computed again whenever they are needed
 
 
 @dataclass(frozen=True)

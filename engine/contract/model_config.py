@@ -46,11 +46,14 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         # From users and foreign files as well as from our own code, hence errors and not asserts.
-        if self.dim % self.heads:
+        hints = get_type_hints(ModelConfig)
+        if wrong := [name for name, hint in hints.items() if not _is_of(getattr(self, name), hint)]:
+            raise UsageError(f"A model's {wrong[0]} cannot be {getattr(self, wrong[0])!r:.40}.")
+        if self.heads < 1 or self.dim % self.heads:
             raise UsageError(f"A model of dim {self.dim} cannot have {self.heads} heads: heads must divide dim.")
         if not all(0 <= layer < self.decoder_layers and 0 <= head < self.heads for layer, head in self.alignment_heads):
             raise UsageError("A model's alignment heads must lie in its decoder's layers.")
-        for name, hint in get_type_hints(ModelConfig).items():
+        for name, hint in hints.items():
             value, known = getattr(self, name), get_args(hint)
             if get_origin(hint) is Literal and value not in known:
                 raise UsageError(f"A model's {name} cannot be {value!r}: use {' or '.join(known)}.")
@@ -80,6 +83,18 @@ class ModelConfig:
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
         return asdict(self)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value is of a field's type; a bool is no number here, as it is to Python."""
+    if get_origin(hint) is Literal:
+        return isinstance(value, str)
+    if get_origin(hint) is not tuple:
+        return type(value) is hint or (hint is float and type(value) is int)
+    parts = get_args(hint)
+    if not isinstance(value, tuple) or (... not in parts and len(value) != len(parts)):
+        return False
+    return all(_is_of(item, parts[0]) for item in value)  # tuples here hold one type
 
 
 def _tuples(value: Any) -> Any:

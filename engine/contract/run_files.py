@@ -71,6 +71,11 @@ class RunFiles:
         """Its presence asks the training to end."""
         return self.folder / "stop"
 
+    @property
+    def held(self) -> Path:
+        """Room on the disk that its process gives up in order to say that the disk is full."""
+        return self.folder / "held"
+
     def scores(self, split: str) -> Path:
         """The adapted model's scores."""
         return self.folder / f"scores-{split}.json"

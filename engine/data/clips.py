@@ -6,6 +6,8 @@ Knows no database and no folders (`store`), and no audio format (`audio`).
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.quality import Quality, measure, usable
-from ..contract.errors import AudioError, TextError
+from ..contract.errors import AudioError, StoreError, TextError
 from ..text.rules import TextRules
 
 SPLITS = ("train", "dev", "test")
@@ -184,6 +186,18 @@ def clip_row(take: Take, sha256: str, language: str) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def undamaged(table: str) -> Iterator[None]:
+    """Raises StoreError where a row holds what no Lect wrote there."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"The project's database is damaged (a row of {table}: {error!s:.100}): open a copy of the project instead."
+        ) from error
+
+
+@undamaged("clips")
 def clip_of(row: dict[str, Any], path: Path) -> Clip:
     """The clip of a row; path: where its original lies."""
     same = ("id", "sha256", "seconds", "text", "speaker", "language", "split")
@@ -191,6 +205,7 @@ def clip_of(row: dict[str, Any], path: Path) -> Clip:
     return Clip(**{name: row[name] for name in same}, path=path, quality=quality, excluded=excluded)
 
 
+@undamaged("edits")
 def edit_of(row: dict[str, Any]) -> Edit:
     """The edit of a row."""
     return Edit(row["made"], {int(clip): columns for clip, columns in json.loads(row["before"]).items()})
@@ -202,6 +217,7 @@ def run_row(settings: dict[str, Any]) -> dict[str, Any]:
     return {**start, "settings": to_json(settings), "facts": "{}"}
 
 
+@undamaged("runs")
 def run_of(row: dict[str, Any], folder: Path) -> Run:
     """The run of a row; folder: where its files lie."""
     return Run(

@@ -20,6 +20,9 @@ BUSY_TIMEOUT_S = 5.0  # how long an action waits for another program's transacti
 
 FULL = "The disk of {folder} is full: free some space and do it again; what was reported saved is safe."
 OTHER = "{folder} cannot be used ({error}): check that it is there and that you may write it."
+DAMAGED = "The database in {folder} is damaged ({error}): open a copy of the project instead."
+# What SQLite says of a damaged file under the code that our own mistakes have too.
+SIGNS_OF_DAMAGE = ("unsupported file format", "malformed", "no such table", "no such column", "duplicate column")
 # SQLite's primary result codes that a person can do something about.
 SENTENCES = {
     sqlite3.SQLITE_BUSY: "{folder} is in use by another program, which keeps its database locked: try again when it "
@@ -31,7 +34,7 @@ SENTENCES = {
     sqlite3.SQLITE_PERM: "{folder} cannot be written: check its permissions.",
     sqlite3.SQLITE_CANTOPEN: "The database in {folder} cannot be opened: check that the folder is still there and "
     "that you may read and write it.",
-    sqlite3.SQLITE_CORRUPT: "The database in {folder} is damaged ({error}): open a copy of the project instead.",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: "The database in {folder} is damaged or no database: open a copy of the project instead.",
 }
 
@@ -75,6 +78,8 @@ def plain_errors(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         sentence = SENTENCES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        if sentence is None and any(sign in str(error) for sign in SIGNS_OF_DAMAGE):
+            sentence = DAMAGED
         if sentence is None:
             raise
         raise StoreError(sentence.format(folder=folder, error=error)) from error

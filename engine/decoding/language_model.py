@@ -15,11 +15,14 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from ..contract.errors import TextError
+from ..contract.tensor_files import check_header
 from ..text.vocabulary import EOS, UNK
 
 ORDER = 6  # tokens a row, the last of them the one that is foretold
 MOST_NGRAMS = 200_000  # rows kept, the frequent ones: 3 MB
 REMEMBERED = 4_096  # contexts whose answer is kept, since a search comes back to few
+REMEMBERED_BYTES = 128 << 20  # or fewer, where the vocabulary is large
+MOST_HEADER_BYTES = 4_096  # of its file, which has three tensors
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,7 +52,7 @@ class LanguageModel:
         self._columns = np.asfortranarray(ngrams)
         self._contexts: list[Context] = []
         self._places: dict[Context, int] = {}
-        self._seen = lru_cache(REMEMBERED)(self._look_up)
+        self._seen = lru_cache(min(REMEMBERED, REMEMBERED_BYTES // (8 * size)))(self._look_up)
 
     @classmethod
     def of(cls, texts: Iterable[Sequence[int]], size: int, weight: float) -> "LanguageModel":
@@ -66,13 +69,16 @@ class LanguageModel:
     def from_bytes(cls, data: bytes, size: int) -> "LanguageModel":
         """From `to_bytes`, for a vocabulary of `size` tokens. Raises TextError when it is none, or not of that size."""
         try:
+            check_header(data, MOST_HEADER_BYTES)
             tensors = safetensors.numpy.load(data)
             ngrams, counts, weight = tensors["ngrams"], tensors["counts"], float(tensors["weight"])
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise TextError(f"Its language model cannot be read ({error}): get it again.") from error
+            raise TextError(f"Its language model cannot be read ({error!s:.200}): get it again.") from error
         whole = all(np.issubdtype(tensor.dtype, np.integer) for tensor in (ngrams, counts))
         if not whole or ngrams.ndim != 2 or not 1 <= ngrams.shape[1] <= 2 * ORDER or counts.shape != ngrams.shape[:1]:
             raise TextError("Its language model holds other tensors than such a model has: get it again.")
+        if len(ngrams) > MOST_NGRAMS:
+            raise TextError(f"Its language model has more than {MOST_NGRAMS} n-grams: get it again.")
         ngrams, counts = ngrams.astype(np.int64), counts.astype(np.int64)
         fits = not len(ngrams) or (0 <= ngrams.min() and ngrams.max() < size and counts.min() > 0)
         ordered = np.array_equal(np.lexsort(ngrams.T[::-1]), np.arange(len(ngrams)))

@@ -4,20 +4,24 @@ Needs neither torch nor onnxruntime: an offline machine opens the same folders. 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..contract.errors import BackboneError, UsageError
 from ..contract.files import ASSETS, read_json, sha256_file, write_bytes
 from ..contract.model_config import ModelConfig
 from ..text.vocabulary import Vocabulary
+from ..text.writable import is_writable
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 SUMS = "SHA256SUMS"
 STARTER = "starter"
+MOST_LETTERS, MOST_LANGUAGES = 1_000, 10_000  # of a name or licence; there are 8,000 languages
+MOST_SUMS_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def open_backbone(name: str = STARTER) -> Backbone:
         raise UsageError(f"There is no backbone {name!r}; known: {known} (see `lect backbone list`).")
     try:
         config = read_json(folder / CONFIG)
+        _check_facts(config)
         if config["format_version"] > FORMAT_VERSION:
             raise BackboneError(f"Backbone {name!r} was made by a newer Lect: update Lect to use it.")
         return Backbone(
@@ -72,14 +77,26 @@ def open_backbone(name: str = STARTER) -> Backbone:
             licence=config["licence"],
             sha256=read_sums(folder)[WEIGHTS],
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise BackboneError(f"Backbone {name!r} is damaged ({error}): install it again.") from error
+    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+        raise BackboneError(f"Backbone {name!r} is damaged ({error!s:.200}): install it again.") from error
 
 
 def read_sums(folder: Path) -> dict[str, str]:
     """File name -> SHA-256, from the folder's SHA256SUMS."""
+    if (folder / SUMS).stat().st_size > MOST_SUMS_BYTES:
+        raise ValueError(f"{SUMS} is far too long")
     lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     return {name: digest for digest, name in (line.split("  ", 1) for line in lines if line)}
+
+
+def _check_facts(config: Mapping[str, Any]) -> None:
+    """Raises ValueError where what a stranger wrote is not what our readers count on."""
+    languages = config["languages"]
+    if type(config["format_version"]) is not int or not isinstance(languages, list) or len(languages) > MOST_LANGUAGES:
+        raise ValueError("its version is no number, or its languages are no list")
+    texts = (config["name"], config["licence"], *languages)
+    if not all(isinstance(text, str) and len(text) <= MOST_LETTERS and is_writable(text) for text in texts):
+        raise ValueError("its name, licence and languages are no texts")
 
 
 def write_sums(folder: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..contract.errors import BackboneError, TrainError
 from ..contract.files import atomic_path, write_json
+from ..contract.tensor_files import disk_errors
 from ..contract.tensor_names import is_shared_prompt, shared_prompt_weight, shared_prompts
 from ..text.vocabulary import Vocabulary
 from .backbone import CONFIG, FORMAT_VERSION, WEIGHTS, Backbone, write_sums
@@ -106,5 +107,5 @@ def _stored(tensors: Mapping[str, Tensor], bits: Bits) -> dict[str, Tensor]:
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Writes tensors atomically, in the order of their names; metadata: of one entry, since their order varies."""
-    with atomic_path(path) as temporary:
+    with disk_errors(path), atomic_path(path) as temporary:
         save_file({name: tensors[name].cpu().contiguous() for name in sorted(tensors)}, temporary, metadata)

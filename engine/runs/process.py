@@ -1,5 +1,6 @@
 """The process that trains a run, from outside: started, asked to end, and followed by its events."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 WORKER = "lect.engine.runs.worker"
 POLL_SECONDS = 0.2
+FULL_BYTES = 1 << 20  # with less left on a disk, nothing more is said about the end of what wrote to it
 
 
 def start_run(project: "Project", run_id: str) -> subprocess.Popen[bytes]:
@@ -46,5 +48,12 @@ def follow(folder: Path, process: subprocess.Popen[bytes] | None = None, start: 
             if isinstance(event, Done | Failed):
                 return
         if ended:
-            raise TrainError(f"The training stopped unexpectedly: see {files.log}, then `lect train --resume`.")
+            raise TrainError(_why_ended(files))
         time.sleep(POLL_SECONDS)
+
+
+def _why_ended(files: RunFiles) -> str:
+    again = f"`lect train --resume {files.folder.name}`"
+    if shutil.disk_usage(files.folder).free < FULL_BYTES:
+        return f"The training stopped, as the disk is full: free some space, then {again}."
+    return f"The training stopped unexpectedly: see {files.log}, then {again}."

@@ -1,16 +1,20 @@
 """The process that trains: `python -m lect.engine.runs.worker PROJECT RUN`. Writes one JSON event a line.
 
-Nothing else talks to it. When it ends, in whatever way, the project's next queued run starts.
+Nothing else talks to it. When it ends, in whatever way, the project's next queued run starts. It holds a little room on
+the disk, so that a disk that has become full does not keep it from saying so.
 """
 
+import errno
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from ..contract.errors import LectError, os_sentence
-from ..contract.events import Failed
+from ..contract.events import Event, Failed
 from ..contract.run_files import RunFiles
 from ..data.store import Project
 from .execution import run_training
@@ -18,6 +22,9 @@ from .process import stop_run
 from .queue import start_next
 
 NICENESS = 10  # so that the page answers at once while a training keeps every core busy
+HELD_BYTES = 256 << 10  # the database needs half of it in order to note how a run ended
+
+Report = Callable[[Event], None]
 
 
 def main(project_folder: str, run_id: str) -> int:
@@ -28,7 +35,8 @@ def main(project_folder: str, run_id: str) -> int:
     try:
         return _train(project, run_id)
     finally:
-        start_next(project, ended=run_id)
+        with suppress(LectError, OSError):  # where the disk is full, the next one waits for the next request
+            start_next(project, ended=run_id)
 
 
 def _train(project: Project, run_id: str) -> int:
@@ -39,17 +47,38 @@ def _train(project: Project, run_id: str) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    with files.events.open("a", encoding="utf-8") as events:
+    with _reporting(files.events) as report:
         try:
+            files.held.write_bytes(bytes(HELD_BYTES))
             for event in run_training(project, run_id):
-                events.write(event.to_line())
-                events.flush()
+                report(event)
         except (LectError, OSError) as error:
-            message = os_sentence(error) if isinstance(error, OSError) else str(error)
+            files.held.unlink(missing_ok=True)
+            report(Failed(os_sentence(error) if isinstance(error, OSError) else str(error)))
             project.update_run(run_id, status="failed")
-            events.write(Failed(message).to_line())
             return 1
+        finally:
+            files.held.unlink(missing_ok=True)
     return 0
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[Report]:
+    """What appends whole lines to a file, and takes back half ones: those of a full disk, and of a former kill."""
+    with path.open("r+b" if path.exists() else "w+b", buffering=0) as file:
+        end = file.read().rfind(b"\n") + 1
+        file.truncate(end)
+
+        def report(event: Event) -> None:
+            nonlocal end
+            line = event.to_line().encode()
+            file.seek(end)
+            if file.write(line) < len(line):
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            end += len(line)
+
+        yield report
 
 
 if __name__ == "__main__":

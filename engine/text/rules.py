@@ -23,6 +23,9 @@ from .slots import plain, rewritten
 Case = Literal["lower", "keep"]
 Punctuation = Literal["remove", "keep"]
 
+MOST_RULES, MOST_RULE_LETTERS = 5_000, 100_000  # of all rules together
+MOST_GROWTH, MOST_ADDED = 50, 10_000  # a text may become so many times as long, and so many letters longer
+
 RARE_CLIPS = 3  # a symbol in fewer clips is seldom learnt, and often a typing mistake
 
 # Symbols by category that are letters by use: IPA tone bars and contours, the rhotic hook, ꞉ and ꞊; and a replacement
@@ -75,7 +78,10 @@ class TextRules:
             raise TextError(f"The text rule for case is {self.case!r}: say 'lower' or 'keep'.")
         if self.punctuation not in ("remove", "keep"):
             raise TextError(f"The text rule for punctuation is {self.punctuation!r}: say 'remove' or 'keep'.")
-        if not all(old for old, _ in self._substitutions()):
+        rules = self._substitutions()
+        if len(rules) > MOST_RULES or sum(len(old) + len(new) for old, new in rules) > MOST_RULE_LETTERS:
+            raise TextError(f"There are more than {MOST_RULES} text rules, or very long ones: leave some out.")
+        if not all(old for old, _ in rules):
             raise TextError("A text rule removes or replaces nothing: say which characters it is for.")
 
     @property
@@ -89,20 +95,24 @@ class TextRules:
         return "+".join(parts)
 
     def apply(self, text: str) -> str:
-        """`text` under these rules: NFC, single spaces, none at the ends; empty when nothing is left."""
+        """`text` under these rules: NFC, single spaces, none at the ends; empty when nothing is left.
+
+        Raises TextError where the rules make it far longer, as those do whose results others replace again.
+        """
         return rewritten(text, self._applied)
 
     def _applied(self, text: str) -> str:
+        most = MOST_GROWTH * len(text) + MOST_ADDED
         text = nfc(_INVISIBLE.sub("", text))
         rules, lowered = self._substitutions(), self.case == "lower"
         for old, new in rules:
             if lowered and old != old.lower():
-                text = _substitute(text, old, new)
+                text = _substitute(text, old, new, most)
         if lowered:
             text = nfc(text.lower())
         for old, new in rules:
             if not lowered or old == old.lower():
-                text = _substitute(text, old, new)
+                text = _substitute(text, old, new, most)
         if self.punctuation == "remove":
             text = _PUNCTUATION.sub(" ", text)
         return nfc(_SPACE.sub(" ", _STRAY_JOINER.sub("", text)).strip())
@@ -171,11 +181,13 @@ def _names(symbol: str) -> tuple[str, ...]:
     return tuple(unicodedata.name(character, f"U+{ord(character):04X}") for character in symbol)
 
 
-def _substitute(text: str, old: str, new: str) -> str:
-    if not _MARKS.fullmatch(old):
-        return nfc(text.replace(nfc(old), new))
-    decomposed = unicodedata.normalize("NFD", text)
-    return nfc(decomposed.replace(unicodedata.normalize("NFD", old), new))
+def _substitute(text: str, old: str, new: str, most: int) -> str:
+    """`text` with `new` for `old`. Raises TextError where it would have more than `most` letters."""
+    form: Literal["NFD", "NFC"] = "NFD" if _MARKS.fullmatch(old) else "NFC"
+    text, old = unicodedata.normalize(form, text), unicodedata.normalize(form, old)
+    if text.count(old) * len(new) > most:
+        raise TextError("The text rules make a text far longer than it was: take out those that feed each other.")
+    return nfc(text.replace(old, new))
 
 
 def _string(value: object) -> str:

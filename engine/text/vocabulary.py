@@ -18,6 +18,7 @@ from ..contract.errors import TextError, UsageError
 from . import byte_pairs
 from .rules import graphemes, nfc
 from .slots import CLOSING, Slot, is_mark, opening, parts
+from .writable import is_writable, spaced
 
 Kind = Literal["grapheme", "unigram", "phone", "bytes"]
 
@@ -29,6 +30,9 @@ CONTROL = regex.compile(r"<\|.*\|>")  # a token that stands for no text, such as
 _LANGUAGE = regex.compile(r"<\|[a-z]{2,3}\|>")
 WORD_START = "▁"  # U+2581, in front of a subword that begins a word
 UNKNOWN_PENALTY = 10.0  # an unknown character costs this much more than the rarest piece: the last resort
+
+MOST_SYMBOLS, MOST_SYMBOL_LETTERS = 1_000_000, 1024  # of a file's; Whisper has 51,866 of up to 128
+MOST_START = 64  # likewise; Whisper's is 4
 
 PHONE_LETTERS = 3  # a token with more base letters (tʃ has two) is a word, not a phone
 
@@ -53,11 +57,14 @@ class Vocabulary:
             raise TextError(f"The vocabulary is of the unknown kind {self.kind!r}: it may need a newer lect.")
         if "" in self.symbols or len(self._ids) != len(self.symbols) or self._ids.keys() & set(SPECIALS):
             raise TextError("The vocabulary has an empty, repeated or reserved symbol: build it again.")
+        if not is_writable("".join(self.symbols)):
+            raise TextError("The vocabulary has a symbol that no file can hold, or that terminals obey: do not use it.")
         expected = len(self.symbols) if self.kind == "unigram" else 0
         if len(self.scores) != expected or not all(map(math.isfinite, self.scores)):
             raise TextError("The vocabulary's scores do not fit its symbols: build it again.")
-        if not self.start or not all(0 <= token < len(self) for token in self.start + self.suppressed):
-            raise TextError("The vocabulary starts with or suppresses a token that it lacks: build it again.")
+        known = all(0 <= token < len(self) for token in self.start + self.suppressed)
+        if not self.start or not known or EOS in self.suppressed:
+            raise TextError("The vocabulary starts with or suppresses a token that it must not: build it again.")
 
     def __len__(self) -> int:
         """Number of ids, the specials included."""
@@ -90,7 +97,7 @@ class Vocabulary:
         """
         symbols = ["" if CONTROL.fullmatch(symbol) else symbol for symbol in map(self._symbol, ids)]
         if self.kind == "bytes":
-            return byte_pairs.decoded(symbols)
+            return [spaced(piece) for piece in byte_pairs.decoded(symbols)]
         if self._has_marks:
             symbols = [_mark_piece(symbol, marks) if is_mark(symbol) else symbol for symbol in symbols]
         return [symbol.replace(WORD_START, " ") for symbol in symbols] if self.kind == "unigram" else symbols
@@ -125,14 +132,15 @@ class Vocabulary:
         """The vocabulary in a JSON object, which may come from a stranger. Raises TextError when it is none."""
         try:
             symbols = tuple(value["symbols"])
-            if not all(isinstance(symbol, str) for symbol in symbols):
-                raise TypeError("a symbol is not text")
-            start, suppressed = value.get("start", (EOS,)), value.get("suppressed", ())
-            if not all(isinstance(token, int) for token in (*start, *suppressed)):
+            _check_sizes(symbols)
+            start, suppressed = tuple(value.get("start", (EOS,))), tuple(value.get("suppressed", ()))
+            if len(start) > MOST_START or len(suppressed) > len(SPECIALS) + len(symbols):
+                raise ValueError("it starts with or suppresses more tokens than any model does")
+            if not all(type(token) is int for token in start + suppressed):
                 raise TypeError("a token is not a number")
-            scores = tuple(map(float, value.get("scores", ())))
-            return cls(value["kind"], symbols, scores, tuple(start), tuple(suppressed))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            scores = tuple(map(_number, value.get("scores", ())))
+            return cls(value["kind"], symbols, scores, start, suppressed)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TextError("The vocabulary cannot be read: take it from the pack or backbone again.") from error
 
     def languages(self) -> tuple[str, ...]:
@@ -257,6 +265,19 @@ class Vocabulary:
     @cached_property
     def _scores(self) -> dict[str, float]:
         return dict(zip(self._ids, self.scores, strict=True))
+
+
+def _check_sizes(symbols: tuple[Any, ...]) -> None:
+    if len(symbols) > MOST_SYMBOLS:
+        raise ValueError("more symbols than any model has")
+    if not all(isinstance(symbol, str) and len(symbol) <= MOST_SYMBOL_LETTERS for symbol in symbols):
+        raise TypeError("a symbol is not text")
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{value!r:.20} is not a number")
+    return float(value)  # type: ignore[arg-type]
 
 
 def _is_mark(character: str) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..contract.errors import UsageError
 from ..contract.files import atomic_path
+from ..contract.tensor_files import disk_errors
 
 
 def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
@@ -23,7 +24,7 @@ def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
+    with disk_errors(path), atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"progress": json.dumps(progress)})
 
 

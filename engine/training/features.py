@@ -8,6 +8,7 @@ that they depend on, so that they can never be stale. It does not know labels or
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,14 +30,18 @@ from .augment import SpecAugment, augment
 FEATURES_VERSION = 3  # part of every key: raise it when the same settings give other frames
 CLEAN = 0  # the copy that is the recording itself
 ALL_LAYERS = -1
+RESERVED_BYTES = 256 << 20  # that the cache leaves on the disk, for results and recordings
 
 
 class FeatureCache:
-    """Arrays on disk by key, least recently used first to go when they pass `max_bytes`."""
+    """Arrays on disk by key, least recently used first to go when they pass `max_bytes`.
 
-    def __init__(self, folder: Path, max_bytes: int = 4 << 30):
+    It takes no room where the disk has less than `reserved_bytes` left: others need that more.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = 4 << 30, reserved_bytes: int = RESERVED_BYTES):
         self.folder = folder
-        self.max_bytes = max_bytes
+        self.max_bytes, self.reserved_bytes = max_bytes, reserved_bytes
         self._bytes = self.size()
 
     def get(self, key: str) -> np.ndarray | None:
@@ -49,16 +54,20 @@ class FeatureCache:
             return None
         return array
 
-    def put(self, key: str, array: np.ndarray) -> None:
-        """Keeps an array; a full disk only means that it is not kept."""
+    def put(self, key: str, array: np.ndarray) -> bool:
+        """Keeps an array; False: it did not, as the disk is nearly full."""
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.folder).free < self.reserved_bytes:
+                return False
             with atomic_path(self._path(key)) as temporary, temporary.open("wb") as file:
                 np.save(file, array, allow_pickle=False)
         except OSError:
-            return
+            return False
         self._bytes += array.nbytes
         if self._bytes > self.max_bytes:
             self._shrink(self.max_bytes // 2)
+        return True
 
     def size(self) -> int:
         """Bytes in use."""
@@ -122,17 +131,20 @@ class FeatureSource:
     ):
         self.model, self.layer, self.augmentation, self.cache, self.device = model, layer, augmentation, cache, device
         window = model.config.mel_window_seconds
+        self._is_full = False  # the cache's disk
         self.settings = [FEATURES_VERSION, backbone_sha256, layer, asdict(augmentation), asdict(SpecAugment())]
         self.settings += [{"window": window}] if window else []
 
-    def prepare(self, examples: Sequence[Example], copies: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Fills the cache; yields (done, total) after every clip."""
+    def prepare(self, examples: Sequence[Example], copies: Sequence[int]) -> Iterator[tuple[int, int, bool]]:
+        """Fills the cache; yields (done, total, whether it was kept) after every clip, and ends where one was not."""
         if self.cache is None:
             return
         for done, example in enumerate(examples, start=1):
             for copy in copies:
                 self._kept(example, copy)
-            yield done, len(examples)
+            yield done, len(examples), not self._is_full
+            if self._is_full:
+                return
 
     def batch(self, examples: Sequence[Example], copies: Sequence[int]) -> Frames | Waveforms:
         """Padded frames, or waveforms where nothing is constant."""
@@ -150,7 +162,7 @@ class FeatureSource:
             return self._compute(example, copy)
         with torch.autocast(self.device.torch_device.type, enabled=False):  # the cache serves every precision
             computed = self._compute(example, copy)
-        self.cache.put(key, computed.numpy())
+        self._is_full = not self.cache.put(key, computed.numpy())
         return computed
 
     @torch.no_grad()

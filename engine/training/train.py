@@ -89,8 +89,8 @@ def train(
     elif settings.window_seconds is None:  # in another window than it was made for, a bare backbone says little
         texts = state.decode(data.dev, NO_HANDLES, own, batch_size)
         yield BaseScored(character_error_rate(texts, data.dev_texts))
-    for done, clips in state.features.prepare(data.train, range(settings.copies)):
-        yield FeaturesReady(done, clips)
+    for done, clips, kept in state.features.prepare(data.train, range(settings.copies)):
+        yield FeaturesReady(done, clips, kept)
     if progress.step == 0:
         batches = [step_batch(settings, data.train, step)[0] for step in range(settings.head_steps)]
         state.learn_head(batches, settings.head_learning_rate, settings.max_grad_norm)

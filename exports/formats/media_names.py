@@ -4,15 +4,17 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from lect.engine.text.writable import escaped
+
 
 def name_of(media: Path) -> str:
-    r"""The name as text, the bytes that are none as \xe9."""
+    r"""The name as text: bytes that are none as \xe9, control characters as \u001b."""
     return readable(media.name)
 
 
 def readable(name: str) -> str:
-    r"""A name of the file system's as text, the bytes that are none as \xe9."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    r"""A name of the file system's as text: bytes that are none as \xe9, control characters as \u001b."""
+    return escaped(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 def relative_url(media: Path) -> str:

@@ -242,3 +242,11 @@ def test_slots_are_objects_in_json_and_stay_inline_in_texts() -> None:
     for each in (document, document["segments"][0]):
         assert each["text"] == "a large latte" and each["slots"] == [{"name": "size", "value": "large"}]
     assert written("txt", transcript) == f"{inline}\n"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_name_with_control_characters_forges_nothing(name: str) -> None:
+    text = WRITERS[name](TALK, Path("a\x1b[2J\nlect: all is well\x07.wav"))
+    assert "\x1b" not in text and "\x07" not in text and "\nlect: all" not in text
+    if name == "eaf":
+        ET.fromstring(text)

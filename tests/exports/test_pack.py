@@ -1,6 +1,8 @@
 """A pack gives back what went in, byte for byte the same each time, and refuses everything else with one sentence."""
 
 import io
+import json
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,16 +15,18 @@ import safetensors.numpy
 
 from lect.engine.contract.errors import PackError
 from lect.engine.contract.files import read_json
-from lect.engine.decoding.language_model import LanguageModel
+from lect.engine.decoding.language_model import MOST_NGRAMS, LanguageModel
 from lect.engine.model.backbone import Backbone
-from lect.engine.text.rules import TextRules
+from lect.engine.text.rules import MOST_RULES, TextRules
 from lect.exports.model_card import SplitFacts
 from lect.exports.pack import (
     CARD,
     FILES,
     FORMAT_VERSION,
+    LANGUAGE_MODEL,
     MANIFEST,
     PREDICTIONS,
+    RULES,
     SUMS,
     TENSORS,
     VOCABULARY,
@@ -61,7 +65,9 @@ def forged(pack: Path, folder: Path, changes: Mapping[str, bytes | None]) -> Pat
     files: dict[str, bytes | None] = {**unzipped(pack), **changes}
     left = {name: data for name, data in files.items() if data is not None and name != SUMS}
     path = folder / "forged.lect"
-    path.write_bytes(zipped(left | {SUMS: sums({name: left[name] for name in FILES if name in left})}))
+    path.write_bytes(
+        zipped(left | {SUMS: sums({name: left[name] for name in (*FILES, LANGUAGE_MODEL) if name in left})})
+    )
     return path
 
 
@@ -182,6 +188,12 @@ def test_a_path_that_leads_out(pack: Path, tmp_path: Path, name: str) -> None:
     refused(forged(pack, tmp_path, {name: b""}), "holds a path that leads out of it .*: do not use it")
 
 
+def test_a_name_that_is_no_text(pack: Path, tmp_path: Path) -> None:
+    path = tmp_path / "name.lect"
+    path.write_bytes(zipped(unzipped(pack) | {"é": b""}).replace("é".encode(), b"\xe9\xe9"))
+    refused(path, "is damaged .*: copy or download the pack again")
+
+
 def test_a_zip_bomb(pack: Path, tmp_path: Path) -> None:
     path = tmp_path / "bomb.lect"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -253,6 +265,72 @@ def test_other_tensors_than_listed(pack: Path, tmp_path: Path) -> None:
 )
 def test_contents_that_cannot_be_understood(pack: Path, tmp_path: Path, file: str, data: bytes) -> None:
     refused(forged(pack, tmp_path, {file: data}), "cannot be (read|understood|used)")
+
+
+VOCABULARY_LIES: list[dict[str, Any]] = [
+    {"start": [2] * 1_000_000}, {"start": [True]}, {"suppressed": [2]}, {"start": "2"}, {"start": None},
+    {"suppressed": [False]},
+    {"suppressed": [5] * 1_000_000}, {"symbols": ["a" * 5_000]}, {"symbols": [str(n) for n in range(1_000_001)]},
+    {"symbols": ["a", "\ud800"]}, {"symbols": ["a", "\x1b[2J"]}, {"symbols": ["a", "b\nc"]}, {"symbols": ["\u202e"]},
+    {"kind": "unigram", "scores": [True] * len(LETTERS.symbols)}, {"kind": "unigram", "scores": [10**400]},
+    {"kind": ["grapheme"]}, {"symbols": 5},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", VOCABULARY_LIES, ids=lambda lie: str(lie)[:40].encode("ascii", "replace").decode())
+def test_vocabularies_that_lie(pack: Path, tmp_path: Path, lie: dict[str, Any]) -> None:
+    began = time.process_time()
+    value = json.dumps(LETTERS.to_json() | lie).encode()
+    refused(forged(pack, tmp_path, {VOCABULARY: value}), "cannot be used: The vocabulary")
+    assert time.process_time() - began < 10
+
+
+MANIFEST_LIES: list[dict[str, Any]] = [
+    {"scores": {"dev": 0}}, {"scores": {"dev": {"cer": 0.1}}}, {"scores": {"dev": {"cer": "x", "wer": 1.0}}},
+    {"scores": {"dev": {"cer": True, "wer": 1.0}}}, {"scores": {"dev": {"cer": 0.1, "wer": 1.0, "baseline": 7}}},
+    {"scores": {"dev": {"cer": 0.1, "wer": 1.0, "baseline": {"cer": 1}}}}, {"scores": {"\x1b[8m": SCORES["test"]}},
+    {"name": "\x1b[2J"}, {"name": "a\nlect: all is well"}, {"created_by": "\x1b[8m"}, {"created_by": 5},
+    {"language": "\u202eabc"}, {"normalisation": "x" * 5_000}, {"backbone": "\ud800"}, {"method": {"ctc_weight": "0"}},
+    {"method": {"ctc_weight": False}}, {"method": {"method": ["prompt"]}}, {"method": {"method": "\x07"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", MANIFEST_LIES, ids=lambda lie: ascii(lie)[:60])
+def test_manifests_that_lie(pack: Path, tmp_path: Path, lie: dict[str, Any]) -> None:
+    value = json.dumps(read_pack(pack).manifest.__dict__ | lie).encode()
+    refused(forged(pack, tmp_path, {MANIFEST: value}), r"manifest that cannot be understood \(its .*\)")
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"replace": [["a", "aa"]] * 100}, {"replace": [["a", "bb"], ["b", "aa"]] * 50},
+        {"replace": [["\u0301", "\u0301\u0301"]] * 60}, {"replace": [["a", "b" * 100_001]]},
+        {"remove": ["a"] * (MOST_RULES + 1)}, {"remove": [True]}, {"case": True}, {"replace": [["a"]]},
+    ],
+    ids=lambda lie: ascii(lie)[:40],
+)  # fmt: skip
+def test_rules_that_grow_texts_or_lie(pack: Path, tmp_path: Path, lie: dict[str, Any]) -> None:
+    began = time.process_time()
+    value = json.dumps(TextRules().to_json() | lie).encode()
+    refused(forged(pack, tmp_path, {RULES: value}), "cannot be used: (The|There are more than .*) text rule")
+    assert time.process_time() - began < 10
+
+
+def test_headers_of_tensors_that_would_take_gigabytes(pack: Path, tmp_path: Path) -> None:
+    entries = {f"t{number}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(50_000)}
+    header = json.dumps(entries).encode()
+    data = len(header).to_bytes(8, "little") + header
+    began = time.process_time()
+    refused(forged(pack, tmp_path, {TENSORS: data}), "tensors that cannot be read .*bytes")
+    refused(forged(pack, tmp_path, {LANGUAGE_MODEL: data}), "language model cannot be read .*bytes")
+    assert time.process_time() - began < 2
+
+
+def test_a_language_model_of_very_many_rows(pack: Path, tmp_path: Path) -> None:
+    rows = MOST_NGRAMS + 1
+    tensors = {"ngrams": np.zeros((rows, 1), np.uint8), "counts": np.ones(rows, np.uint8), "weight": np.array(0.3)}
+    refused(forged(pack, tmp_path, {LANGUAGE_MODEL: safetensors.numpy.save(tensors)}), "more than 200000 n-grams")
 
 
 def test_a_file_too_many(pack: Path, tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of one file. Raises BackboneError when it is damaged, and OSError."""
+    """The tensors of one file. Raises BackboneError when it is damaged or no file, and OSError."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise BackboneError(f"{path.name} is no file: fetch it again.")
     with path.open("rb") as file:
         header = int.from_bytes(file.read(8), "little")
     if header > min(MOST_HEADER_BYTES, path.stat().st_size):

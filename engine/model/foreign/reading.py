@@ -1,5 +1,7 @@
 """Which reader a foreign file or folder is for, known by its first bytes; every failure becomes one sentence."""
 
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,18 @@ READABLE = (
     "a Whisper of Hugging Face, OpenAI, CTranslate2 (faster-whisper), whisper.cpp or MLX, a Wav2Seq checkpoint, or a "
     "backbone folder"
 )
+# What the libraries below raise over a stranger's bytes, where no reader of ours foresaw it.
+STUMBLES = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 MOST_FILES = 10_000  # of a folder that is looked through
 
 
@@ -34,7 +48,7 @@ def read_foreign(source: Path, window_seconds: float | None = None) -> Foreign:
             return whisper_backbone(found, WINDOW_SECONDS if window_seconds is None else window_seconds)
     except OSError as error:
         raise BackboneError(f"{error.filename or source} cannot be read ({error.strerror}): fetch it again.") from error
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+    except STUMBLES as error:
         raise BackboneError(f"{source.name} is no model as published ({short(error)}).") from error
     if window_seconds is not None:
         raise UsageError(f"{source.name} is no Whisper: leave --window-seconds out.")

@@ -26,6 +26,7 @@ LANGUAGES = (
 ).split()
 NO_TIMESTAMPS = "<|notimestamps|>"
 TIMESTAMPS = tuple(f"<|{step / 50:.2f}|>" for step in range(1501))  # every 20 ms of 30 s
+LETTERS = byte_pairs.lettered(" abcdefghijklmnopqrstuvwxyz")  # a tokenizer without them is not all there
 _SURROGATE = re.compile("[\\ud800-\\udfff]")  # which no file can hold
 _BEFORE = ("<|endoftext|>", "<|startoftranscript|>")
 _FORMER = {"<|iw|>": "<|he|>"}  # the code of Hebrew in older tokenizers
@@ -115,6 +116,10 @@ def check_tokens(tokens: Sequence[Any], rows: int, source: str) -> None:
     for row, token in enumerate(tokens):
         if not isinstance(token, str) or len(token) > MOST_TOKEN_LETTERS or _SURROGATE.search(token):
             raise BackboneError(f"{source} has a token {row} that is no text: it is damaged.")
+    if lacking := sorted(set(LETTERS) - set(tokens)):
+        raise BackboneError(
+            f"{source} has no tokens for {len(lacking)} letters, {lacking[0]}: take its whole tokenizer."
+        )
 
 
 def never_written(tokens: Sequence[str]) -> tuple[int, ...]:

@@ -478,3 +478,28 @@ def test_threads_keep_and_read_at_once(project: Project) -> None:
         kept = list(pool.map(lambda seed: keep(project, seed % 10), range(20)))
         assert all(pool.map(lambda _: len(project.clips()) == 10, range(8)))
     assert len({clip.id for clip in kept}) == 10 and all(map(intact, kept))
+
+
+@pytest.mark.parametrize(("table", "column"), [("clips", "quality"), ("runs", "facts")])
+@pytest.mark.parametrize("value", ["{", "", "{}x", "\ufffd"])
+def test_a_row_that_no_lect_wrote_is_a_sentence(project: Project, table: str, column: str, value: str) -> None:
+    keep(project, 1)
+    project.add_run({})
+    with sqlite3.connect(project.folder / "lect.db") as db:
+        db.execute(f"update {table} set {column} = ?", [value])
+    with pytest.raises(StoreError, match=rf"database is damaged \(a row of {table}: .*\): open a copy"):
+        project.clips(), project.runs()
+
+
+def test_a_database_with_a_damaged_head_is_a_sentence(project: Project) -> None:
+    path = project.folder / "lect.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for place, byte in ((16, 9), (47, 99), (59, 7), (100, 0xAA)):  # size of a page, format, coding, kind of a page
+        data = bytearray(path.read_bytes())
+        data[place] = byte
+        copy = project.folder.parent / f"copy{place}"
+        copy.mkdir()
+        (copy / "lect.db").write_bytes(data)
+        with pytest.raises(StoreError):
+            Project.open(copy).clips()

@@ -1,6 +1,7 @@
 """The language model of texts: against counts written out, in the search, and in a file."""
 
 import itertools
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -134,3 +135,17 @@ def test_a_file_that_is_none_is_refused() -> None:
     for data in (b"", b"not a model", safetensors.numpy.save({"ngrams": GOOD["ngrams"]})):
         with pytest.raises(TextError, match="get it again"):
             LanguageModel.from_bytes(data, SIZE)
+
+
+def test_a_large_vocabulary_takes_little_memory() -> None:
+    size = 100_000
+    texts = np.random.default_rng(0).integers(4, size, (40, 30))
+    model = LanguageModel.of(texts.tolist(), size, 0.3)
+    tracemalloc.start()
+    places = model.start(1)
+    for token in texts.reshape(-1):
+        model.gains(places)
+        places = model.after(places, np.array([[token]]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300 << 20  # 1.6 GB where every context is remembered

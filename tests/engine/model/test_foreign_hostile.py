@@ -1,6 +1,7 @@
 """Files that lie, are cut short or would exhaust the machine: one true sentence each, in little time and memory."""
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -17,7 +18,6 @@ import torch
 from safetensors.torch import save_file
 
 from lect.engine.contract.errors import BackboneError, LectError
-from lect.engine.contract.files import write_json
 from lect.engine.model.backbone import write_sums
 from lect.engine.model.foreign import add_backbone, read_foreign
 from lect.engine.model.foreign.limits import MOST_JSON_BYTES
@@ -351,12 +351,18 @@ def test_a_backbone_folder_that_lies_is_not_copied(
         {"model": "x"}, {"languages": 5}, {"vocabulary": config["vocabulary"] | {"symbols": ["a"]}},
         {"model": config["model"] | {"heads": -4}}, {"model": config["model"] | {"encoder_layers": 10**6}},
         {"model": config["model"] | {"ctc": 3}}, {"model": config["model"] | {"mel_window_seconds": 1e9}},
-        {"model": config["model"] | {"vocab_size": 10**9}},
+        {"model": config["model"] | {"vocab_size": 10**9}}, {"model": config["model"] | {"heads": 0}},
+        {"model": config["model"] | {"waveform_convolutions": [[1]]}}, {"model": config["model"] | {"dim": 32.0}},
+        {"model": config["model"] | {"alignment_heads": {}}}, {"model": None}, {"name": 5}, {"name": "\x1b[2J"},
+        {"licence": None}, {"licence": "x" * 10**6}, {"languages": "abc"}, {"languages": [5]}, {"format_version": True},
+        {"languages": ["x"] * 10**6}, {"vocabulary": config["vocabulary"] | {"start": [True]}},
+        {"vocabulary": config["vocabulary"] | {"suppressed": [4] * 10**6}},
+        {"vocabulary": config["vocabulary"] | {"symbols": ["\x1b", *config["vocabulary"]["symbols"][1:]]}},
     ]  # fmt: skip
     for number, lie in enumerate(lies):
         bad = tmp_path / f"bad{number}"
         shutil.copytree(good, bad)
-        write_json(bad / "config.json", config | lie)
+        (bad / "config.json").write_text(json.dumps(config | lie))
         write_sums(bad)
         with pytest.raises(LectError):
             add_backbone(bad)
@@ -371,4 +377,39 @@ def test_a_backbone_folder_that_lies_is_not_copied(
     (outside / "SHA256SUMS").write_text((good / "SHA256SUMS").read_text() + f"{'0' * 64}  ../secret\n")
     with pytest.raises(BackboneError, match="outside itself"):
         add_backbone(outside)
+    large = tmp_path / "large"
+    shutil.copytree(good, large)
+    (large / "SHA256SUMS").write_bytes(b"x" * 30_000_000)
+    with pytest.raises(BackboneError):
+        add_backbone(large)
     assert [path.name for path in (tmp_path / "home" / "backbones").iterdir()] == ["good"]
+
+
+def test_only_what_is_checked_is_copied(model: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LECT_HOME", str(tmp_path / "home"))
+    write_ggml(tmp_path / "x.bin", model)
+    good = add_backbone(tmp_path / "x.bin", "good")
+    names = sorted(path.name for path in good.iterdir())
+    with (good / "junk.bin").open("wb") as file:
+        file.truncate(1 << 40)
+    assert sorted(path.name for path in add_backbone(good, "copy").iterdir()) == names
+
+
+def test_tokenizers_without_letters(model: Tiny, tmp_path: Path) -> None:
+    folder = write_huggingface(tmp_path / "it", model)
+    (folder / "tokenizer.json").unlink()
+    added = {token: row for row, token in enumerate(TOKENS) if token.startswith("<|")}
+    for vocab in ({}, {token: row for row, token in enumerate(TOKENS[:100])}):
+        (folder / "vocab.json").write_text(json.dumps(vocab))
+        refused(folder)
+        (folder / "added_tokens.json").write_text(json.dumps(added))
+        refused(folder, "no tokens for .* letters")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among files")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_pipes_are_not_waited_for(model: Tiny, tmp_path: Path, name: str) -> None:
+    folder = write_huggingface(tmp_path / "it", model)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    refused(folder)
