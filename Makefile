@@ -15,7 +15,7 @@ SIZE_dev := 2.8 GB
 .PHONY: help demo app test test-slow fuzz check bench bench-peers clean
 
 help:
-	@echo "make demo       adapt the starter to the sample set, score it, export a pack, transcribe offline"
+	@echo "make demo       adapt Whisper-base to the sample set, score it, export a pack, transcribe offline"
 	@echo "make app        open the page"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the tests that take minutes"
