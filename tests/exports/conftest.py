@@ -124,7 +124,7 @@ def updates(config: ModelConfig, layer: int, rank: int, rng: np.random.Generator
     found = {}
     for name, (size_in, size_out) in sizes.items():
         found[f"encoder.{layer}.lora.{name}.down"] = rng.standard_normal((rank, size_in)) * size_in**-0.5
-        found[f"encoder.{layer}.lora.{name}.up"] = rng.standard_normal((size_out, rank)) / 16
+        found[f"encoder.{layer}.lora.{name}.up"] = rng.standard_normal((size_out, rank)) / 64
     return found
 
 

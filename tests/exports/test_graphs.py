@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from lect.engine.contract.tensor_names import DOWN_UP, LORA, STACKS, TensorName, network_weight
+from lect.engine.contract.tensor_names import ATTENTION, DOWN_UP, LORA, STACKS, TensorName, network_weight
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone, verify_backbone
 from lect.engine.model.network import EncoderDecoder
@@ -166,7 +166,7 @@ def test_low_rank_updates_are_in_the_graphs(clips: list[np.ndarray], tmp_path: P
     config = replace(TINY, encoder_layers=1, decoder_layers=1)
     tensors, rng = adaptation(config), np.random.default_rng(0)
     for stack in STACKS:
-        for kind in LORA.values():
+        for kind in (LORA[projection] for projection in ATTENTION):
             for part in DOWN_UP:
                 update = rng.standard_normal((2, config.dim) if part == "down" else (config.dim, 2)) / 2
                 tensors[str(TensorName(stack, 0, kind, part))] = update.astype(np.float32)
