@@ -125,7 +125,7 @@ def test_a_new_vocabulary_brings_a_ctc_head_and_a_window(anew: Family, clips: li
         options = DecodeOptions().after_training(weight)
         assert [one.text for one in found] == texts(anew.model, anew.tensors, anew.vocabulary, clips, options), name
         assert any(one.text for one in found)
-        assert {one.word_times for one in found} == {"ctc" if weight else "estimated"}
+        assert {one.word_times for one in found} == {"ctc" if weight else "attention"}
         for clip, one in zip(clips, found, strict=True):
             assert all(word.start < word.end <= len(clip) / SAMPLE_RATE for word in one.words)
 
