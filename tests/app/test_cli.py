@@ -42,7 +42,6 @@ def test_a_command_that_does_not_exist(lect: Lect) -> None:
         ("train", "--learning-rate", "-1"),
         ("train", "--max-steps", "0"),
         ("train", "--method", "magic"),
-        ("transcribe", "a.wav"),
         ("transcribe", "a.wav", "--pack", "nothing.lect"),
         ("check", "--nonsense"),
         ("pack", "verify"),
