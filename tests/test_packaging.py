@@ -27,8 +27,12 @@ INSIDE = {
     "lect/assets/starter/model.safetensors",
     "lect/assets/starter/encoder_model.onnx",
     "lect/assets/starter/decoder_model_merged.onnx",
-    "lect/assets/starter/int8/encoder_model.onnx",
-    "lect/assets/starter/int8/decoder_model_merged.onnx",
+    "lect/assets/starter/encoder_model_int8.onnx",
+    "lect/assets/starter/decoder_model_merged_int8.onnx",
+    "lect/assets/whisper-base/model.safetensors",
+    "lect/assets/whisper-base/encoder_model.onnx",
+    "lect/assets/whisper-base/decoder_own_vocabulary_int8.onnx",
+    "lect/assets/whisper-base/LICENSE",
     "lect/assets/silero/silero_vad_16k_sequence.onnx",
     "lect/assets/silero/LICENSE",
     "lect/assets/page/page.css",
@@ -43,7 +47,7 @@ INSIDE = {
 OUTSIDE = {"tests", "docs", "screenshots", "__pycache__", "Makefile", "pyproject.toml"}
 AT_THE_ROOT = {
     ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-    "app", "assets", "docs", "engine", "exports", "lect", "pyproject.toml", "tests",
+    "SECURITY.md", "app", "assets", "docs", "engine", "exports", "lect", "pyproject.toml", "tests",
 }  # fmt: skip
 
 
