@@ -40,7 +40,7 @@ _SHIFT = numpy_helper.from_array(np.array(128, np.float32), "input.shift")
 _STEP = numpy_helper.from_array(np.array(1 / 127, np.float32), "input.step")
 _LEAST = numpy_helper.from_array(np.array(np.finfo(np.float32).tiny), "input.least")
 # Whose inputs 8 bits round worst: on Whisper-base they make half of the error of the encoder's output (4.8 % of its
-# deviation, and 2.2 % with these products in float32, for a tenth of the time).
+# deviation, and 2.2 % with these products in float32).
 SENSITIVE = re.compile(r"encoder\.layers\.0\.|decoder\.layers\.\d+\.cross_attention\.(key|value)\.")
 LARGE_VOCABULARY = 4_096  # symbols, from which on reading them takes a good part of a token's time
 

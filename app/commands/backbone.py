@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bits",
         type=int,
         choices=(8, 16),
-        help="add, find, get: of each weight as it is kept (16); 8 takes half the disk and loads in half the memory",
+        help="add, find, get: of each weight as it is kept (16); 8 takes half of the disk",
     )
 
 

@@ -334,11 +334,9 @@ class Project:
             return [path for folder in ("audio", "trash") for path in (self.folder / folder).rglob(".*.part")]
 
     def remove_partial_files(self) -> None:
-        """Removes them."""
-        for_good = self.partial_files()
-        with self._write():
-            for path in for_good:
-                path.unlink(missing_ok=True)
+        """Removes them; once one is there that nobody writes, nobody ever will."""
+        for path in self.partial_files():
+            path.unlink(missing_ok=True)
 
     def _connection(self, *, create: bool = False) -> AbstractContextManager[Database]:
         return connection(self.folder, DATABASE, create=create, busy_timeout_s=self._busy_timeout_s)
