@@ -15,7 +15,7 @@ def test_figures_come_with_their_conditions(lect: Lect, graphs: Path) -> None:
         told["device"] == "cpu" and told["threads"] == 1 and told["runs"] == 2 and 1.5 < told["seconds_of_sound"] < 1.7
     )
     assert 0 < told["open_s"] < told["cold_start_s"] < 60 and 0 < told["real_time_factor"] < 10
-    assert 5e7 < told["peak_memory_bytes"] < 1e9  # this process, which has PyTorch loaded, holds more
+    assert 5e7 < told["peak_memory_bytes"] < 4e8  # this process, which has PyTorch loaded, holds more
     assert all(least <= told[name] <= most for name, (least, most) in told["all"].items())
     shown = lect(*call)
     assert "cold start" in shown.out and "1 thread," in shown.out and "float32" in shown.out
