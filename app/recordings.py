@@ -67,10 +67,12 @@ def _output(recording: Recording, folder: Path, name: str, pack: str) -> Path:
 
 def others(named: Sequence[Path]) -> list[Path]:
     """The files in the folders that are neither recordings known here nor texts."""
+    if not (folders := [folder for folder in named if folder.is_dir()]):
+        return []
     from lect.engine.data.layouts import SOUND_SUFFIXES, TEXT_SUFFIXES
 
     known = SOUND_SUFFIXES | TEXT_SUFFIXES
-    return [path for folder in named if folder.is_dir() for path in _files(folder) if path.suffix.lower() not in known]
+    return [path for folder in folders for path in _files(folder) if path.suffix.lower() not in known]
 
 
 def _below(folder: Path) -> Iterator[Recording]:

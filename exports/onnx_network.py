@@ -5,6 +5,7 @@ the inputs' names and shapes from the graphs themselves and knows neither packs 
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -95,19 +96,28 @@ class Encoded:
 class Network:
     """A backbone's graphs, each loaded once: the encoder, and those decoders that adaptations call for."""
 
-    def __init__(self, files: GraphFiles, cuda: bool, threads: int | None):
+    def __init__(self, files: GraphFiles, cuda: bool, threads: int | None, *, own: bool = False):
         self._files, self._cuda, self._threads = files, cuda, threads
         self._decoders = dict[Path, Session]()
-        self.encoder = open_session(files.encoder, cuda, threads)
+        with ThreadPoolExecutor(1) as beside:  # loading takes one core, and half of a short clip's time
+            decoder = beside.submit(self._decoder, own) if own and self.has_own_decoder else None
+            self.encoder = open_session(files.encoder, cuda, threads)
+            if decoder:
+                decoder.result()
 
     @classmethod
-    def open(cls, files: GraphFiles, device: str = "auto", threads: int | None = None) -> "Network":
-        """Loads the encoder; device: auto, cpu or cuda. Raises UsageError or BackboneError."""
+    def open(
+        cls, files: GraphFiles, device: str = "auto", threads: int | None = None, *, own: bool = False
+    ) -> "Network":
+        """Loads the encoder, and the decoder with the backbone's own vocabulary where that will be used.
+
+        device: auto, cpu or cuda. Raises UsageError or BackboneError.
+        """
         if device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"Device {device!r} is not known here: use auto, cpu or cuda.")
         if device == "cuda" and not cuda_is_there():
             raise UsageError("There is no usable CUDA device: use --device auto, or run `lect doctor`.")
-        network = cls(files, device != "cpu" and cuda_is_there(), threads)
+        network = cls(files, device != "cpu" and cuda_is_there(), threads, own=own)
         if device == "cuda" and network.device != "cuda":
             raise UsageError(
                 "ONNX Runtime cannot use this machine's CUDA device: use --device auto, or run `lect doctor`."

@@ -14,7 +14,7 @@ from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import BackboneError, PackError, TextError, UsageError
 from lect.engine.contract.files import read_json
 from lect.engine.contract.run_request import WHISPER
-from lect.engine.contract.tensor_names import OWN_VOCABULARY
+from lect.engine.contract.tensor_names import EMBEDDING, OWN_VOCABULARY
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, backbone_folders, open_backbone
@@ -74,7 +74,7 @@ def open_source(source: Path | str | None, backbone: Path | str | None, settings
     pack = read_pack(path)
     found = _backbone_of(pack, backbone)
     check_fits(pack, found)
-    return with_pack(_open_bare(found, settings), pack)
+    return _plugged(found, _network(found, settings, own=EMBEDDING not in pack.tensors), settings.options, pack)
 
 
 def with_pack(opened: Opened, source: Pack | Path | str) -> Opened:
@@ -84,11 +84,7 @@ def with_pack(opened: Opened, source: Pack | Path | str) -> Opened:
         raise UsageError("A portable export has its adaptation inside and takes no packs: open its backbone instead.")
     pack = source if isinstance(source, Pack) else read_pack(Path(source))
     check_fits(pack, backbone)
-    adapted = recogniser.network.adapt(_own_vocabulary(backbone, recogniser.network) | pack.tensors)
-    # Hotwords are spelled in the former one's tokens.
-    options = replace(recogniser.options, hotwords=None, language_model=pack.language_model)
-    plugged = OnnxRecogniser(recogniser.network, _with_method(adapted, pack.manifest.method), pack.vocabulary, options)
-    return Opened(plugged, backbone, pack.manifest.language, pack.rules)
+    return _plugged(backbone, recogniser.network, recogniser.options, pack)
 
 
 def is_portable(folder: Path) -> bool:
@@ -96,18 +92,31 @@ def is_portable(folder: Path) -> bool:
     return (folder / VOCABULARY).is_file() and (folder / ENCODER).is_file()
 
 
+def _plugged(backbone: Backbone, network: Network, options: DecodeOptions, pack: Pack) -> Opened:
+    adapted = _with_method(network.adapt(_own_vocabulary(backbone, network) | pack.tensors), pack.manifest.method)
+    # Hotwords are spelled in the former one's tokens.
+    options = replace(options, hotwords=None, language_model=pack.language_model)
+    recogniser = OnnxRecogniser(network, adapted, pack.vocabulary, options)
+    return Opened(recogniser, backbone, pack.manifest.language, pack.rules)
+
+
 def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
+    network = _network(backbone, settings, own=True)
+    adapted, vocabulary = network.adapt(_own_vocabulary(backbone, network)), backbone.vocabulary
+    whisper = WhisperDecoding() if vocabulary.kind == "bytes" and not backbone.config.ctc else None
+    return Opened(OnnxRecogniser(network, adapted, vocabulary, settings.options, whisper), backbone)
+
+
+def _network(backbone: Backbone, settings: Settings, own: bool) -> Network:
     files = graph_files(backbone.folder, settings.compute_type)
     if not files.are_there:
         raise BackboneError(
             f"The backbone {backbone.name!r} has no graphs: run `lect export --backbone {backbone.name}`."
         )
-    network = Network.open(files, settings.device, settings.threads)
+    network = Network.open(files, settings.device, settings.threads, own=own)
     if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
         raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
-    adapted, vocabulary = network.adapt(_own_vocabulary(backbone, network)), backbone.vocabulary
-    whisper = WhisperDecoding() if vocabulary.kind == "bytes" and not backbone.config.ctc else None
-    return Opened(OnnxRecogniser(network, adapted, vocabulary, settings.options, whisper), backbone)
+    return network
 
 
 def _writer_of_text(name: Path | str | None) -> Backbone:

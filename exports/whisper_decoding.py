@@ -67,8 +67,8 @@ class WhisperDecoding:
 
 def detected(first: LogProbs, vocabulary: Vocabulary) -> list[Language]:
     """first: (clips, vocab) log-probabilities after the start token -> each clip's language, among those known."""
-    codes, ids = vocabulary.languages(), {token: index for index, token in enumerate(vocabulary.tokens)}
-    scores = np.exp(first[:, [ids[f"<|{code}|>"] for code in codes]].astype(np.float64))
+    codes = vocabulary.languages()
+    scores = np.exp(first[:, vocabulary.controls(f"<|{code}|>" for code in codes)].astype(np.float64))
     shares = scores / scores.sum(axis=1, keepdims=True)
     return [Language(codes[row.argmax()], float(row.max())) for row in shares]
 

@@ -229,7 +229,7 @@ class _Beams:
         attention, steps = self._scores(log_probs)
         joint = self._past[..., None] + steps
         boosts = self._boosted()
-        joint = joint + boosts
+        joint = joint + boosts if self._scorers else joint
         ends = np.where(self._loops > 0, self._reached, joint[..., self._eos])
         joint[..., [*self._forbidden, self._eos]] = -np.inf
         joint[(self._loops > 0) | (self._caps[self._utterances] <= self._tokens.shape[2])[:, None]] = -np.inf
@@ -239,7 +239,8 @@ class _Beams:
         scores, parents, tokens = scores[keep], parents[keep], tokens[keep]
         rows = keep[:, None] * self._past.shape[1] + parents
         at = (keep[:, None], parents, tokens)
-        confidences = _posteriors(steps[at], steps[at[:2]])
+        # The attention's alone add up to 1 as they are, and a Whisper's 50,000 take long to add.
+        confidences = np.exp(steps[at]) if self._prefixes is None else _posteriors(steps[at], steps[at[:2]])
         self._past = np.where(scores > -np.inf, self._past[at[:2]] + attention[at], -np.inf)
         self._reached = scores
         self._boosts = np.broadcast_to(boosts, joint.shape)[at]
@@ -256,8 +257,11 @@ class _Beams:
         ctc = 0.0 if self._prefixes is None else self._weight * self._prefixes.extensions()
         if log_probs is None:
             return np.zeros_like(ctc), np.asarray(ctc)
-        attention = (1 - self._weight) * log_probs.astype(np.float64).reshape(*self._past.shape, -1)
-        check_numbers(attention[self._caps[self._utterances] > 0])
+        attention = log_probs.astype(np.float64).reshape(*self._past.shape, -1)
+        check_numbers(attention.min(axis=2)[self._caps[self._utterances] > 0])
+        if self._prefixes is None:
+            return attention, attention
+        attention *= 1 - self._weight
         return attention, attention + ctc
 
     def _boosted(self) -> Floats:
@@ -341,8 +345,8 @@ def _posteriors(chosen: Floats, steps: Floats) -> Floats:
 
 
 def _top(scores: Floats, count: int) -> tuple[Floats, Ints, Ints]:
-    # (utterances, width, vocab) -> the best `count` of each utterance, falling: scores, rows, symbols.
-    left, rows = scores.reshape(len(scores), -1).copy(), np.arange(len(scores))
+    # (utterances, width, vocab), used up -> the best `count` of each utterance, falling: scores, rows, symbols.
+    left, rows = scores.reshape(len(scores), -1), np.arange(len(scores))
     count = min(count, left.shape[1])
     best, chosen = np.empty((len(left), count)), np.empty((len(left), count), np.int64)
     # Sorting, even in part, takes ten times as long as looking for the best few of a Whisper's 50,000 symbols.

@@ -9,7 +9,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, get_args
 
 import regex
@@ -55,10 +55,7 @@ class Vocabulary:
         # From strangers' packs as well as from our own code, hence errors and not asserts.
         if self.kind not in get_args(Kind):
             raise TextError(f"The vocabulary is of the unknown kind {self.kind!r}: it may need a newer lect.")
-        if "" in self.symbols or len(self._ids) != len(self.symbols) or self._ids.keys() & set(SPECIALS):
-            raise TextError("The vocabulary has an empty, repeated or reserved symbol: build it again.")
-        if not is_writable("".join(self.symbols)):
-            raise TextError("The vocabulary has a symbol that no file can hold, or that terminals obey: do not use it.")
+        assert self._ids is not None  # raises what is wrong with the symbols
         expected = len(self.symbols) if self.kind == "unigram" else 0
         if len(self.scores) != expected or not all(map(math.isfinite, self.scores)):
             raise TextError("The vocabulary's scores do not fit its symbols: build it again.")
@@ -148,8 +145,12 @@ class Vocabulary:
 
         None where the decoder does not start with one: English-only Whispers have the tokens but never learnt them.
         """
-        codes = {symbol[2:-2] for symbol in self.symbols if _LANGUAGE.fullmatch(symbol)}
-        return tuple(sorted(codes)) if any(self._symbol(token)[2:-2] in codes for token in self.start) else ()
+        codes = _languages(self.symbols)
+        return codes if any(self._symbol(token)[2:-2] in codes for token in self.start) else ()
+
+    def controls(self, names: Iterable[str]) -> list[int]:
+        """Ids of the control tokens of these names, all of which it has."""
+        return [self._ids[name] for name in names]
 
     def starting(self, language: str, task: str = "transcribe") -> "Vocabulary":
         """The same, but the decoder starts with the token of another language, or of translation into English.
@@ -188,17 +189,14 @@ class Vocabulary:
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        return {self._normal(symbol): index for index, symbol in enumerate(self.symbols, start=len(SPECIALS))}
+        return _numbered(self.kind, self.symbols)
 
     @cached_property
     def _longest(self) -> int:
         return max(map(len, self._ids), default=1)
 
     def _normal(self, text: str) -> str:
-        if self.kind == "bytes":
-            return text  # symbols are bytes written as letters, which have no normal form
-        # Phones are matched decomposed, so that a symbol set may hold a mark by itself and still know ã.
-        return unicodedata.normalize("NFD", text) if self.kind == "phone" else nfc(text)
+        return _normal(self.kind, text)
 
     def _pieces(self, text: str) -> list[str]:
         """`text` cut into symbols, in normal form, and what lies between them."""
@@ -265,6 +263,30 @@ class Vocabulary:
     @cached_property
     def _scores(self) -> dict[str, float]:
         return dict(zip(self._ids, self.scores, strict=True))
+
+
+# A Whisper's 50,000 symbols are the same in every copy that only starts otherwise.
+@lru_cache(maxsize=8)
+def _numbered(kind: Kind, symbols: tuple[str, ...]) -> dict[str, int]:
+    """Each symbol's id, by its normal form. Raises TextError."""
+    ids = {_normal(kind, symbol): index for index, symbol in enumerate(symbols, start=len(SPECIALS))}
+    if "" in symbols or len(ids) != len(symbols) or ids.keys() & set(SPECIALS):
+        raise TextError("The vocabulary has an empty, repeated or reserved symbol: build it again.")
+    if not is_writable("".join(symbols)):
+        raise TextError("The vocabulary has a symbol that no file can hold, or that terminals obey: do not use it.")
+    return ids
+
+
+@lru_cache(maxsize=8)
+def _languages(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({symbol[2:-2] for symbol in symbols if symbol[:2] == "<|" and _LANGUAGE.fullmatch(symbol)}))
+
+
+def _normal(kind: Kind, text: str) -> str:
+    if kind == "bytes":
+        return text  # symbols are bytes written as letters, which have no normal form
+    # Phones are matched decomposed, so that a symbol set may hold a mark by itself and still know ã.
+    return unicodedata.normalize("NFD", text) if kind == "phone" else nfc(text)
 
 
 def _check_sizes(symbols: tuple[Any, ...]) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from lect.app.cli import main
 from lect.engine.contract.files import ASSETS, sha256_file
 from lect.engine.contract.run_request import WHISPER
 from lect.engine.model.backbone import CONFIG, WEIGHTS, open_backbone, verify_backbone
 from lect.exports.backbone_graphs import has_graphs
-from tests.app.conftest import Lect
 from tests.engine.model.test_foreign_real import SHA256, variable
 
 MOST_BYTES = {"whisper-base": 80_000_000, "": 125_000_000}
@@ -32,11 +32,11 @@ def test_what_ships_is_small() -> None:
 
 
 @pytest.mark.slow
-def test_it_is_made_of_the_published_weights(lect: Lect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_made_of_the_published_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published = variable("LECT_WHISPER_WEIGHTS") / "base.bin"
     assert sha256_file(published) == SHA256["base.bin"]
     monkeypatch.setenv("LECT_HOME", str(tmp_path))
-    lect("backbone", "add", published, "--name", WHISPER, "--bits", "8", "--licence", "MIT")
+    assert main(["backbone", "add", str(published), "--name", WHISPER, "--bits", "8", "--licence", "MIT"]) == 0
     made = tmp_path / "backbones" / WHISPER
     for name in (WEIGHTS, CONFIG):
         assert (made / name).read_bytes() == (ASSETS / WHISPER / name).read_bytes()
