@@ -10,8 +10,10 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from lect.engine.contract.errors import LectError
@@ -49,11 +51,23 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scr
         css_paths=[ASSETS / "page" / "page.css"],
         head=HEAD,
     )
+    _answer_malformed(app)
     app.add_middleware(Guard, password=options.password, uploads=scratch.uploads)
     if options.local:
         # A page elsewhere whose name resolves to this machine must not be taken for ours.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", options.host])
     return app, scratch
+
+
+def _answer_malformed(app: FastAPI) -> None:
+    """Gradio stumbles over bodies that are none, and over halves of characters when it says what is wrong with one."""
+    (mounted,) = (route.app for route in app.routes if isinstance(route, Mount) and isinstance(route.app, FastAPI))
+
+    async def refused(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("The request cannot be read.", 422)
+
+    mounted.add_exception_handler(RequestValidationError, refused)
+    mounted.add_exception_handler(Exception, refused)
 
 
 def add_routes(app: FastAPI) -> None:

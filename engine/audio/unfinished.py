@@ -1,4 +1,4 @@
-"""WAV files whose header was never finished, because the recorder lost power: all their sound is there.
+"""WAV and AIFF files whose header was never finished, because the recorder lost power: all their sound is there.
 
 Their bytes are shown to a decoder with the sizes that a recorder writes last. It decodes nothing.
 """
@@ -14,6 +14,7 @@ STATED_UNKNOWN = 0xFFFF_FFFF  # of RF64, whose sizes are in its ds64 chunk
 DS64_SIZES = 20  # where a ds64 chunk, the first of an RF64 file, has the sizes of all and of the data, 8 bytes each
 MOST_CHUNKS = 1_000
 CHUNK_BYTES = 8  # name and size
+SSND_BYTES = 8  # of a sound chunk in AIFF, before the sound: an offset and a block size
 ALIGNED_BYTES = 1 << 16  # a finished file may have so much behind it, as disks and cards are filled up
 
 
@@ -29,6 +30,8 @@ def _patches(file: BinaryIO, size: int) -> dict[int, bytes]:
     """Offset -> bytes."""
     file.seek(0)
     head = file.read(DS64_SIZES)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return _aiff_patches(file, size)
     if head[:4] not in (b"RIFF", b"RF64") or head[8:12] != b"WAVE":
         return {}
     place = next((at for name, at, _ in _chunks(file, size) if name == b"data"), None)
@@ -45,15 +48,34 @@ def _patches(file: BinaryIO, size: int) -> dict[int, bytes]:
     return {4: struct.pack("<I", min(size - CHUNK_BYTES, STATED_UNKNOWN)), place + 4: struct.pack("<I", known)}
 
 
-def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """(name, offset, size) of each chunk up to the data."""
+def _aiff_patches(file: BinaryIO, size: int) -> dict[int, bytes]:
+    """Likewise of an AIFF, whose numbers are big-endian; COMM counts its frames too."""
+    chunks = {name: (at, stated) for name, at, stated in _chunks(file, size, ">")}
+    if b"COMM" not in chunks or b"SSND" not in chunks:
+        return {}
+    (about, _), (place, stated) = chunks[b"COMM"], chunks[b"SSND"]
+    file.seek(about + CHUNK_BYTES)
+    channels, frames, bits = struct.unpack(">HIH", file.read(8).ljust(8, b"\0"))
+    held, frame_bytes = size - place - CHUNK_BYTES - SSND_BYTES, channels * -(-bits // 8)
+    if (stated > SSND_BYTES and frames) or held <= 0 or not frame_bytes:
+        return {}
+    counts = {
+        4: size - CHUNK_BYTES,
+        about + CHUNK_BYTES + 2: held // frame_bytes,
+        place + 4: size - place - CHUNK_BYTES,
+    }
+    return {at: struct.pack(">I", min(count, STATED_UNKNOWN)) for at, count in counts.items()}
+
+
+def _chunks(file: BinaryIO, size: int, order: str = "<") -> Iterator[tuple[bytes, int, int]]:
+    """(name, offset, size) of each chunk up to the data; order: of the bytes of a size, as `struct` names it."""
     at = 12
     for _ in range(MOST_CHUNKS):
         file.seek(at)
         head = file.read(CHUNK_BYTES)
         if len(head) < CHUNK_BYTES:
             return
-        stated = struct.unpack("<I", head[4:])[0]
+        stated = struct.unpack(f"{order}I", head[4:])[0]
         yield head[:4], at, stated
         at += CHUNK_BYTES + stated + stated % 2
         if at > size:

@@ -257,3 +257,18 @@ def test_what_a_killed_page_leaves_goes_at_the_next_start(home: Path, tmp_path: 
     for ended, number in ((running, signal.SIGTERM), (third, signal.SIGHUP)):
         ended.stop(number)
     assert not kept.exists() and not third_folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "body"),
+    [
+        ("cancel", "application/json", b'{"session_hash": 5, "data": "\\ud800"}'),
+        ("queue/join", "application/json", b'{"session_hash": null, "data": ["\\ud800"]}'),
+        ("queue/join", "application/json", b"[" * 50_000),
+        ("upload", "multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--\r\n"),
+        ("upload", "multipart/form-data", b"x"),
+    ],
+)
+def test_bodies_that_are_none(window: httpx.Client, asked: str, kind: str, body: bytes) -> None:
+    answer = window.post(f"{API}/{asked}", content=body, headers={"Content-Type": kind})
+    assert 400 <= answer.status_code < 500, answer.text

@@ -5,6 +5,7 @@ It does not know who makes bytes of the seeds: hypothesis (`test_readers`) or li
 
 import io
 import json
+import os
 import sqlite3
 import tempfile
 import zipfile
@@ -20,6 +21,8 @@ import soundfile
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from lect.app.page.access import ServerOptions
+from lect.app.page.server import make_server
 from lect.app.service.build import Limits, build
 from lect.engine.audio.reading import SAMPLE_RATE, load_audio, notes
 from lect.engine.contract.errors import LectError
@@ -252,6 +255,29 @@ def _bodies(folder: Path) -> list[bytes]:
     return [_form(('name="file"; filename="a.wav"', b"RIFF"), ('name="model"', b"tiny"), ('name="language"', b"sw"))]
 
 
+def _asked(path: Path) -> None:
+    """A window's call, and a file that it sends."""
+    page, body = _page(), path.read_bytes()
+    for place, kind in (("queue/join", "application/json"), ("upload", f"multipart/form-data; boundary={BOUNDARY}")):
+        answer = page.post(f"/gradio_api/{place}", content=body, headers={"Content-Type": kind})
+        assert answer.status_code < 500, answer.text
+
+
+@cache
+def _page() -> TestClient:
+    os.environ["LECT_HOME"] = tempfile.mkdtemp()  # whatever a call may do, it does not do it to the user's projects
+    server, _ = make_server(ServerOptions())
+    # What Gradio stumbles over is raised behind the answer too, for the log.
+    client = TestClient(server, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    client.get("/")  # for the cookie
+    return client
+
+
+def _calls(folder: Path) -> list[bytes]:
+    call = {"data": ["a.wav", None, {"path": "a.wav", "meta": {"_type": "gradio.FileData"}}], "fn_index": 0}
+    return [json.dumps(call | {"session_hash": "x"}).encode(), _form(('name="files"; filename="a.wav"', b"RIFF"))]
+
+
 def _listing(path: Path) -> list[layouts.Item]:
     return list(layouts.listed(path.parent))
 
@@ -266,6 +292,7 @@ def readers() -> Iterator[tuple[str, Reader]]:
     yield "zip", Reader("a.zip", _zips, _unpacked)
     yield "database", Reader("lect.db", _databases, _opened)
     yield "http", Reader("body", _bodies, _posted)
+    yield "page", Reader("body", _calls, _asked)
     for name, file, seeds in (
         ("elan", "talk.eaf", (EAF,)), ("praat", "talk.TextGrid", (TEXTGRID,)), ("srt", "talk.srt", (SRT,)),
         ("vtt", "talk.vtt", (VTT,)), ("timed", "talk.txt", TIMED), ("table", "metadata.csv", TABLES),

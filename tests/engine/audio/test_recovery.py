@@ -92,6 +92,18 @@ def test_rf64_that_was_never_finished(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_audio(tmp_path / "a.rf64"), samples, atol=1e-3)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_aiff_that_was_never_finished(tmp_path: Path, channels: int) -> None:
+    samples = noise(2.0)
+    soundfile.write(tmp_path / "a.aiff", np.stack([samples] * channels, 1), SAMPLE_RATE, subtype="PCM_16")
+    data = bytearray((tmp_path / "a.aiff").read_bytes())
+    for at in (4, data.index(b"COMM") + 10, data.index(b"SSND") + 4):
+        data[at : at + 4] = bytes(4)
+    (tmp_path / "a.aiff").write_bytes(data)
+    assert notes(tmp_path / "a.aiff") == (NOTE,)
+    np.testing.assert_allclose(load_audio(tmp_path / "a.aiff"), samples, atol=1e-3)
+
+
 @pytest.mark.parametrize("behind", [b"LIST" + bytes(90_000), bytes(90_000), b"ID3\x04" + bytes(range(256)) * 400])
 def test_what_lies_behind_finished_sound_is_no_sound(tmp_path: Path, behind: bytes) -> None:
     soundfile.write(tmp_path / "a.wav", tone(), SAMPLE_RATE)
