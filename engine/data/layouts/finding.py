@@ -53,7 +53,7 @@ def find_moved(name: str, folder: Path, source: Path, table: Path) -> Path:
             found = there(root.joinpath(*parts[first:]))
             if found and found.is_file() and found.is_relative_to(source):
                 return found
-    raise AudioError(f"{table.name} names {name}, which is not in {source.name}: import a folder that holds both.")
+    raise AudioError(f"{table.name} names {name}, which is not in what you import: choose a folder that holds both.")
 
 
 def labelled(stem: Path, text: str, table: Path, source: Path) -> Item:

@@ -73,7 +73,7 @@ def kaldi(source: Path) -> Iterator[Item]:
             yield Item(
                 folder / "text",
                 None,
-                problem=f"text has {name}, which no other file of {folder.name} names: add it to segments or wav.scp.",
+                problem=f"text has {name}, which no other file there names: add it to segments or wav.scp.",
             )
 
 

@@ -176,7 +176,7 @@ def test_nemo(tmp_path: Path, project: Project) -> None:
     ]
     assert (items[0].speaker, items[0].language) == ("s1", "pl")
     assert problems(items) == [
-        "train_manifest.json names /etc/hosts, which is not in set: import a folder that holds both.",
+        "train_manifest.json names /etc/hosts, which is not in what you import: choose a folder that holds both.",
         "b.wav has no stretch from x to nan s: correct its times.",
     ]
     import_into(project, tmp_path / "set")
@@ -199,7 +199,7 @@ def test_kaldi(tmp_path: Path, project: Project) -> None:
         "wav.scp takes r3 from an archive of Kaldi: write it to a file, and name that.",
         "r1.wav has no stretch from 5 to 4 s: correct its times.",
         "r1 has no text: add it to the file text.",
-        "text has u9, which no other file of test names: add it to segments or wav.scp.",
+        "text has u9, which no other file there names: add it to segments or wav.scp.",
     ]
     report = import_into(project, tmp_path / "egs")
     lengths = {clip.text: clip.seconds for clip in project.clips()}
