@@ -8,8 +8,7 @@ import argparse
 from typing import Any
 
 from lect.engine.contract.adaptation_spec import AUTO, INITIALISATIONS, METHODS, AdaptationSpec
-from lect.engine.contract.errors import UsageError
-from lect.engine.contract.run_request import PRECISIONS, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
+from lect.engine.contract.run_request import PRECISIONS, VOCABULARY_CHOICES, WHISPER, RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 
 from .options import add_device, fraction, minutes, positive, rate, whole
@@ -43,8 +42,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def request_of(args: argparse.Namespace) -> RunRequest:
-    """What the options ask for. Raises UsageError for a CTC loss that the backbone has no head for."""
-    check_ctc_weight(args.backbone, args.ctc_weight, args.vocabulary)
+    """What the options ask for."""
     spec = AdaptationSpec(**{"method": AUTO} | _given(args, SPEC_FIELDS))
     settings = TrainSettings(spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
     return RunRequest(settings=settings, **_given(args, REQUEST_FIELDS))
@@ -66,22 +64,6 @@ def arguments(request: RunRequest) -> list[str]:
     return [word for name, value in chosen for word in _words(name, value)] + ["--no-cache"] * (not settings.cache)
 
 
-def check_ctc_weight(backbone: str, weight: float | None, vocabulary: VocabularyChoice = "auto") -> None:
-    """Raises UsageError for a weight of a CTC loss that there will be no head for; None: nobody asked for one.
-
-    The weight that nobody asked for is dropped without a word where there is no head.
-    """
-    from lect.engine.model.backbone import open_backbone
-
-    if not weight or (opened := open_backbone(backbone)).config.ctc:
-        return
-    if RunRequest(backbone, vocabulary=vocabulary).keeps_vocabulary(opened.vocabulary.kind):
-        raise UsageError(
-            f"The backbone {backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight out, or add "
-            "--vocabulary new."
-        )
-
-
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(args, name)) is not None}
 
@@ -100,7 +82,10 @@ def _words(name: str, value: Any) -> tuple[str, ...]:
 def _add_adaptation(group: argparse._ArgumentGroup) -> None:
     """Which adaptation, where and how large."""
     group.add_argument(
-        "--backbone", default=STARTER, metavar="NAME", help="a name of `lect backbone list`, or a folder"
+        "--backbone",
+        default=WHISPER,
+        metavar="NAME",
+        help=f"a name of `lect backbone list`, or a folder ({WHISPER})",
     )
     group.add_argument("--method", choices=(AUTO, *METHODS), help="(auto: what does best on this backbone)")
     group.add_argument("--placement", metavar="WHERE", help="layers, such as e:last3,d:all or e:0+1,c:all")

@@ -5,7 +5,7 @@ below, or any name when --system says what is compared. A system is a method wit
 
   lect lab mine --data ~/set --system prompt --system "adapter --rank 8" --minutes 5 10 --seeds 0 1
 
-No system is fused with a language model unless its options give one a weight.
+All are on the starter, and none is fused with a language model, unless its options say otherwise.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import LectError, UsageError
+from lect.engine.contract.run_request import STARTER
 
 from ..lab_tables import TABLES, Table
 from ..options import minutes
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from lect.engine.lab.experiments import Cell, Data, Row
 
 INTERRUPTED = 130
-ALONE = "--language-model-weight 0"  # adaptations are compared by their own texts, as in the paper
+# Adaptations are compared by their own texts, as in the paper; the tables' sizes and placements are for the starter.
+ALONE = f"--backbone {STARTER} --language-model-weight 0"
 TRAIN_ONLY = ("--project", "--resume", "--detach", "--minutes", "--seed")  # the lab sets these
 
 

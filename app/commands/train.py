@@ -9,6 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.scoring.recommendation import helps
 
 from ..options import LATEST, add_project, find_run, open_project
 from ..output import print_result, remark
@@ -86,6 +87,11 @@ def _summary(args: argparse.Namespace, run: "Run") -> tuple[dict[str, Any], str]
     following = f"lect pack {run.id} --project {args.project}"
     value = {"run": run.id, "folder": run.folder, "status": run.status, **run.facts}
     value |= {split: figures(*pair, verdicts[split][0]) for split, pair in pairs.items()}
+    value["recommended"] = helps({split: adapted.to_json(rows=False) for split, (_, adapted) in pairs.items()})
     text = [before_after(pairs)] if pairs else []
     text += [sentence for split, (_, sentence) in verdicts.items() if split == list(pairs)[-1]]
+    if not value["recommended"]:
+        text.append(
+            "This run is not recommended: on dev, the backbone alone makes no more errors. Transcribe with that."
+        )
     return value | {"next": following}, "\n".join([*text, f"Next: {following}"])

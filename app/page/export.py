@@ -18,6 +18,7 @@ from .header import show as header
 from .markup import card, chips, empty, notice, onward, table, text
 from .markup import label as fact
 from .shared import Page, opened
+from .results import advice
 from .texts import Say, label, words_for
 
 FORMS = ("pack", *folders.FORMS)
@@ -119,7 +120,13 @@ def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say
     links = _download(_pack_address(project, len(project.packs()) - 1), path.name, say)
     links += onward(say("export_try"), "transcribe", "act")
     card_text = f"<details><summary>{text(say('export_card'))}</summary><pre>{text(_model_card(path))}</pre></details>"
-    body = notice(say("export_whole"), "good") + chips(figures) + f'<div class="links">{links}</div>' + card_text
+    body = (
+        notice(say("export_whole"), "good")
+        + advice(found.folder, say)
+        + chips(figures)
+        + f'<div class="links">{links}</div>'
+        + card_text
+    )
     return card(path.name, body)
 
 

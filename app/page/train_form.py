@@ -10,12 +10,12 @@ import gradio as gr
 from lect.engine.contract import adaptation_spec
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.run_request import DEVICES, STARTER, VOCABULARY_CHOICES, RunRequest, VocabularyChoice
+from lect.engine.contract.run_request import DEVICES, VOCABULARY_CHOICES, WHISPER, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 
 from ..options import fraction, positive, rate, whole
-from ..train_options import SETTING_FIELDS, SPEC_FIELDS, check_ctc_weight, option
+from ..train_options import SETTING_FIELDS, SPEC_FIELDS, option
 from . import languages
 from .backbones import Installed, installed, spoken_by
 from .project_settings import UNDETERMINED
@@ -68,15 +68,14 @@ def choices() -> list[Any]:
 def backbones(language: str, chosen: str | None, say: Say) -> gr.Radio:
     """The backbones there are, in words about a project's language; chosen: what stays chosen if it is there.
 
-    At first a Whisper that knows the language, which writes it before any training; else the starter.
+    At first the one that `lect train` takes.
     """
     there = installed()
     offered = [(_offered(one, language, say), one.folder.name) for one in there]
     names = [one.folder.name for one in there]
     if chosen in names:
         return gr.Radio(offered)  # without a value, which would undo a click that was made meanwhile
-    usual = next((one.folder.name for one in there if one.spells and one.knows(language)), STARTER)
-    return gr.Radio(offered, value=next((name for name in (usual, *names) if name in names), None))
+    return gr.Radio(offered, value=next((name for name in (WHISPER, *names) if name in names), None))
 
 
 def for_project(asked: RunRequest, project: Project) -> RunRequest:
@@ -92,12 +91,10 @@ def request(
 ) -> RunRequest:  # fmt: skip
     """What the values of `choices` ask for. Raises UsageError for a field that cannot be read."""
     given = {name: _read(name, value) for name, value in zip(FIELDS, written, strict=True) if value and value.strip()}
-    backbone = backbone or STARTER
-    check_ctc_weight(backbone, given.get("ctc_weight"), vocabulary)
     spec = replace(AdaptationSpec(method=method), **_of(given, SPEC_FIELDS))
     settings = replace(TrainSettings(spec=spec, max_steps=EFFORTS[effort]), **_of(given, SETTING_FIELDS))
     return RunRequest(
-        backbone=backbone,
+        backbone=backbone or WHISPER,
         device=device,
         settings=settings,
         vocabulary=vocabulary,

@@ -7,7 +7,7 @@ from .adaptation_spec import AUTO, AdaptationSpec
 from .train_settings import Augmentation, TrainSettings
 
 STARTER = "starter"
-WHISPER = "whisper-base"  # what transcribes where neither a pack nor a backbone is named
+WHISPER = "whisper-base"  # what is taught, and transcribes, where neither a pack nor a backbone is named
 VocabularyChoice = Literal["auto", "new", "words", "backbone"]
 VOCABULARY_CHOICES: tuple[VocabularyChoice, ...] = get_args(VocabularyChoice)
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -18,7 +18,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class RunRequest:
     """What a person asks for."""
 
-    backbone: str = STARTER
+    backbone: str = WHISPER
     device: str = "auto"
     precision: str = "auto"
     settings: TrainSettings = field(default_factory=lambda: TrainSettings(spec=AdaptationSpec(AUTO)))

@@ -22,6 +22,7 @@ from .ctc import Ints, LogProbs
 from .search import DecodeOptions, Hypothesis, attended, decode
 
 BATCH_SECONDS = 60.0
+WINDOWS_AT_ONCE = 8  # where each clip fills a window
 
 
 class Recogniser:
@@ -57,10 +58,16 @@ class Recogniser:
     def transcribe(self, waveforms: Sequence[np.ndarray], batch_seconds: float = BATCH_SECONDS) -> list[Hypothesis]:
         """The best hypothesis of each waveform (samples,) float32 at 16 kHz; clips of like length share a batch."""
         found: dict[int, Hypothesis] = {}
-        for batch in batches_by_length([len(waveform) for waveform in waveforms], batch_seconds * SAMPLE_RATE):
+        for batch in self.batches(waveforms, batch_seconds):
             hypotheses = self.search(self.encode([waveforms[index] for index in batch]))
             found |= dict(zip(batch, hypotheses, strict=True))
         return [found[index] for index in range(len(waveforms))]
+
+    def batches(self, waveforms: Sequence[np.ndarray], seconds: float = BATCH_SECONDS) -> list[list[int]]:
+        """Which are decoded at once: those of like length, up to so much padded audio, or so many windows of it."""
+        window = self.model.encoder.window_samples
+        lengths = [len(waveform) for waveform in waveforms]
+        return batches_by_length(lengths, max(seconds * SAMPLE_RATE, WINDOWS_AT_ONCE * window), window)
 
     @torch.no_grad()
     def encode(self, waveforms: Sequence[np.ndarray]) -> Frames:
@@ -97,7 +104,9 @@ class TorchDecoder:
     @torch.no_grad()
     def __init__(self, model: EncoderDecoder, encoded: Frames, handles: Handles):
         self.model, self.encoded, self.handles = model, encoded, handles
-        self.cross = model.decoder.cross(encoded, handles)
+        memories, masks = model.decoder.cross(encoded, handles)
+        # As they come they are views, which every step would copy.
+        self.cross = [KeyValue(*(each.contiguous() for each in memory)) for memory in memories], masks
 
     @torch.no_grad()
     def start(self) -> TorchState:

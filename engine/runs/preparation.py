@@ -14,6 +14,7 @@ from ..contract.errors import TrainError, UsageError
 from ..contract.files import read_json, write_bytes, write_json
 from ..contract.run_files import RunFiles
 from ..contract.run_request import RunRequest
+from ..contract.train_settings import TrainSettings
 from ..data.clips import SPLITS, Clip
 from ..data.layouts.items import decode
 from ..data.store import Project
@@ -79,7 +80,8 @@ def create_run(project: Project, request: RunRequest) -> str:
 def checked(request: RunRequest, language: str = "") -> RunRequest:
     """The request as its backbone can have it: with a method, and no CTC loss where there will be no head for one.
 
-    Raises UsageError for a placement, projections or a backbone that there are not.
+    Raises UsageError for a placement, projections or a backbone that there are not, and where a weight was asked for of
+    a CTC loss that there is no head for.
     """
     backbone = open_backbone(request.backbone)
     request = recommended(request, backbone, language)
@@ -87,6 +89,11 @@ def checked(request: RunRequest, language: str = "") -> RunRequest:
     parse_projections(request.settings.spec.on)
     if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):
         return request
+    if request.settings.ctc_weight not in (0.0, TrainSettings().ctc_weight):
+        raise UsageError(
+            f"The backbone {request.backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight out, or add "
+            "--vocabulary new."
+        )
     return replace(request, settings=replace(request.settings, ctc_weight=0.0))
 
 

@@ -1,4 +1,4 @@
-"""What a training is where nobody asks for a method: the one that did best on such a backbone, and why, in a sentence.
+"""What is trained where a request leaves it open: what did best on such a backbone, and why, in a sentence.
 
 It does not know clips or how a training goes.
 """
@@ -32,20 +32,18 @@ UNSTATED = ("", "und", "mul")
 
 
 def recommended(request: RunRequest, backbone: Backbone, language: str) -> RunRequest:
-    """The request with a method, where it asks for none; language: the project's.
+    """The request with all that its method, named or not, needs in order to learn; language: the project's.
 
     A Whisper writes a project's language that it does not know in a new vocabulary. What differs from a setting's
     usual value was asked for, and stays.
     """
-    if request.settings.spec.method != AUTO:
-        return request
     kind, known = backbone.vocabulary.kind, backbone.vocabulary.languages()
     code = language.lower().partition("-")[0]
     if request.vocabulary == "auto" and not request.language and kind == "bytes" and code not in (*UNSTATED, *known):
         request = replace(request, vocabulary="new")
     usual = TrainSettings()
     if not backbone.config.ctc and not request.keeps_vocabulary(kind):
-        usual = _fitting(backbone)
+        usual = _fitting(_new_head(request.settings.spec), backbone)
     spec = _asked(request.settings.spec, UNASKED.spec, usual.spec)
     return replace(request, settings=replace(_asked(request.settings, UNASKED, usual), spec=spec))
 
@@ -61,11 +59,21 @@ def reason(request: RunRequest, minutes: float, voices: int) -> str:
     return f"{data} Lect trains by the method `{spec.method}` on {request.backbone}. --method names another."
 
 
-def _fitting(backbone: Backbone) -> TrainSettings:
-    """The recipe for a backbone, which may have fewer layers, or no windows."""
+def _new_head(asked: AdaptationSpec) -> TrainSettings:
+    """The recipe for a method with a new CTC head; CTC alone reaches the encoder alone."""
+    if asked.method == AUTO:
+        return NEW_HEAD
+    if asked.method == "scratch" or asked.finetune_layers:
+        usual = TrainSettings(spec=AdaptationSpec(asked.method))
+        return replace(usual, window_seconds=NEW_HEAD.window_seconds)
+    return replace(NEW_HEAD, spec=AdaptationSpec(asked.method, placement=NEW_HEAD.spec.placement))
+
+
+def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
+    """The same for a backbone that may have fewer layers, or no windows."""
     small, windows = backbone.config.encoder_layers < LAYERS, backbone.config.mel_window_seconds > 0
-    spec = replace(NEW_HEAD.spec, placement="e:all") if small else NEW_HEAD.spec
-    return replace(NEW_HEAD, spec=spec, window_seconds=NEW_HEAD.window_seconds if windows else None)
+    spec = replace(usual.spec, placement="e:all") if small else usual.spec
+    return replace(usual, spec=spec, window_seconds=usual.window_seconds if windows else None)
 
 
 def _asked(asked: T, unasked: T, usual: T) -> T:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..audio.batches import batches_by_length
-from ..audio.reading import SAMPLE_RATE, Samples
+from ..audio.reading import Samples
 from ..contract.files import write_bytes
 from ..contract.run_files import RunFiles
 from ..decoding.language_model import LanguageModel
-from ..decoding.recogniser import BATCH_SECONDS, Recogniser
+from ..decoding.recogniser import Recogniser
 from ..decoding.search import DecodeOptions
 from ..scoring.edit_distance import character_error_rate
 from .preparation import RunData
@@ -56,7 +55,7 @@ def _best(
     """The lowest of the weights with the fewest wrong characters, and the texts that it gives."""
     if not waveforms:
         return weights[0], []
-    batches = list(batches_by_length([len(waveform) for waveform in waveforms], BATCH_SECONDS * SAMPLE_RATE))
+    batches = recogniser.batches(waveforms)
     encoded = [recogniser.encode([waveforms[index] for index in batch]) for batch in batches]
     order = [index for batch in batches for index in batch]
     found = {}

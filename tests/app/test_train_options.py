@@ -1,22 +1,15 @@
 """The command line that is shown for a request asks for that request."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lect.app.cli import parser_for, plain_options
-from lect.app.train_options import arguments, check_ctc_weight, request_of
+from lect.app.train_options import arguments, request_of
 from lect.engine.contract.adaptation_spec import AUTO, INITIALISATIONS, METHODS, AdaptationSpec
-from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, PRECISIONS, VOCABULARY_CHOICES, RunRequest
 from lect.engine.contract.train_settings import TrainSettings
-from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import save_backbone
-from lect.engine.text.vocabulary import Vocabulary
-from tests.conftest import TINY
 
 COUNTS = st.integers(1, 10_000)
 SHARES = st.floats(0, 1)
@@ -80,15 +73,3 @@ def test_only_what_differs_is_shown() -> None:
     assert arguments(RunRequest()) == []
     lora = replace(RunRequest(), settings=TrainSettings(spec=AdaptationSpec(method="lora", rank=4), max_steps=200))
     assert arguments(lora) == ["--method", "lora", "--rank", "4", "--max-steps", "200"]
-
-
-def test_a_ctc_loss_needs_a_head_or_a_new_vocabulary(tmp_path: Path) -> None:
-    own = Vocabulary("bytes", tuple("abcd"))
-    config = replace(TINY, ctc=False, vocab_size=len(own))
-    save_backbone(tmp_path / "bare", "bare", EncoderDecoder(config), own, languages=(), licence="CC0-1.0")
-    for weight in (None, 0.0):
-        check_ctc_weight(str(tmp_path / "bare"), weight)
-    check_ctc_weight("tiny", 0.5)
-    check_ctc_weight(str(tmp_path / "bare"), 0.5, "new")
-    with pytest.raises(UsageError, match="has no CTC head for its own vocabulary: leave --ctc-weight out"):
-        check_ctc_weight(str(tmp_path / "bare"), 0.5)

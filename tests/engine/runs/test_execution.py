@@ -10,7 +10,7 @@ import torch
 
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
-from lect.engine.contract.errors import BackboneError
+from lect.engine.contract.errors import BackboneError, UsageError
 from lect.engine.contract.events import Done, Ended, Event, LanguageModelChosen, Scored, Scoring
 from lect.engine.contract.files import read_json
 from lect.engine.contract.model_config import ModelConfig
@@ -23,7 +23,7 @@ from lect.engine.model.device import Device
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_adaptation, save_backbone
 from lect.engine.runs.execution import run_training
-from lect.engine.runs.preparation import create_run
+from lect.engine.runs.preparation import checked, create_run
 from lect.engine.runs.results import decoding, load_run
 from lect.engine.runs.scored import score_run
 from lect.engine.text.vocabulary import BOS, Vocabulary
@@ -80,7 +80,9 @@ def test_dev_is_decoded_before_it_is_scored_and_not_read_again(project: Project,
     assert [event.split for event in events if isinstance(event, Scoring)] == ["dev", "test"]
 
 
-def test_a_whisper_learns_an_unknown_language_by_ctc(project: Project, tmp_path: Path, cpu: Device) -> None:
+@pytest.fixture
+def whisper(tmp_path: Path) -> Backbone:
+    """A random one with windows of 4 s, which knows English."""
     torch.manual_seed(0)
     tokens = Vocabulary("bytes", (*"abdegilmosuĠ", "<|en|>", "<|notimestamps|>"), (), (BOS, 16, 17), (16, 17))
     config = ModelConfig(
@@ -88,8 +90,22 @@ def test_a_whisper_learns_an_unknown_language_by_ctc(project: Project, tmp_path:
         decoder_positions=40, scale_embedding=False, key_bias=False, ctc=False,
     )  # fmt: skip
     save_backbone(tmp_path / "w", "w", EncoderDecoder(config), tokens, languages=("en",), licence="MIT")
+    return open_backbone(str(tmp_path / "w"))
+
+
+def test_a_ctc_loss_needs_a_head_or_a_new_vocabulary(project: Project, whisper: Backbone, backbone: Backbone) -> None:
+    asked = RunRequest(str(whisper.folder), settings=replace(SETTINGS, ctc_weight=0.4))
+    with pytest.raises(UsageError, match="has no CTC head for its own vocabulary: leave --ctc-weight out"):
+        checked(asked, "en")
+    assert checked(replace(asked, settings=SETTINGS), "en").settings.ctc_weight == 0
+    for other in (replace(asked, vocabulary="new"), replace(asked, backbone=str(backbone.folder))):
+        assert checked(other, "en").settings.ctc_weight == 0.4
+    assert checked(asked, "hsb").settings.ctc_weight == 0.4
+
+
+def test_a_whisper_learns_an_unknown_language_by_ctc(project: Project, whisper: Backbone, cpu: Device) -> None:
     few = TrainSettings(AdaptationSpec(AUTO), max_steps=6, copies=1, per_device_train_batch_size=4, evaluations=1)
-    run_id, events = start(project, open_backbone(str(tmp_path / "w")), few)
+    run_id, events = start(project, whisper, few)
     assert [type(event) for event in events][-1] == Done
     files = RunFiles(project.run(run_id).folder)
     spec, tensors = files.request().settings.spec, load_adaptation(files.best)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
+from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec, Method
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
@@ -47,8 +47,20 @@ def test_what_is_asked_for_stays() -> None:
     found = recommended(RunRequest("any", settings=asked), backbone(), "hsb").settings
     assert (found.spec.rank, found.spec.placement, found.seed, found.max_steps) == (8, "e:last2", 3, 40)
     assert found.spec.full_rank and found.window_seconds == NEW_HEAD.window_seconds
-    prompts = RunRequest("any", settings=TrainSettings(spec=AdaptationSpec("prompt")))
-    assert recommended(prompts, backbone(), "hsb") == prompts
+
+
+@pytest.mark.parametrize("method", ["prompt", "adapter", "lora", "vocabulary", "finetune"])
+def test_a_method_that_is_named_has_all_else_that_it_needs(method: Method) -> None:
+    found = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(method))), backbone(), "hsb")
+    assert found.vocabulary == "new"
+    assert found.settings == replace(NEW_HEAD, spec=AdaptationSpec(method, placement="e:last3"))
+    assert f"`{method}`" in reason(found, 8.9, 2)
+
+
+@pytest.mark.parametrize("spec", [AdaptationSpec("finetune", finetune_layers=1), AdaptationSpec("scratch")])
+def test_what_learns_in_the_decoder_keeps_the_attentions_loss(spec: AdaptationSpec) -> None:
+    found = recommended(RunRequest("any", settings=TrainSettings(spec)), backbone(), "hsb").settings
+    assert (found.ctc_weight, found.window_seconds, found.spec) == (0.5, 1.0, spec)
 
 
 def test_a_small_backbone_without_windows_takes_what_it_has() -> None:
