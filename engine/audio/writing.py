@@ -36,4 +36,5 @@ def write_flac(path: Path, blocks: Iterable[Samples]) -> None:
 def _pcm(samples: Samples) -> NDArray[np.int16]:
     assert samples.ndim == 1 and np.isfinite(samples).all()
     # Scaled here, because libsndfile multiplies by 32767 when it writes and divides by 32768 when it reads.
-    return np.clip(np.rint(samples * np.float32(32_768)), -32_768, 32_767).astype(np.int16)
+    pcm: NDArray[np.int16] = np.clip(np.rint(samples * np.float32(32_768)), -32_768, 32_767).astype(np.int16)
+    return pcm

@@ -1,7 +1,7 @@
 """Stretches of a recording whose text a person has corrected, as clips that a training learns from.
 
-Neither a recording nor a voice gets into two splits by it, and no text that is tested is learnt. Does not know how texts
-are corrected.
+Neither a recording nor a voice gets into two splits by it, and no text that is tested is learnt. Does not know how
+texts are corrected.
 """
 
 from collections import defaultdict

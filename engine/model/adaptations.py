@@ -95,7 +95,6 @@ class Prompts(Part):
                 if self.values is not None:
                     self.values[index] = _stretched(value, self.keys.shape[1])
 
-
     @torch.no_grad()
     def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
         """What is projected to the given keys and values."""
@@ -114,7 +113,8 @@ def _unprojected(projection: nn.Linear, projected: Tensor) -> Tensor:
     """(length, …) behind a projection -> (length, dim) in front of it."""
     bias = 0 if projection.bias is None else projection.bias.double()
     behind = projected.flatten(1).to(projection.weight).double() - bias
-    return torch.linalg.lstsq(projection.weight.double(), behind.T).solution.T.to(projected)
+    found: Tensor = torch.linalg.lstsq(projection.weight.double(), behind.T).solution
+    return found.T.to(projected)
 
 
 def project(attention: Attention, keys: Tensor, values: Tensor) -> KeyValue:

@@ -63,8 +63,13 @@ def continuing(request: RunRequest, before: RunRequest) -> RunRequest:
             "A training that starts from a run has its backbone and its method: leave --backbone, --method and what "
             "belongs to them out."
         )
-    same = {"spec": usual.spec, "window_seconds": usual.window_seconds, "ctc_weight": usual.ctc_weight}
-    settings = replace(_asked(asked, UNASKED, usual), **same, head_steps=0)
+    settings = replace(
+        _asked(asked, UNASKED, usual),
+        spec=usual.spec,
+        window_seconds=usual.window_seconds,
+        ctc_weight=usual.ctc_weight,
+        head_steps=0,
+    )
     return replace(
         request,
         backbone=before.backbone,
