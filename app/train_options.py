@@ -61,7 +61,9 @@ def arguments(request: RunRequest) -> list[str]:
         *_differing(settings.spec, AdaptationSpec(AUTO), SPEC_FIELDS),
         *_differing(settings, TrainSettings(), SETTING_FIELDS),
     ]
-    return [word for name, value in chosen for word in _words(name, value)] + ["--no-cache"] * (not settings.cache)
+    start = ["--from", request.start] if request.start else []
+    words = [word for name, value in chosen for word in _words(name, value)]
+    return [*start, *words, *["--no-cache"] * (not settings.cache)]
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ training after its step and keeps the best; a second Ctrl-C leaves it running by
 """
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
@@ -29,6 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again = parser.add_argument_group("going on and letting go")
     again.add_argument(
         "--resume", nargs="?", const=LATEST, metavar="RUN", help="go on with a run that ended early, or watch it"
+    )
+    again.add_argument(
+        "--from",
+        dest="start",
+        nargs="?",
+        const=LATEST,
+        metavar="RUN",
+        help="start a new run where this one's best ended (latest), by its method and in its vocabulary, which grows",
     )
     again.add_argument("--detach", action="store_true", help="start it and return; --resume watches it again")
 
@@ -60,7 +69,8 @@ def _run_id(args: argparse.Namespace, project: "Project") -> str:
     from lect.engine.runs.preparation import RunData, create_run
     from lect.engine.runs.recipe import reason
 
-    run_id = create_run(project, request_of(args))
+    start = find_run(project, args.start).id if args.start else ""
+    run_id = create_run(project, replace(request_of(args), start=start))
     clips = RunData.open(project, run_id).clips["train"]
     minutes, voices = sum(clip.seconds for clip in clips) / 60, len({clip.speaker for clip in clips})
     remark(args, reason(RunFiles(project.run(run_id).folder).request(), minutes, voices))

@@ -25,7 +25,8 @@ USER = "lect"
 MAX_UPLOAD_BYTES = 2_000_000_000  # of a file
 MAX_REQUEST_BYTES = 20_000_000_000  # of all files that are chosen at once
 KEPT_FREE_BYTES = 1_000_000_000  # of the disk, for what is recorded meanwhile
-UPLOAD = "/gradio_api/upload"
+MAX_EDIT_BYTES = 200_000  # of one action on a transcript
+UPLOAD, PROJECT = "/gradio_api/upload", "/project/"
 # All that the page's own windows ask for. Gradio answers more: it would run handlers outside the queue, fetch addresses
 # for whoever asks, convert videos.
 SERVED = re.compile(
@@ -75,7 +76,7 @@ class ServerOptions:
 class Guard:
     """An ASGI middleware in front of all that is served.
 
-    A window that was opened here has a cookie, and only such windows upload: nobody else can fill the disk.
+    A window that was opened here has a cookie, and only such windows upload and edit: nobody else can fill the disk.
     """
 
     def __init__(self, app: ASGIApp, password: str | None, uploads: Path) -> None:
@@ -103,12 +104,17 @@ class Guard:
         if not SERVED.fullmatch(scope["path"]):
             return PlainTextResponse("There is nothing here.", 404)
         if scope["path"].rstrip("/").lower() == UPLOAD:
-            return self._upload_refusal(scope, headers)
+            return self._session_refusal(scope, headers) or self._upload_refusal(headers)
+        if scope["method"] == "POST" and scope["path"].startswith(PROJECT):
+            return self._session_refusal(scope, headers) or _edit_refusal(headers)
         return None
 
-    def _upload_refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        if not hmac.compare_digest(_cookie(headers, _cookie_name(scope)).encode(), self._session.encode()):
-            return PlainTextResponse("This window is older than the server: reload the page.", 403)
+    def _session_refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        if hmac.compare_digest(_cookie(headers, _cookie_name(scope)).encode(), self._session.encode()):
+            return None
+        return PlainTextResponse("This window is older than the server: reload the page.", 403)
+
+    def _upload_refusal(self, headers: Headers) -> Response | None:
         if not (length := headers.get("content-length", "")).isdecimal():
             return PlainTextResponse("The upload does not say how large it is.", 411)
         if int(length) > MAX_REQUEST_BYTES:
@@ -131,6 +137,13 @@ class Guard:
             await send(message)
 
         return protected
+
+
+def _edit_refusal(headers: Headers) -> Response | None:
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= MAX_EDIT_BYTES:
+        return None
+    return PlainTextResponse("This is no edit of a transcript.", 413)
 
 
 def from_elsewhere(scope: MutableMapping[str, Any], headers: Headers) -> bool:

@@ -11,7 +11,11 @@ from .shared import Page
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
 UPLOADS_KEPT_S = 24 * 3600
 SCRIPTS = ("/words.js", "/page/events.js", "/page/page.js", "/page/ticks.js", "/page/recorder.js")
-HEAD = '<link rel="icon" href="/page/icon.svg">' + "".join(f'<script src="{address}"></script>' for address in SCRIPTS)
+EDITOR = (
+    '<link rel="stylesheet" href="/page/editor/editor.css"><script type="module" src="/page/editor/editor.js"></script>'
+)
+ICON = '<link rel="icon" href="/page/icon.svg">'
+HEAD = ICON + "".join(f'<script src="{address}"></script>' for address in SCRIPTS) + EDITOR
 # A window remembers its own project, so that two windows may have two and a reload finds it again.
 REMEMBERED = '() => sessionStorage.getItem("lect-project") || ""'
 REMEMBER = '(folder) => { sessionStorage.setItem("lect-project", folder); return folder; }'

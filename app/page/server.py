@@ -23,6 +23,7 @@ from lect.engine.data.store import Project
 from . import recent
 from .access import MAX_UPLOAD_BYTES, Guard, ServerOptions
 from .build import HEAD, build_page, theme
+from .editor import routes as editor
 from .folders import zips
 from .scratch import Scratch
 from .texts import labels, language_of, texts_of
@@ -81,6 +82,8 @@ def add_routes(app: FastAPI) -> None:
         return Response(
             f"window.lectLanguage = {json.dumps(language)}; window.lectWords = {text};", media_type="text/javascript"
         )
+
+    editor.add_routes(app)
 
     @app.get("/project/{key}/clip/{clip_id}")
     def clip(key: str, clip_id: int) -> FileResponse:

@@ -1,11 +1,10 @@
-"""Recordings to text with a pack or a backbone alone, by the same runtime as `lect transcribe`: no PyTorch, no network.
+"""Recordings to text with a pack or a backbone alone, by the same runtime as `lect transcribe`: no PyTorch, no network;
+or cut at their pauses, to be written by a person. Both become drafts, which the editor opens.
 
 It needs no project: a backbone that writes text by itself stands beside the packs.
 """
 
-import base64
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,18 @@ import gradio as gr
 
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
+from lect.exports.transcript import Transcript
 
-from . import found_whispers, languages, transcripts
+from . import found_whispers, languages, recent, transcripts
 from .backbones import Installed, spoken_by, writers
-from .events import bind, html_block
+from .editor import teaching
+from .editor.cutting import cut_only
+from .editor.place import NO_PROJECT, place_of
+from .events import bind, bind_pick, html_block
 from .markup import empty, notice
 from .shared import Page, opened
 from .texts import Say, label, words_for
-from .transcripts import FORMATS, Transcribed
+from .transcripts import Transcribed
 
 OPENED = 3  # packs kept open
 
@@ -29,9 +32,8 @@ OPENED = 3  # packs kept open
 def build(page: Page) -> None:
     """The tab."""
     with gr.Tab(label("tab_transcribe"), id="transcribe") as tab:
-        found = gr.State([])  # the transcripts of which files are made
+        number = gr.State("")  # of the draft that the editor shows
         seen = gr.State([])  # what there was to choose from when the step was last shown
-        made = gr.Textbox("", visible="hidden", elem_id="made")  # the last file, which the browser saves
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 pack = gr.Dropdown([], label=label("transcribe_pack"), elem_id="pack")
@@ -45,27 +47,19 @@ def build(page: Page) -> None:
                 )
                 html_block('<lect-recorder target="spoken"></lect-recorder>')
                 spoken = gr.UploadButton("spoken", elem_id="spoken", elem_classes="away", file_types=["audio"])
-                go = gr.Button(label("transcribe_go"), variant="primary", elem_id="transcribe-go")
+                with gr.Row():
+                    go = gr.Button(label("transcribe_go"), variant="primary", elem_id="transcribe-go", min_width=140)
+                    cut = gr.Button(label("transcribe_cut"), elem_id="transcribe-cut", min_width=140)
                 other, beside, *rest = _more()
                 added = found_whispers.build(page, "transcribe")
             with gr.Column(scale=3, min_width=320):
                 result = html_block(elem_id="transcribed")
-                with gr.Column(visible=False) as done:
-                    words = gr.Textbox(
-                        "",
-                        label=label("transcribe_text"),
-                        lines=6,
-                        elem_id="transcript",
-                        elem_classes="speech",
-                        buttons=["copy"],
-                    )
-                    with gr.Row(elem_classes="files"):
-                        savers = [
-                            gr.Button(kind.upper(), elem_id=f"save-{kind}", min_width=60, size="md") for kind in FORMATS
-                        ]
+                drafts = html_block(picks=True, elem_id="drafts")
+                rounds = html_block(elem_id="rounds")
+        editor = html_block(elem_id="editor")
 
     settings = [page.project, pack, language, other, beside, *rest]
-    outputs = [result, words, done, found]
+    kept = [drafts, editor, number]
 
     def run_spoken(request: gr.Request, path: str | None, *rest: Any) -> Any:
         yield from run(request, [path] if path else None, *rest)
@@ -73,13 +67,14 @@ def build(page: Page) -> None:
     choice = [pack, beside, language]
     for trigger in (tab.select, page.project.change, *added):
         bind(trigger, show, [page.project, page.language, seen], [seen, *choice, result])
+    for trigger in (tab.select, page.project.change):
+        bind(trigger, show_drafts, [page.project, number], [*kept, rounds])
     for chosen in (pack, beside):
         bind(chosen.input, choose, [page.project, page.language, *choice], [language])
-    bind(go.click, run, [files, *settings], outputs)
-    bind(spoken.upload, run_spoken, [spoken, *settings], outputs)
-    for kind, saver in zip(FORMATS, savers, strict=True):
-        saved = bind(saver.click, saving(kind), [found, words], [made])
-        saved.success(None, [made], [], js="(made) => window.lectSave(made)", api_visibility="private")
+    bind(go.click, run, [files, *settings], [result, *kept])
+    bind(cut.click, cut_at_pauses, [files, page.project], [result, *kept])
+    bind(spoken.upload, run_spoken, [spoken, *settings], [result, *kept])
+    bind_pick(drafts, pick, [page.project, number], kept)
 
 
 def _more() -> list[Any]:
@@ -115,6 +110,30 @@ def show(folder: str, typed: str, seen: list[str], request: gr.Request) -> tuple
     )
 
 
+def show_drafts(folder: str, number: str, request: gr.Request) -> tuple[Any, ...]:
+    """(the list, the editor, its draft's number, the rounds): the draft that was open, else the latest."""
+    place, say = place_of(folder), words_for(request)
+    entries = place.entries()
+    numbers = [each.number for each in entries]
+    if number not in numbers:
+        number = next(iter(numbers), "")
+    curve = teaching.curve(opened(folder), say) if folder else ""
+    return transcripts.listed(entries, number, say), _editor(folder, number), number, curve
+
+
+def pick(value: str, folder: str, number: str, request: gr.Request) -> tuple[Any, ...]:
+    """Opens a draft of the list; with a minus, it goes to the trash."""
+    place = place_of(folder)
+    if value.startswith("-"):
+        place.discard(value[1:])
+    return show_drafts(folder, number if value.startswith("-") else value, request)[:3]
+
+
+def _editor(folder: str, number: str) -> str:
+    key = recent.key(Path(folder)) if folder else NO_PROJECT
+    return f'<lect-editor at="/project/{key}/transcript/{number}"></lect-editor>' if number else ""
+
+
 def choose(
     folder: str, typed: str, pack: str | None, beside: str | None, language: str | None, request: gr.Request
 ) -> gr.Dropdown:
@@ -134,22 +153,37 @@ def run(
     yield notice(say("transcribe_loading")), gr.skip(), gr.skip(), gr.skip()
     opened = [opened_runtime(str(path), path.stat().st_mtime, kind, int(beam), backbone.strip()) for path in sources]
     runtimes = [_in_language(runtime, language or "") for runtime in opened]
-    names, results = [path.name.removesuffix(".lect") for path in sources], []
-    for file in map(Path, files):
-        results.append([_one(runtime, file) for runtime in runtimes])
-        firsts = [each[0] for each in results]
-        shown = transcripts.shown(names, results, len(files), say)
-        yield shown, transcripts.editable(firsts), gr.Column(visible=True), firsts
+    names = [path.name.removesuffix(".lect") for path in sources]
+    yield from _kept(map(Path, files), lambda path: [_one(runtime, path) for runtime in runtimes], names, folder, say)
 
 
-def saving(kind: str) -> Callable[[list[Transcribed], str], str]:
-    """A handler that makes a file of the transcripts, as they were corrected: its name and content, for `lectSave`."""
+def cut_at_pauses(files: list[str] | None, folder: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    """Drafts without text, whose segments a person writes."""
+    if not files:
+        raise UsageError("Nothing is chosen: choose recordings, or speak.")
+    say = words_for(request)
+    yield notice(say("transcribe_cutting")), gr.skip(), gr.skip(), gr.skip()
+    yield from _kept(map(Path, files), lambda path: [_made(path, cut_only)], [say("transcribe_cut")], folder, say)
 
-    def save(found: list[Transcribed], words: str) -> str:
-        name, content = transcripts.written(kind, found, words)
-        return json.dumps({"name": name, "content": base64.b64encode(content).decode()})
 
-    return save
+def _kept(
+    files: Iterable[Path], written: Callable[[Path], list[Transcribed]], names: list[str], folder: str, say: Say
+) -> Iterator[tuple[Any, ...]]:
+    """Keeps what is written of each file as a draft, and shows it; the first opens in the editor."""
+    place, files = place_of(folder), list(files)
+    results, numbers = list[list[Transcribed]](), list[str]()
+    for file in files:
+        results.append(written(file))
+        if transcript := results[-1][0].transcript:
+            numbers.append(place.add(file.name, file, transcript))
+        result = transcripts.shown(names, results, len(files), say)
+        if len(numbers) > 1:
+            key = recent.key(Path(folder)) if folder else NO_PROJECT
+            result += transcripts.links(key, numbers, say)
+        opened_number = next(iter(numbers), "")
+        listed = transcripts.listed(place.entries(), opened_number, say)
+        first = len(numbers) == 1 and transcript
+        yield result, listed, _editor(folder, opened_number) if first else gr.skip(), opened_number or gr.skip()
 
 
 @lru_cache(OPENED)
@@ -211,7 +245,11 @@ def _in_language(runtime: Any, language: str) -> Any:
 
 
 def _one(runtime: Any, path: Path) -> Transcribed:
+    return _made(path, runtime.transcribe)
+
+
+def _made(path: Path, transcribe: Callable[[Path], Transcript]) -> Transcribed:
     try:
-        return Transcribed(path.name, runtime.transcribe(path))
+        return Transcribed(path.name, transcribe(path))
     except (LectError, OSError) as error:
         return Transcribed(path.name, error=os_sentence(error) if isinstance(error, OSError) else str(error))

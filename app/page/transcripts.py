@@ -1,24 +1,24 @@
-"""Transcripts as the page shows them, and as files with a person's corrections. It does not make them."""
+"""Transcripts as the page shows them before they are corrected, and the list of them. It does not make them."""
 
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from lect.engine.contract.errors import UsageError
 from lect.exports.formats import EXTENSIONS, WRITERS
-from lect.exports.transcript import Segment, TimedWord, Transcript
+from lect.exports.transcript import TimedWord, Transcript
 
-from ..output import percent
+from ..output import duration, percent
 from . import languages
 from .diff import marked
+from .editor.place import Entry
 from .markup import card, table, text
 from .texts import Say
 
-FORMATS = ("txt", "srt", "vtt", "json", "eaf", "TextGrid")
 UNSURE = 0.6  # a word below is marked
+CURRENT = ' aria-current="true"'
 
 
 @dataclass(frozen=True)
@@ -37,60 +37,41 @@ def shown(names: Sequence[str], results: Sequence[Sequence[Transcribed]], total:
     return card(say("transcribe_result"), table([say("column_file"), say("column_recognised"), ""], rows, caption))
 
 
-def editable(results: Sequence[Transcribed]) -> str:
-    """The texts, a segment a line; with the recording's name in front where there are several."""
-    lines = [(one.file, part.text) for one in results if one.transcript for part in one.transcript.segments]
-    return "\n".join(words if len(results) == 1 else f"{name}\t{words}" for name, words in lines)
-
-
-def written(kind: str, results: Sequence[Transcribed], edited: str) -> tuple[str, bytes]:
-    """The transcripts with the corrections of `edited`, as a file of one of FORMATS or a zip of some: (name, content).
-
-    Raises UsageError when there is no transcript.
-    """
-    lines = _lines(results, edited)
-    stems = Counter(Path(one.file).stem for one in results)
-    files = {}
-    for one in results:
-        if one.transcript:
-            media = Path(one.file)
-            name = (media.stem if stems[media.stem] == 1 else media.name) + EXTENSIONS[kind]
-            files[name] = WRITERS[kind](corrected(one.transcript, lines[one.file]), media).encode()
-    if not files:
-        raise UsageError("There is no transcript to save: choose recordings that can be read.")
-    if len(results) == 1:
-        return next(iter(files.items()))
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return f"transcripts-{kind}.zip", packed.getvalue()
-
-
-def corrected(transcript: Transcript, lines: Sequence[str]) -> Transcript:
-    """The transcript with these texts for its segments; times are lost where lines were joined or split."""
-    if len(lines) == len(transcript.segments):
-        segments = tuple(
-            segment if segment.text == line else replace(segment, text=line, words=(), confidence=1.0)
-            for segment, line in zip(transcript.segments, lines, strict=True)
+def listed(entries: Sequence[Entry], opened: str, say: Say) -> str:
+    """The drafts that are kept, each to be opened or thrown away; opened: the one that the editor shows."""
+    rows = [
+        (
+            f'<button class="link" data-pick="{each.number}"{CURRENT if each.number == opened else ""}>'
+            f"{text(each.file)}</button>",
+            duration(each.seconds),
+            text(say("draft_count", done=each.checked, total=each.parts)),
+            f'<button class="link" data-pick="-{each.number}">{text(say("draft_discard"))}</button>',
         )
-    else:
-        start = transcript.segments[0].start if transcript.segments else 0.0
-        end = transcript.segments[-1].end if transcript.segments else transcript.seconds
-        segments = (Segment(start, end, "\n".join(lines), (), 1.0),) if lines else ()
-    words = tuple(word for segment in segments for word in segment.words)
-    return replace(transcript, text=" ".join(each.text for each in segments), segments=segments, words=words)
+        for each in entries
+    ]
+    headings = [say("column_file"), say("fact_length"), "", ""]
+    return card(say("draft_drafts"), table(headings, rows)) if rows else ""
 
 
-def _lines(results: Sequence[Transcribed], edited: str) -> Mapping[str, list[str]]:
-    """The lines of the text field, by recording."""
-    lines = [line for line in edited.splitlines() if line.strip()]
-    if len(results) == 1:
-        return {results[0].file: lines}
-    return {
-        one.file: [line.removeprefix(f"{one.file}\t") for line in lines if line.startswith(f"{one.file}\t")]
-        for one in results
-    }
+def links(key: str, numbers: Sequence[str], say: Say) -> str:
+    """Where files of several transcripts are, in a zip of each format."""
+    asked = "-".join(numbers)
+    buttons = "".join(
+        f'<a class="act" href="/project/{key}/transcripts/{asked}/{kind}" download>{kind}</a>' for kind in WRITERS
+    )
+    return f'<div class="links"><span class="muted">{text(say("draft_save_all"))}</span>{buttons}</div>'
+
+
+def zipped(kind: str, written: Iterable[tuple[str, str]]) -> bytes:
+    """A zip of (the recording's name, what is written of it), each under a name of its own."""
+    files, packed = list(written), io.BytesIO()
+    stems, used = Counter(Path(name).stem for name, _ in files), Counter[str]()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            own = Path(name).stem if stems[Path(name).stem] == 1 else name
+            used[own] += 1
+            archive.writestr(own + (f" {used[own]}" if used[own] > 1 else "") + EXTENSIONS[kind], content)
+    return packed.getvalue()
 
 
 def _texts(names: Sequence[str], results: Sequence[Transcribed], say: Say) -> str:

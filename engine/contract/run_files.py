@@ -52,6 +52,11 @@ class RunFiles:
         return self.folder / "best.safetensors"
 
     @property
+    def start(self) -> Path:
+        """The tensors that the training starts from: another run's result; not in every run."""
+        return self.folder / "start.safetensors"
+
+    @property
     def checkpoint(self) -> Path:
         """Where a resumed training goes on."""
         return self.folder / "checkpoint.safetensors"

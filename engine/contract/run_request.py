@@ -27,6 +27,7 @@ class RunRequest:
     minutes: float = 0.0  # of the training clips, those used; 0: all
     texts: str = ""  # file of more sentences of the lect, one a line, for the language model
     language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
+    start: str = ""  # the run whose result the training starts from; "": the backbone alone
 
     def keeps_vocabulary(self, kind: str) -> bool:
         """Whether a run on a backbone with such a vocabulary writes in a Whisper's own, which does not learn."""
@@ -52,4 +53,5 @@ class RunRequest:
             value.get("minutes", 0.0),
             value.get("texts", ""),
             value.get("language_model_weight"),
+            value.get("start", ""),
         )

@@ -58,6 +58,8 @@ class ImportReport:
     taken: list[int] = field(default_factory=list)  # ids of the new clips
     duplicates: list[Path] = field(default_factory=list)  # the project has that sound, with that label
     repeated: list[int] = field(default_factory=list)  # ids of the clips that it has them as
+    differing: list[tuple[int, Item]] = field(default_factory=list)  # the clip that keeps another label; skipped too
+    trashed: list[tuple[int, Item]] = field(default_factory=list)  # the clip in the trash; skipped too
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # (file, why) of what was not taken
     warnings: list[tuple[Path, str]] = field(default_factory=list)  # (file, what) of clips taken all the same
     left: list[Path] = field(default_factory=list)  # other files of the folder
@@ -77,12 +79,22 @@ def import_into(
     It may be killed at any moment and run again: what is there already is recognised without decoding it. Raises what
     `read` raises before anything is written, and StoreError when the project cannot be written any further.
     """
-    everything, rules = list(listed(source, layout)), project.rules
+    everything = list(listed(source, layout))
     items = [item for item in choose(everything, tiers) if select(item)]
+    report = import_items(project, items, progress)
+    report.left = left_over(source, everything)
+    return report
+
+
+def import_items(
+    project: Project, items: Sequence[Item], progress: Callable[[Progress], None] = lambda progress: None
+) -> ImportReport:
+    """As `import_into`, of what is listed already."""
+    rules = project.rules
     known = {clip.sha256: Kept(clip, duplicate=True, in_trash=False) for clip in project.clips()}
     known |= {clip.sha256: Kept(clip, duplicate=True, in_trash=True) for clip in project.trash()}
     project.save_speakers(_speakers(items, project.speakers()))
-    report = ImportReport(left=left_over(source, everything))
+    report = ImportReport()
     batch = list[tuple[Item, Take]]()
     for done, (item, found) in enumerate(candidates(items), start=1):
         try:
@@ -189,6 +201,7 @@ def _note(report: ImportReport, item: Item, kept: Kept, rules: TextRules) -> Non
     clip = kept.clip
     if kept.in_trash:
         report.skipped.append((item.place, f"It was deleted from this project as clip {clip.id}: restore it instead."))
+        report.trashed.append((clip.id, item))
     elif not kept.duplicate:
         report.taken.append(clip.id)
         report.warnings += [(item.place, each) for each in warnings_of(item, clip.quality, rules)]
@@ -198,6 +211,7 @@ def _note(report: ImportReport, item: Item, kept: Kept, rules: TextRules) -> Non
     else:
         why = f"Two labels for one recording: clip {clip.id} keeps “{clip.text}”, “{item.text}” is left out."
         report.skipped.append((item.place, why))
+        report.differing.append((clip.id, item))
 
 
 def _speakers(items: Iterable[Item], existing: Iterable[Speaker]) -> list[Speaker]:

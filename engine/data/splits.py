@@ -73,7 +73,7 @@ def assign(clips: Sequence[Clip], seed: int = 0, reassign: bool = False) -> Spli
     before = {} if reassign else {clip.id: clip.split for clip in good if clip.split}
     complete = {"dev", "test"} <= set(before.values())
     given = {id_: split for id_, split in before.items() if complete or split != "train"}
-    texts = {clip.id: _comparable(clip.text) for clip in good}
+    texts = {clip.id: comparable(clip.text) for clip in good}
     task = _Task(good, texts, given, _aims(len(good)), seed)
     drawn, rule = _draw(task, before)
     chosen = {**given, **drawn}
@@ -212,7 +212,8 @@ def _test_has_own_voices(clips: Iterable[Clip], before: Mapping[int, str]) -> bo
     return bool(tested) and not tested & {clip.speaker for clip in clips if before[clip.id] != "test"}
 
 
-def _comparable(text: str) -> str:
+def comparable(text: str) -> str:
+    """A label in the form in which two are the same."""
     return TextRules().apply(text) or text
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contract.adaptation_spec import AdaptationSpec, parse_placement, parse_projections
-from ..contract.errors import UsageError
+from ..contract.errors import TrainError, UsageError
 from ..contract.tensor_names import (
     ADAPTER,
     ATTENTION,
@@ -26,6 +26,7 @@ from ..contract.tensor_names import (
     Stack,
     TensorName,
     changes_weights,
+    network_weights,
     pairs,
 )
 from ..text.vocabulary import Vocabulary
@@ -41,6 +42,10 @@ class Part(nn.Module):
 
     def tensors(self, model: EncoderDecoder) -> dict[str, Tensor]:
         """Flat tensors with gradients, under their graph input names."""
+        raise NotImplementedError
+
+    def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
+        """Starts where another one's `tensors` ended. Of a larger vocabulary, the new tokens keep their own start."""
         raise NotImplementedError
 
 
@@ -89,6 +94,27 @@ class Prompts(Part):
                 self.keys[index] = _stretched(key, self.keys.shape[1])
                 if self.values is not None:
                     self.values[index] = _stretched(value, self.keys.shape[1])
+
+    @torch.no_grad()
+    def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
+        """What is projected to the given keys and values."""
+        for index, (stack, layer) in enumerate(self.places):
+            attention = attention_at(model, stack, layer)
+            self.keys[index] = _unprojected(attention.key, tensors[str(TensorName(stack, layer, PROMPT, "key"))])
+            value = tensors[str(TensorName(stack, layer, PROMPT, "value"))].flatten(1).to(self.keys)
+            if self.values is not None:
+                self.values[index] = _unprojected(attention.value, value)
+            if self.gate is not None:
+                ungated = attention.value(self.keys[index] if self.values is None else self.values[index])
+                self.gate[index] = (ungated * value).sum() / (ungated**2).sum().clamp_min(1e-12)
+
+
+def _unprojected(projection: nn.Linear, projected: Tensor) -> Tensor:
+    """(length, …) behind a projection -> (length, dim) in front of it."""
+    bias = 0 if projection.bias is None else projection.bias.double()
+    behind = projected.flatten(1).to(projection.weight).double() - bias
+    found: Tensor = torch.linalg.lstsq(projection.weight.double(), behind.T).solution
+    return found.T.to(projected)
 
 
 def project(attention: Attention, keys: Tensor, values: Tensor) -> KeyValue:
@@ -142,6 +168,13 @@ class Bottlenecks(Part):
             matrices[str(TensorName(*place, "up"))] = self.up[index]
         return matrices
 
+    @torch.no_grad()
+    def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
+        """The matrices of each place."""
+        for index, place in enumerate(self.places):
+            self.down[index] = tensors[str(TensorName(*place, "down"))]
+            self.up[index] = tensors[str(TensorName(*place, "up"))]
+
 
 class FullUpdates(Part):
     """Updates of whole matrices, which leave as the low-rank ones that come nearest.
@@ -174,6 +207,12 @@ class FullUpdates(Part):
                 matrices[str(TensorName(*place, "down"))] = (right * roots).T.contiguous()
                 matrices[str(TensorName(*place, "up"))] = (left * roots).contiguous()
         return matrices
+
+    @torch.no_grad()
+    def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
+        """The products of the low-rank matrices, which are what was scored."""
+        for place, delta in zip(self.places, self.deltas, strict=True):
+            delta.copy_(tensors[str(TensorName(*place, "up"))] @ tensors[str(TensorName(*place, "down"))])
 
 
 def projection_of(kind: str) -> str:
@@ -228,6 +267,12 @@ class NewVocabulary(Part):
             matrices |= {CTC_WEIGHT: self.ctc_weight, CTC_BIAS: self.ctc_bias}
         return matrices
 
+    @torch.no_grad()
+    def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
+        """The first rows, since a vocabulary grows at its end."""
+        for name, parameter in self.tensors(model).items():
+            parameter[: len(tensors[name])] = tensors[name].to(parameter)
+
 
 @torch.no_grad()
 def _carried_over(matrix: Tensor, old: Vocabulary, new: Vocabulary) -> Tensor:
@@ -264,6 +309,19 @@ class Adaptation(nn.Module):
                 tensors |= part.tensors(model)
         handles = Handles.from_tensors(tensors)
         return replace(handles, encoder_updates=whole) if whole else handles
+
+    def go_on_from(self, tensors: Mapping[str, Tensor], model: EncoderDecoder) -> None:
+        """Starts where another adaptation of this spec ended: `tensors` are what a run leaves, (`TrainState.result`).
+
+        Raises TrainError when they are of another spec.
+        """
+        try:
+            if network := network_weights(tensors):
+                model.load_state_dict(network)
+            for part in self.parts:
+                part.go_on_from(tensors, model)
+        except (KeyError, RuntimeError) as error:
+            raise TrainError("The run to start from is of another method or backbone: train without it.") from error
 
     def trained_parameters(self) -> int:
         """How many parameters are trainable."""

@@ -27,7 +27,7 @@ from ..text.vocabulary import Vocabulary
 from ..training.features import Example, FeatureCache
 from ..training.state import make_state
 from ..training.train import TrainData, train
-from .preparation import LEAST_TRAIN_CLIPS, checked, run_vocabulary
+from .preparation import LEAST_TRAIN_CLIPS, checked, continued, run_vocabulary
 
 TRAINED, CHECKED = 8, 4  # clips that are tried
 STEPS = 3  # the first one, which sets things up, does not count
@@ -56,7 +56,7 @@ class Times:
 
 def estimate(project: Project, request: RunRequest) -> Estimate:
     """Raises TrainError when there is too little to train on, UsageError for what the backbone cannot have."""
-    request = checked(request, project.language)
+    request = checked(continued(project, request), project.language)
     clips = _split(project)
     if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
         raise TrainError(f"There are too few usable clips: record or import at least {LEAST_TRAIN_CLIPS + 2}.")

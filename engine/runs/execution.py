@@ -35,6 +35,8 @@ def run_training(project: Project, run_id: str) -> Iterator[Event]:
     cache = FeatureCache(project.folder / "cache")
     project.update_run(run_id, status="training", device=device.name, pid=os.getpid())
     state = make_state(request.settings, backbone, run.vocabulary, device, cache)
+    if files.start.exists():  # before the checkpoint, where a run that is resumed has one
+        state.adaptation.go_on_from(load_adaptation(files.start), state.model)
     end = yield from train(state, request.settings, data, files.folder, resume=True, stop=files.stop.exists)
     project.update_run(run_id, status="scoring", best_step=end.best_step, seconds=end.seconds, stopped=end.stopped)
     yield from _score(run, run_id, state)

@@ -4,6 +4,7 @@ leave it alone.
 It does not know how a training goes.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from ..contract.adaptation_spec import parse_placement, parse_projections
 from ..contract.errors import TrainError, UsageError
-from ..contract.files import read_json, write_bytes, write_json
+from ..contract.files import atomic_path, read_json, write_bytes, write_json
 from ..contract.run_files import RunFiles
 from ..contract.run_request import RunRequest
 from ..contract.train_settings import TrainSettings
@@ -20,9 +21,9 @@ from ..data.layouts.items import decode
 from ..data.store import Project
 from ..model.backbone import open_backbone
 from ..text.vocabulary import Vocabulary
-from ..text.vocabulary_building import build_vocabulary
+from ..text.vocabulary_building import build_vocabulary, grown
 from ..training.features import Example
-from .recipe import recommended
+from .recipe import continuing, recommended
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
 LEAST_TRAIN_CLIPS = 4
@@ -64,8 +65,9 @@ def create_run(project: Project, request: RunRequest) -> str:
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
-    request = checked(request, project.language)
+    request = checked(continued(project, request), project.language)
     data = gather(project, request)
+    before = RunFiles(project.run(request.start).folder) if request.start else None
     texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
     files = RunFiles(project.run(run_id).folder)
@@ -74,7 +76,24 @@ def create_run(project: Project, request: RunRequest) -> str:
     write_json(files.clips, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
     if texts:
         write_bytes(files.texts, "\n".join(filter(None, texts)).encode())
+    elif before and before.texts.exists():
+        write_bytes(files.texts, before.texts.read_bytes())
+    if before:  # a copy, since that run may be resumed and leave another result
+        with atomic_path(files.start) as temporary:
+            shutil.copyfile(before.best, temporary)
     return run_id
+
+
+def continued(project: Project, request: RunRequest) -> RunRequest:
+    """The request as `recipe.continuing` has it, where it starts from a run.
+
+    Raises UsageError when that has no result yet, StoreError when there is none of this name.
+    """
+    if not request.start:
+        return request
+    before = RunFiles(project.run(request.start).folder)
+    before.check_has_result()
+    return continuing(request, before.request())
 
 
 def checked(request: RunRequest, language: str = "") -> RunRequest:
@@ -118,8 +137,12 @@ def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) 
     """What a run writes in: the backbone's own tokens ("backbone"), or symbols or whole "words" of its texts ("new").
 
     "auto" keeps Whisper's own, which can write anything. A language that the backbone has no token for gets a new one
-    in a new vocabulary, and in the backbone's own the token that it starts with anyhow. Raises UsageError.
+    in a new vocabulary, and in the backbone's own the token that it starts with anyhow. A run that starts from another
+    writes in that one's, which grows. Raises UsageError.
     """
+    if request.start:
+        before = RunFiles(project.run(request.start).folder)
+        return grown(Vocabulary.from_json(read_json(before.vocabulary)), texts, words=request.vocabulary == "words")
     backbone = open_backbone(request.backbone)
     own, language = backbone.vocabulary, request.language or project.language
     known = own.languages()

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from ..contract.adaptation_spec import AUTO, AdaptationSpec
+from ..contract.errors import UsageError
 from ..contract.run_request import RunRequest
 from ..contract.tensor_names import PROJECTIONS
 from ..contract.train_settings import TrainSettings
@@ -48,8 +49,38 @@ def recommended(request: RunRequest, backbone: Backbone, language: str) -> RunRe
     return replace(request, settings=replace(_asked(request.settings, UNASKED, usual), spec=spec))
 
 
+def continuing(request: RunRequest, before: RunRequest) -> RunRequest:
+    """The request as a training that starts from the result of `before`: what makes its tensors fit is as it was there,
+    and so is what is not asked for otherwise.
+
+    Raises UsageError when another backbone or method is asked for.
+    """
+    asked, usual = request.settings, before.settings
+    if request.backbone not in (RunRequest.backbone, before.backbone) or asked.spec not in (UNASKED.spec, usual.spec):
+        raise UsageError(
+            "A training that starts from a run has its backbone and its method: leave --backbone, --method and what "
+            "belongs to them out."
+        )
+    settings = replace(
+        _asked(asked, UNASKED, usual),
+        spec=usual.spec,
+        window_seconds=usual.window_seconds,
+        ctc_weight=usual.ctc_weight,
+        head_steps=0,
+    )
+    return replace(
+        request,
+        backbone=before.backbone,
+        vocabulary=before.vocabulary,
+        language=before.language,
+        settings=settings,
+    )
+
+
 def reason(request: RunRequest, minutes: float, voices: int) -> str:
     """What will be trained, and why, for the person who waits for it."""
+    if request.start:
+        return f"Lect goes on from run {request.start}, by the method `{request.settings.spec.method}`."
     spec, data = request.settings.spec, f"With {minutes:.1f} minutes of {voices} {'voice' if voices == 1 else 'voices'}"
     if spec.full_rank:
         return (

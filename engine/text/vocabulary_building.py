@@ -8,6 +8,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..contract.errors import TextError, UsageError
@@ -41,6 +42,29 @@ def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto", "word"] 
     marks = (*map(opening, names), CLOSING)
     scores = spoken.scores and (*spoken.scores, *(min(spoken.scores),) * len(marks))
     return Vocabulary(spoken.kind, spoken.symbols + marks, scores)
+
+
+def grown(vocabulary: Vocabulary, texts: Iterable[str], *, words: bool = False) -> Vocabulary:
+    """The same tokens by the same ids, and behind them what normalised `texts` have that they cannot write.
+
+    words: of whole words, as "word" builds them. A vocabulary of bytes can write anything.
+    """
+    marked = list(texts)
+    if vocabulary.kind == "bytes":
+        return vocabulary
+    spoken = [plain(text) for text in marked]
+    if words:
+        lacking = [WORD_START + word for text in spoken for word in nfc(text).split()]
+    else:
+        lacking = [piece for text in spoken for piece in vocabulary.unknown(text)]
+    if vocabulary.kind == "grapheme":
+        clips = Counter(lacking)  # each once a text
+        lacking = [symbol for cluster in clips for symbol in _symbols_of(cluster, rare=clips[cluster] < RARE_CLIPS)]
+    names = {slot.name for text in marked for slot in slots_of(text)} if vocabulary.kind != "phone" else set()
+    marks = [*map(opening, sorted(names)), CLOSING] if names else []
+    added = tuple(sorted(set(lacking) - set(vocabulary.tokens))) + tuple(m for m in marks if m not in vocabulary.tokens)
+    scores = vocabulary.scores and (*vocabulary.scores, *(min(vocabulary.scores),) * len(added))
+    return replace(vocabulary, symbols=vocabulary.symbols + added, scores=scores)
 
 
 def _built(labels: Sequence[str], kind: Kind | Literal["auto", "word"]) -> Vocabulary:

@@ -199,3 +199,14 @@ def test_methods_are_compared_and_the_winner_is_named(lect: Lect, project: Path)
 @pytest.mark.parametrize("name", ["7", "zero"])
 def test_a_run_that_is_not_there(lect: Lect, trained: Path, name: str) -> None:
     assert lect("eval", name, "--project", trained).failed_with(name)
+
+
+def test_a_training_starts_where_another_ended(lect: Lect, project: Path) -> None:
+    assert lect("train", "--backbone", "tiny", *FAST, "--project", project).code == 0
+    again = lect("train", "--from", "--max-steps", "10", "--device", "cpu", "--project", project, "--json")
+    assert again.code == 0 and again.json["run"] == "002"
+    settings = read_json(project / "runs" / "002" / "settings.json")
+    assert (settings["start"], settings["backbone"], settings["settings"]["max_steps"]) == ("001", "tiny", 10)
+    assert settings["settings"]["spec"]["num_virtual_tokens"] == 2
+    other = lect("train", "--from", "001", "--method", "adapter", "--project", project)
+    assert other.failed_with("leave --backbone, --method", code=2)
