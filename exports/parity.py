@@ -126,9 +126,9 @@ def check_parity(
         encoder_difference=encoder,
         decoder_difference=decoder,
         tolerance=tolerance,
-        float32=_rates(clips, texts),
-        int8=_rates(clips, quantised),
-        int8_agreement=_agreement(texts, quantised),
+        float32=rates(clips, texts),
+        int8=rates(clips, quantised),
+        int8_agreement=agreement(texts, quantised),
     )
 
 
@@ -234,13 +234,15 @@ def _int8_texts(system: System, files: GraphFiles, clips: Clips, options: Decode
     return [found.text for found in _recognised(system, Network.open(files, "cpu"), clips, options)]
 
 
-def _agreement(texts: Sequence[str], quantised: Sequence[str] | None) -> float | None:
+def agreement(texts: Sequence[str], quantised: Sequence[str] | None) -> float | None:
+    """The share of texts that are the same; None without the second ones."""
     if quantised is None:
         return None
     return float(np.mean([a == b for a, b in zip(texts, quantised, strict=True)]))
 
 
-def _rates(clips: Clips, texts: Sequence[str] | None) -> Rates | None:
+def rates(clips: Clips, texts: Sequence[str] | None) -> Rates | None:
+    """The error rates of the clips' texts; None without texts or labels."""
     if texts is None or clips.labels is None:
         return None
     ids = [str(index) for index in range(len(texts))]

@@ -1,7 +1,7 @@
 """A run as a folder for a machine that has nothing else.
 
 Each form passes its gate on the run's dev clips, or is not made. It does not know how graphs are made (`portable`,
-`bundle`, `whisper_folder`).
+`bundle`, `whisper_folder`, `plain_whisper`).
 """
 
 import tempfile
@@ -18,6 +18,7 @@ from .bundle import write_bundle
 from .pack import write_pack
 from .pack_assembly import check_packable, pack_contents
 from .parity import Clips, ParityReport
+from .plain_whisper import RunnerReport, write_run
 from .portable import write_portable
 from .whisper_folder import write_whisper_folder
 
@@ -39,6 +40,12 @@ def export_whisper(project: Project, run: Run, folder: Path) -> float:
     """A Whisper's run as onnx-asr opens it; its largest difference from PyTorch. Errors as `write_whisper_folder`."""
     model = load_run(project, run.id).model
     return write_whisper_folder(folder, pack_contents(project, run), model, gate_clips(project, run).waveforms)
+
+
+def export_for_runner(project: Project, run: Run, folder: Path, layout: str, weights: str | None) -> RunnerReport:
+    """A Whisper's run for other programs, of `runners.RUNNERS`. Errors as `plain_whisper.write_run`."""
+    model = load_run(project, run.id).model
+    return write_run(folder, pack_contents(project, run), model, gate_clips(project, run), layout, weights)
 
 
 def export_bundle(project: Project, run: Run, folder: Path) -> ParityReport:

@@ -1,10 +1,11 @@
-"""Writes what ONNX Runtime needs: a backbone's graphs, or a run as a folder for a machine that has nothing else.
+"""Writes what ONNX Runtime or another program needs: a backbone's graphs, or a run as a folder for another machine.
 
 lect export --backbone NAME         float32 and int8 graphs into the backbone's folder; all of its packs share them
 lect export --run RUN --portable    graphs with the adaptation inside, for any ONNX runtime
 lect export --run RUN --bundle      the run's pack beside its backbone
+lect export --run RUN --layout ctranslate2    a Whisper's run for a program that runs Whispers
 
-Every export is a gate: it fails, and leaves nothing, where the graphs do not write the same text as PyTorch.
+Every export is a gate: it fails, and leaves nothing, where what was written is not what PyTorch computes with.
 """
 
 import argparse
@@ -21,40 +22,45 @@ from .backbone import transcribing
 
 if TYPE_CHECKING:
     from lect.exports.parity import ParityReport
+    from lect.exports.plain_whisper import RunnerReport
+
+ONNX_WHISPER = "whisper"
+LAYOUTS = (ONNX_WHISPER, "huggingface", "ctranslate2", "ggml", "openai")
+WEIGHTS = ("float16", "float32", "q8_0", "q5_1")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A backbone, or a run and its form."""
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--backbone", metavar="NAME", help="whose graphs to write (starter)")
+    what.add_argument("--backbone", metavar="NAME", help="whose graphs to write (starter), or to write with --layout")
     what.add_argument("--run", dest="run_id", metavar="RUN", help="a run's number, or latest")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--portable", action="store_true", help="one pair of graphs with everything inside")
     form.add_argument("--bundle", action="store_true", help="the pack and its backbone")
+    form.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        help="a Whisper for transformers (huggingface), faster-whisper (ctranslate2), whisper.cpp (ggml) or OpenAI's "
+        "program (openai), where nothing but its weights was trained; whisper: graphs for onnx-asr, of any run",
+    )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
     parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32)")
-    parser.add_argument(
-        "--layout",
-        choices=("lect", "whisper"),
-        default="lect",
-        help="whisper: as onnx-asr opens it, of a Whisper's run",
-    )
+    parser.add_argument("--weights", choices=WEIGHTS, help="with --layout, float16; q8_0 and q5_1 are whisper.cpp's")
     add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exports, and reports how near the graphs are to PyTorch."""
+    """Exports, and reports how near the export is to PyTorch."""
     from lect.engine.model.backbone import open_backbone
 
     check(args)
     remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
-    if args.layout == "whisper":
-        return _whisper(args)
+    if args.layout:
+        return _whisper(args) if args.layout == ONNX_WHISPER else _for_runner(args)
     form = "portable" if args.portable else "bundle" if args.bundle else "backbone"
     folder, report = _backbone(args) if form == "backbone" else _run(args, form)
-    written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    value = {"folder": folder, "form": form, "bytes": written, "parity": report.to_json()}
-    text = [f"{folder}: {size(written)}.", describe(report)]
+    value = {"folder": folder, "form": form, "bytes": _bytes(folder), "parity": report.to_json()}
+    text = [f"{folder}: {size(_bytes(folder))}.", describe(report)]
     if form == "backbone":
         value["next"] = transcribing(open_backbone(str(folder)))
         text.append(f"Next: {value['next']}")
@@ -67,16 +73,21 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Raises UsageError for options that do not go together."""
-    if args.run_id and not (args.portable or args.bundle):
+    if args.run_id and not (args.portable or args.bundle or args.layout):
         raise UsageError(
-            "Say how the run is to leave: --portable (any ONNX runtime) or --bundle (its pack and backbone)."
+            "Say how the run is to leave: --portable (any ONNX runtime), --bundle (its pack and backbone) or --layout "
+            "(another program)."
         )
-    if not args.run_id and (args.portable or args.bundle or args.out):
-        raise UsageError("Name the run, as in --run latest: a backbone's graphs always go into its own folder.")
+    if not args.run_id and (args.portable or args.bundle or args.layout == ONNX_WHISPER):
+        raise UsageError("Name the run, as in --run latest.")
+    if not args.run_id and bool(args.out) != bool(args.layout):
+        raise UsageError(
+            "Graphs of a backbone go into its own folder, without --out; with --layout, name a folder: --out DIR."
+        )
     if args.build and not args.portable:
         raise UsageError("--build is for --portable: a backbone and a bundle have both builds.")
-    if args.layout == "whisper" and (not args.portable or args.build == "int8"):
-        raise UsageError("--layout whisper goes with --portable, in float32.")
+    if args.weights and args.layout in (None, ONNX_WHISPER):
+        raise UsageError("--weights goes with --layout huggingface, ctranslate2, ggml or openai.")
 
 
 def describe(report: "ParityReport") -> str:
@@ -88,6 +99,10 @@ def describe(report: "ParityReport") -> str:
     if report.int8_agreement is not None:
         text += f"\nint8 writes the float32 text for {percent(report.int8_agreement)} of them."
     return text
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _backbone(args: argparse.Namespace) -> "tuple[Path, ParityReport]":
@@ -115,9 +130,41 @@ def _whisper(args: argparse.Namespace) -> int:
 
     project = open_project(args)
     run = find_run(project, args.run_id)
-    folder = args.out or default_folder(project, run, "whisper")
+    folder = args.out or default_folder(project, run, ONNX_WHISPER)
     difference = export_whisper(project, run, folder)
-    value = {"folder": folder, "form": "whisper", "difference": difference}
+    value = {"folder": folder, "form": ONNX_WHISPER, "difference": difference}
     text = f"{folder}: the graphs differ from PyTorch by {difference:.0e} at most; its README.md says how to open it."
     print_result(args, value, text)
     return 0
+
+
+def _for_runner(args: argparse.Namespace) -> int:
+    from lect.engine.model.backbone import open_backbone
+    from lect.engine.model.weights import load_model
+    from lect.exports.plain_whisper import write_backbone
+    from lect.exports.run_export import default_folder, export_for_runner
+
+    if args.run_id:
+        project = open_project(args)
+        run = find_run(project, args.run_id)
+        folder = args.out or default_folder(project, run, args.layout)
+        report = export_for_runner(project, run, folder, args.layout, args.weights)
+    else:
+        backbone, folder = open_backbone(args.backbone or STARTER), args.out
+        report = write_backbone(folder, backbone, load_model(backbone), args.layout, args.weights)
+    value = {"folder": folder, "form": args.layout, "bytes": _bytes(folder), "parity": report.to_json()}
+    print_result(args, value, f"{folder}: {size(_bytes(folder))}.\n{_described(report)}")
+    return 0
+
+
+def _described(report: "RunnerReport") -> str:
+    text = f"Read back, its {report.tensors} tensors in {report.weights} are those of PyTorch"
+    text += f", rounded by {report.rounding:.0e} of their spread at most." if report.rounding else "."
+    if report.agreement is not None:
+        text += f"\nIt writes the same text for {percent(report.agreement)} of {counted(report.clips, 'dev clip')}"
+        text += (
+            f": CER {percent(report.after.cer)}, before {percent(report.before.cer)}."
+            if report.after and report.before
+            else "."
+        )
+    return text + "\nIts README.md says how to open it."

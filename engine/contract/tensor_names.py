@@ -110,6 +110,12 @@ def changes_weights(name: str) -> bool:
     return name.startswith(_NETWORK) or (layered is not None and layered.changes_weights)
 
 
+def is_update(name: str) -> bool:
+    """Whether a tensor of a run's result is half of a low-rank update, of either stack."""
+    layered = parse(name)
+    return layered is not None and layered.kind in LORA.values()
+
+
 def shared_prompt_weight(name: str) -> str:
     """The name, in a backbone's weights, of a tensor of the prompt that pretraining made for any language."""
     return _SHARED_PROMPT + name

@@ -6,7 +6,7 @@ in SpeechPrompt (keys and values before the frozen projections), adapters as in 
 as in Hu et al. 2021 (LoRA). It does not know data or the training loop.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -232,9 +232,14 @@ def projection_at(model: EncoderDecoder, stack: Stack, layer: int, kind: str) ->
 
 
 @torch.no_grad()
-def merge_updates(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Adds the updates of the decoder among an adaptation's tensors to the weights of `model`; returns the others."""
-    updates = {name: tensor for name, tensor in tensors.items() if changes_weights(name)}
+def merge_updates(
+    model: EncoderDecoder, tensors: Mapping[str, Tensor], wanted: Callable[[str], bool] = changes_weights
+) -> dict[str, Tensor]:
+    """Adds low-rank updates among an adaptation's tensors to the weights of `model`; returns the others.
+
+    wanted: which, by name; those of the decoder, unless others are.
+    """
+    updates = {name: tensor for name, tensor in tensors.items() if wanted(name)}
     for stack in STACKS:
         for kind in LORA.values():
             for layer, (down, up) in pairs(updates, stack, kind).items():

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from lect.app.cli import COMMANDS, plain_options
+from lect.app.commands.export import LAYOUTS, ONNX_WHISPER, WEIGHTS
 from lect.app.output import duration, print_json, size, table
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import os_sentence
+from lect.exports.runners import RUNNERS
 from tests import ROOT
 from tests.app.conftest import Lect, Outcome, speech
 
@@ -50,12 +52,23 @@ def test_a_command_that_does_not_exist(lect: Lect) -> None:
         ("export", "--run", "001"),
         ("export", "--run", "001", "--bundle", "--build", "int8"),
         ("export", "--run", "001", "--portable", "--bundle"),
+        ("export", "--run", "001", "--portable", "--layout", "ggml"),
+        ("export", "--run", "001", "--layout", "whisper", "--weights", "float16"),
+        ("export", "--layout", "whisper", "--out", "somewhere"),
+        ("export", "--backbone", "whisper-base", "--layout", "ggml"),
+        ("export", "--backbone", "whisper-base", "--layout", "ggml", "--weights", "float32", "--out", "somewhere"),
+        ("export", "--backbone", "starter", "--layout", "openai", "--out", "somewhere"),
         ("export", "--run", "001", "--backbone", "tiny", "--portable"),
         ("backbone", "verify", "no-such-backbone"),
     ],
 )
 def test_what_makes_no_sense_is_exit_code_2_and_one_sentence(lect: Lect, arguments: tuple[str, ...]) -> None:
     assert lect(*arguments).failed_with(code=2)
+
+
+def test_the_programs_that_an_export_names() -> None:
+    assert set(LAYOUTS) == {ONNX_WHISPER, *RUNNERS}
+    assert set(WEIGHTS) == {weights for runner in RUNNERS.values() for weights in runner.weights}
 
 
 def test_options_with_underscores_are_the_same() -> None:

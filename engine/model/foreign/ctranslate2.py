@@ -21,8 +21,10 @@ from .whisper import (
     DECODER_POSITIONS,
     EMBEDDING,
     ENCODER_POSITIONS,
+    LAYER,
     OUTPUT,
     Whisper,
+    named_as,
     whisper_modules,
 )
 from .whisper_tokens import (
@@ -36,7 +38,7 @@ SPEC = "WhisperSpec"
 VERSIONS = (4, 5, 6)  # of the file's layout, which is the same in these; no Whisper was ever written in an older one
 LICENCE = "MIT"
 MOST_DIMENSIONS = 4
-_TYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)
+TYPES = (torch.float32, torch.int8, torch.int16, torch.int32, torch.float16, torch.bfloat16)
 
 _PARTS = {
     "ffn.linear_0": "feed_forward.up",
@@ -120,9 +122,9 @@ def _variable(file: Binary) -> tuple[str, Tensor]:
         raise BackboneError(f"{file.name} holds a tensor of {dimensions} dimensions: it is damaged.")
     shape = file.numbers(f"{dimensions}I")
     kind, count = file.number("B"), file.number("I")
-    if kind >= len(_TYPES):
+    if kind >= len(TYPES):
         raise BackboneError(f"{file.name} holds {name!r:.60} in an unknown form ({kind}): it may need a newer Lect.")
-    return name, file.tensor(_TYPES[kind], shape, count)
+    return name, file.tensor(TYPES[kind], shape, count)
 
 
 def _string(file: Binary) -> str:
@@ -164,8 +166,29 @@ def _network(weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
             else:
                 parts[f"{own}.{_ENDINGS.get(part, part)}"] = rows
     rest = {name: value for name, value in parts.items() if name not in _TABLES}
-    modules = whisper_modules(rest, "{stack}.layers.{index}", _PARTS, _OUTSIDE)
+    modules = whisper_modules(rest, LAYER, _PARTS, _OUTSIDE)
     return renamed(rest, modules) | {ours: parts[name] for name, ours in _TABLES.items() if name in parts}
+
+
+def named_as_ctranslate2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A Whisper's tensors as CTranslate2's variables: fused, with zeros as the keys' biases."""
+    parts = named_as(tensors, LAYER, _PARTS, _OUTSIDE, _TABLES)
+    for name in [name for name in parts if name.endswith(".value.bias")]:
+        parts[name.replace(".value.", ".key.")] = torch.zeros_like(parts[name])
+    for fused, modules in _FUSED.items():
+        first = re.compile(rf"(.*\.){re.escape(modules[0])}\.(weight|bias)")
+        for stem, part in [match.groups() for match in map(first.fullmatch, tuple(parts)) if match]:
+            rows = [parts.pop(f"{stem}{module}.{part}") for module in modules]
+            parts[f"{stem}{fused}.{part}"] = torch.cat(rows)
+    return {_variable_name(name): tensor for name, tensor in parts.items()}
+
+
+def _variable_name(name: str) -> str:
+    """`encoder.layers.0.self_attention.layer_norm.weight` as CTranslate2 writes it."""
+    module, _, part = name.rpartition(".")
+    if module.endswith("layer_norm"):
+        part = next(theirs for theirs, ours in _ENDINGS.items() if ours == part)
+    return re.sub(r"/layers/(\d+)/", r"/layer_\1/", f"{module}.{part}".replace(".", "/"))
 
 
 def _unfused(module: str, value: Tensor) -> list[tuple[str, Tensor]]:

@@ -38,7 +38,7 @@ FREQUENCIES = 201  # of the mel filters
 MOST_DIMENSIONS, MOST_NAME_BYTES = 4, 256
 FLOATS = {0: torch.float32, 1: torch.float16}
 END_OF_TEXT = "<|endoftext|>"  # that some converters write among the ordinary tokens
-_ONE_COLUMN = ("encoder.conv1.bias", "encoder.conv2.bias")  # vectors that the file has as matrices
+ONE_COLUMN = ("encoder.conv1.bias", "encoder.conv2.bias")  # vectors that the file has as matrices
 
 
 def read_ggml(path: Path) -> Whisper:
@@ -103,7 +103,7 @@ def _tensors(file: Binary) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     while file.left:
         name, tensor = _tensor(file)
-        tensors[name] = tensor.reshape(-1) if name in _ONE_COLUMN else tensor
+        tensors[name] = tensor.reshape(-1) if name in ONE_COLUMN else tensor
         if len(tensors) > MOST_TENSORS:
             raise BackboneError(f"{file.name} holds more tensors than any speech model: it is damaged.")
     return tensors

@@ -23,6 +23,7 @@ from .whisper import (
     FIRST_CONVOLUTION,
     OUTPUT,
     Whisper,
+    named_as,
     whisper_modules,
 )
 from .whisper_tokens import checked_heads, published_alignment_heads, published_tokens, tokens_beside
@@ -31,6 +32,7 @@ CONFIG, GENERATION = "config.json", "generation_config.json"
 WEIGHTS, INDEX, OLD_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 LICENCE = "Apache-2.0"  # of OpenAI's models there
 
+_LAYER = "model.{stack}.layers.{index}"
 _PARTS = FEED_FORWARD | {"self_attn_layer_norm": "attention_norm", "encoder_attn_layer_norm": "cross_attention_norm"}
 _PARTS |= {f"self_attn.{theirs}": f"attention.{ours}" for theirs, ours in ATTENTION.items()}
 _PARTS |= {f"encoder_attn.{theirs}": f"cross_attention.{ours}" for theirs, ours in ATTENTION.items()}
@@ -70,9 +72,14 @@ def read_huggingface(folder: Path) -> Whisper:
 
 def huggingface_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """transformers' tensors under our names."""
-    modules = whisper_modules(tensors, "model.{stack}.layers.{index}", _PARTS, _OUTSIDE)
+    modules = whisper_modules(tensors, _LAYER, _PARTS, _OUTSIDE)
     rest = {name: tensor for name, tensor in tensors.items() if name not in _TABLES}
     return renamed(rest, modules) | {ours: tensors[name] for name, ours in _TABLES.items() if name in tensors}
+
+
+def named_as_huggingface(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A Whisper's tensors under transformers' names."""
+    return named_as(tensors, _LAYER, _PARTS, _OUTSIDE, _TABLES)
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

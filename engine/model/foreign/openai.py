@@ -20,6 +20,7 @@ from .whisper import (
     ENCODER_POSITIONS,
     FIRST_CONVOLUTION,
     Whisper,
+    named_as,
     whisper_modules,
 )
 from .whisper_tokens import published_alignment_heads, published_tokens
@@ -28,12 +29,13 @@ SIZES, STATE = "dims", "model_state_dict"
 LICENCE = "MIT"
 MOST_PICKLE_BYTES = 8 << 20  # of the names and shapes; Whisper-large's has 0.2 MB
 
+_LAYER = "{stack}.blocks.{index}"
 _ATTENTION = {"query": "query", "key": "key", "value": "value", "out": "output"}
 _PARTS = {"mlp.0": "feed_forward.up", "mlp.2": "feed_forward.down", "mlp_ln": "feed_forward_norm"}
-_PARTS |= {"mlp1": "feed_forward.up", "mlp2": "feed_forward.down"}  # MLX's
 _PARTS |= {"attn_ln": "attention_norm", "cross_attn_ln": "cross_attention_norm"}
 _PARTS |= {f"attn.{theirs}": f"attention.{ours}" for theirs, ours in _ATTENTION.items()}
 _PARTS |= {f"cross_attn.{theirs}": f"cross_attention.{ours}" for theirs, ours in _ATTENTION.items()}
+_MLX_PARTS = {"mlp1": "feed_forward.up", "mlp2": "feed_forward.down"}
 _OUTSIDE = {f"encoder.conv{n + 1}": f"encoder.frontend.convolutions.{n}" for n in range(2)}
 _OUTSIDE |= {"encoder.ln_post": "encoder.norm", "decoder.ln": "decoder.norm"}
 _TABLES = {
@@ -72,9 +74,27 @@ def is_openai(path: Path) -> bool:
 
 def openai_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """OpenAI's tensors, or MLX's, under our names. What is only a mask is left out."""
-    modules = whisper_modules(tensors, "{stack}.blocks.{index}", _PARTS, _OUTSIDE)
+    modules = whisper_modules(tensors, _LAYER, _PARTS | _MLX_PARTS, _OUTSIDE)
     rest = {name: tensor for name, tensor in tensors.items() if name not in _TABLES and name != "decoder.mask"}
     return renamed(rest, modules) | {ours: tensors[name] for name, ours in _TABLES.items() if name in tensors}
+
+
+def named_as_openai(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A Whisper's tensors under OpenAI's names."""
+    return named_as(tensors, _LAYER, _PARTS, _OUTSIDE, _TABLES)
+
+
+def sizes_of(whisper: Whisper) -> dict[str, int]:
+    """A Whisper's sizes as OpenAI names them, in ggml's order."""
+    tensors = whisper.tensors
+    rows, dim = tensors[EMBEDDING].shape
+    sizes = {"n_vocab": rows}
+    for kind, stack, positions in (("audio", "encoder", ENCODER_POSITIONS), ("text", "decoder", DECODER_POSITIONS)):
+        sizes[f"n_{kind}_ctx"] = len(tensors[positions])
+        sizes[f"n_{kind}_state"] = dim
+        sizes[f"n_{kind}_head"] = whisper.heads
+        sizes[f"n_{kind}_layer"] = layer_count(tensors, f"{stack}.layers.")
+    return sizes | {"n_mels": tensors[FIRST_CONVOLUTION].shape[1]}
 
 
 def check_sizes(sizes: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str) -> None:

@@ -12,19 +12,21 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from ...contract.errors import BackboneError
+from ...contract.errors import BackboneError, UsageError
 from ...contract.model_config import ModelConfig
 from ...text.vocabulary import BOS, CONTROL, EOS, PAD, SPECIALS, UNK, Vocabulary
-from ..network import sinusoids
+from ..network import EncoderDecoder, sinusoids
 from .limits import check_size, check_tensors, finite
-from .network import Foreign, filled, layer_count
+from .network import Foreign, filled, layer_count, renamed
 from .whisper_tokens import (
     ENGLISH_ROWS,
     NO_TIMESTAMPS,
     Heads,
     check_tokens,
+    in_published_order,
     named,
     never_written,
+    ordinary_tokens,
 )
 
 WINDOW_SECONDS = 30.0
@@ -40,6 +42,7 @@ EMBEDDING, DECODER_POSITIONS = "decoder.embedding", "decoder.positions"
 # What our network does not store: sinusoids, and an output that is the embedding.
 ENCODER_POSITIONS, OUTPUT = "encoder.positions", "output"
 FIRST_CONVOLUTION = "encoder.frontend.convolutions.0.weight"
+LAYER = "{stack}.layers.{index}"  # our name of one
 _POSITION_TOLERANCE = 4e-3  # of bfloat16 sinusoids
 
 
@@ -123,8 +126,49 @@ def whisper_vocabulary(whisper: Whisper) -> tuple[Tensor, Vocabulary]:
     )
 
 
+def plain_whisper(model: EncoderDecoder, vocabulary: Vocabulary, name: str, licence: str) -> Whisper:
+    """Undoes `whisper_backbone`: the Whisper that a network is, its embedding's rows in the published order.
+
+    Raises UsageError for a network or a vocabulary that is no published Whisper's.
+    """
+    config, frames = model.config, model.encoder.window_samples // model.config.frame_samples
+    rows = None if config.mel_normalisation != "range" or vocabulary.kind != "bytes" else _published_rows(vocabulary)
+    if rows is None:
+        raise UsageError(f"{name} does not write in the tokens of a published Whisper: no other program could read it.")
+    ids = {row: index for index, row in enumerate(rows)}
+    tensors = {key: tensor.detach().float() for key, tensor in model.state_dict().items()}
+    tensors[EMBEDDING] = tensors[EMBEDDING][torch.tensor([ids[row] for row in range(len(rows))])]
+    tokens = in_published_order(ordinary_tokens(vocabulary.symbols), len(rows), name)
+    return Whisper(
+        name,
+        tensors | {ENCODER_POSITIONS: sinusoids(torch.arange(frames), config.dim)},
+        config.heads,
+        tokens,
+        licence,
+        sorted(rows[index] for index in vocabulary.suppressed if not CONTROL.fullmatch(tokens[rows[index]])),
+        bool(vocabulary.languages()),
+        config.alignment_heads,
+    )
+
+
+def _published_rows(vocabulary: Vocabulary) -> list[int] | None:
+    """The row of each of our tokens in the published order; None where they are not those."""
+    try:
+        tokens = named(in_published_order(ordinary_tokens(vocabulary.symbols), len(vocabulary), "it"))
+    except BackboneError:
+        return None
+    places = {token: row for row, token in enumerate(tokens)}
+    taken = [PLACES[special][0] for special in range(len(SPECIALS))]
+    names = [*taken, *vocabulary.symbols]
+    return [places[token] for token in names] if set(names) == set(tokens) else None
+
+
 def whisper_modules(
-    tensors: Mapping[str, Tensor], theirs: str, parts: Mapping[str, str], outside: Mapping[str, str]
+    tensors: Mapping[str, Tensor],
+    theirs: str,
+    parts: Mapping[str, str],
+    outside: Mapping[str, str],
+    ours: str = LAYER,
 ) -> dict[str, str]:
     """Modules' names in a format, theirs -> ours.
 
@@ -133,9 +177,26 @@ def whisper_modules(
     names = dict(outside)
     for stack in ("encoder", "decoder"):
         count = layer_count(tensors, theirs.format(stack=stack, index=""))
-        for index, (part, ours) in product(range(count), parts.items()):
-            names[f"{theirs.format(stack=stack, index=index)}.{part}"] = f"{stack}.layers.{index}.{ours}"
+        for index, (part, own) in product(range(count), parts.items()):
+            layer = {"stack": stack, "index": index}
+            names[f"{theirs.format(**layer)}.{part}"] = f"{ours.format(**layer)}.{own}"
     return names
+
+
+def named_as(
+    tensors: Mapping[str, Tensor],
+    theirs: str,
+    parts: Mapping[str, str],
+    outside: Mapping[str, str],
+    tables: Mapping[str, str],
+) -> dict[str, Tensor]:
+    """Tensors under our names under a format's, of which the tables are those that belong to no module."""
+    own_parts, own_outside, own_tables = (
+        {ours: name for name, ours in each.items()} for each in (parts, outside, tables)
+    )
+    modules = whisper_modules(tensors, LAYER, own_parts, own_outside, theirs)
+    rest = {name: tensor for name, tensor in tensors.items() if name not in own_tables}
+    return renamed(rest, modules) | {own_tables[name]: tensors[name] for name in own_tables.keys() & tensors.keys()}
 
 
 def _network(whisper: Whisper, config: ModelConfig, order: Tensor) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ LANGUAGES = (
 NO_TIMESTAMPS = "<|notimestamps|>"
 TIMESTAMPS = tuple(f"<|{step / 50:.2f}|>" for step in range(1501))  # every 20 ms of 30 s
 LETTERS = byte_pairs.lettered(" abcdefghijklmnopqrstuvwxyz")  # a tokenizer without them is not all there
+_UNUSED = re.compile(r"<\|unused \d+\|>")  # our name of a row that has none
 _SURROGATE = re.compile("[\\ud800-\\udfff]")  # which no file can hold
 _BEFORE = ("<|endoftext|>", "<|startoftranscript|>")
 _FORMER = {"<|iw|>": "<|he|>"}  # the code of Hebrew in older tokenizers
@@ -92,6 +93,12 @@ def tokens_beside(folder: Path, rows: int) -> tuple[str, ...] | None:
         added = folder / "added_tokens.json"
         return _by_id(bounded_json(folder / "vocab.json") | (bounded_json(added) if added.is_file() else {}), rows)
     return None
+
+
+def ordinary_tokens(symbols: Sequence[str]) -> list[str]:
+    """Those in front of the control tokens, in a vocabulary's symbols; the one without a name is the empty token."""
+    count = next((n for n, token in enumerate(symbols) if CONTROL.fullmatch(token) and not _UNUSED.fullmatch(token)), 0)
+    return ["" if _UNUSED.fullmatch(token) else token for token in symbols[:count]]
 
 
 def named(tokens: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.device import Device
 from lect.engine.model.foreign import Foreign, read_foreign
 from lect.engine.model.foreign.ctranslate2 import read_ctranslate2
+from lect.engine.model.foreign.ggml_blocks import quantised
 from lect.engine.model.foreign.whisper import Whisper
 from lect.engine.model.foreign.whisper_tokens import named, never_written, published_tokens
 from lect.engine.model.handles import NO_HANDLES
@@ -196,6 +197,13 @@ def test_what_ggml_quantises(form: str, whole: Tiny, tmp_path: Path) -> None:
     blocks = whole.state["decoder.blocks.3.mlp.0.weight"].numpy().reshape(-1, BLOCK)
     simple = torch.from_numpy(QUANTISERS[form](blocks)[1]).reshape(wanted.shape)  # the fast tests' own quantiser
     assert (simple - wanted).abs().max() < 0.2 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("form", ["q8_0", "q5_1"])
+def test_lect_quantises_as_ggml_does(form: str, whole: Tiny) -> None:
+    for name in ("decoder.blocks.3.mlp.0.weight", "decoder.token_embedding.weight"):
+        rows = whole.state[name]
+        assert quantised(rows, GGML_FORMS[form][1]) == ggml_quantiser(form)(rows.numpy().reshape(-1, BLOCK))[0]
 
 
 @pytest.mark.parametrize("form", ["f32", "f16"])
