@@ -9,6 +9,7 @@ from .scratch import Scratch
 from .shared import Page
 
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
+NEED_PROJECT = STEPS[1:-1]
 UPLOADS_KEPT_S = 24 * 3600
 SCRIPTS = ("/words.js", "/page/events.js", "/page/page.js", "/page/ticks.js", "/page/recorder.js")
 EDITOR = (
@@ -43,9 +44,15 @@ def build_page(local: bool, scratch: Scratch, first: str = "") -> gr.Blocks:
             page = Page(opened, language, tabs, line, loaded, local, scratch)
             for step in STEPS:
                 step.build(page)
+        bind(opened.change, doors, [opened], page.needs_project)
         header.connect(page)
     blocks.queue(default_concurrency_limit=None)
     return blocks
+
+
+def doors(folder: str) -> list[gr.Tab]:
+    """The steps that have no meaning without a project, open or closed."""
+    return [gr.Tab(interactive=bool(folder)) for _ in NEED_PROJECT]
 
 
 def theme() -> gr.themes.Base:

@@ -9,9 +9,11 @@ from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.data.clips import Clip
 from lect.engine.data.store import Project
 
-from . import clip_list, pictures
+from . import clip_list, drafts, pictures
 from .markup import card, notice, player, text
 from .texts import Say, label
+
+DRAFT = "clip:"
 
 
 def fields() -> tuple[gr.Textbox, gr.Textbox, gr.Dropdown, gr.Checkbox]:
@@ -32,8 +34,9 @@ def clip_of(project: Project, clip_id: int) -> Clip:
 
 
 def of_clip(project: Project, clip_id: int, say: Say) -> tuple[Any, ...]:
-    """(view, editor, label, speaker, split, used, chosen)."""
+    """(view, editor, label, speaker, split, used, chosen); with what was typed and not saved, if there is some."""
     clip = clip_of(project, clip_id)
+    draft = drafts.read(project, draft_name(clip_id))
     try:
         wave = pictures.waveform(load_audio(clip.path), say("picture_wave"))
     except LectError as error:
@@ -41,8 +44,22 @@ def of_clip(project: Project, clip_id: int, say: Say) -> tuple[Any, ...]:
     word = say("word_" + clip.quality.verdict.replace(" ", "_"))
     facts = say("clip_facts", seconds=f"{clip.seconds:.1f}", snr=f"{clip.quality.snr_db:.0f}", verdict=word)
     body = f'{wave}{player(project.folder, clip)}<p class="muted">{text(facts)}</p>'
-    view = card(say("clip_title", number=clip.id), body)
-    return view, gr.Column(visible=True), clip.text, clip.speaker, clip.split, not clip.excluded, clip.id
+    if draft:
+        forget = f'<button class="link" data-pick="forget">{text(say("draft_forget"))}</button>'
+        body += f'<div class="undo">{notice(say("draft_there"), "warn")}{forget}</div>'
+    close = f'<button class="icon close" data-pick="close" aria-label="{text(say("close"))}">✕</button>'
+    view = card(say("clip_title", number=clip.id), close + body)
+    return view, gr.Column(visible=True), *(draft or saved(clip)), clip.id
+
+
+def saved(clip: Clip) -> list[Any]:
+    """What the fields say of a clip: label, speaker, split, used."""
+    return [clip.text, clip.speaker, clip.split, not clip.excluded]
+
+
+def draft_name(clip_id: int) -> str:
+    """Under which what is typed of a clip is kept."""
+    return f"{DRAFT}{clip_id}"
 
 
 def without_clip(project: Project | None, say: Say) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from lect.engine.data.clips import Clip
 from lect.engine.data.store import Project
 from lect.engine.text.rules import nfc
 
+from . import drafts
 from .markup import play, speech, text
 from .texts import Say, label
 
@@ -38,7 +39,8 @@ def marked(clips: list[Clip], ticked: str) -> list[int]:
 
 def listed(project: Project, clips: list[Clip], total: int, start: int, query: str, say: Say) -> str:
     """The rows from `start`; clips: all that were found by `query`."""
-    rows = "".join(_row(project, clip, say) for clip in clips[start : start + PAGE])
+    typed = drafts.named(project, "clip:")
+    rows = "".join(_row(project, clip, str(clip.id) in typed, say) for clip in clips[start : start + PAGE])
     count = say("clips_count", found=len(clips), total=say("count_clips", count=total))
     every = say("clips_tick_all", clips=say("count_clips", count=len(clips)))
     head = f'<label><input type="checkbox" value="{ALL}:{text(query)}"> {text(every)}</label>' if clips else ""
@@ -75,13 +77,17 @@ def _matches(clip: Clip, search: str, which: str) -> bool:
     return wanted and all(word in text_of_clip for word in nfc(search).casefold().split())
 
 
-def _row(project: Project, clip: Clip, say: Say) -> str:
+def _row(project: Project, clip: Clip, typed: bool, say: Say) -> str:
     tick = f'<input type="checkbox" value="{clip.id}" aria-label="{text(say("clips_tick"))}: {text(clip.text)}">'
     return (
         f'<li class="{"out" if clip.excluded else ""}">{tick}{play(project.folder, clip, say("play"))}'
         f'<button class="clip" data-pick="{clip.id}">{speech(clip.text)}'
-        f'<span class="muted">{text(_facts(clip, say))}</span></button></li>'
+        f'<span class="muted">{text(_facts(clip, say))}{_unsaved(say) if typed else ""}</span></button></li>'
     )
+
+
+def _unsaved(say: Say) -> str:
+    return f' · <b class="warn">{text(say("draft_unsaved"))}</b>'
 
 
 def _facts(clip: Clip, say: Say) -> str:

@@ -9,9 +9,9 @@ from lect.engine.data.clips import Edit
 from lect.engine.data.review import review
 
 from ..commands.split import describe
-from . import clip_bulk, clip_detail, clip_list, report
+from . import clip_bulk, clip_detail, clip_list, drafts, report
 from .clip_list import PAGE
-from .events import bind, bind_pick, html_block, in_turn
+from .events import Pick, bind, bind_pick, html_block, in_turn
 from .header import show as header
 from .markup import card, empty, notice, text
 from .shared import Page, opened
@@ -22,8 +22,11 @@ IN_TURN = in_turn("clips")
 
 def build(page: Page) -> None:
     """The tab."""
-    with gr.Tab(label("tab_clips"), id="clips") as tab:
-        chosen, start = gr.State(0), gr.State(0)
+    with gr.Tab(label("tab_clips"), id="clips", interactive=False) as tab:
+        page.needs_project.append(tab)
+        start = gr.State(0)
+        # In the browser, so that what is typed is always sent with the clip that it is about.
+        chosen = gr.Number(0, precision=0, visible="hidden", elem_id="chosen")
         with gr.Row(elem_classes="filters"):
             search = gr.Textbox("", label=label("clips_search"), elem_id="search", scale=3, min_width=200)
             which = gr.Dropdown(
@@ -42,9 +45,9 @@ def build(page: Page) -> None:
                 rows = html_block(elem_id="clips", picks=True)
                 pages = html_block(elem_id="pages", picks=True)
                 bulk, ticked = clip_bulk.buttons()
-            with gr.Column(scale=2, min_width=300):
+            with gr.Column(scale=2, min_width=300, elem_id="clip-side"):
                 message = html_block(elem_id="clips-message")
-                view = html_block(elem_id="clip")
+                view = html_block(elem_id="clip", picks=True)
                 with gr.Column(visible=False) as editor:
                     fields = clip_detail.fields()
                     with gr.Row():
@@ -66,6 +69,9 @@ def build(page: Page) -> None:
     picked = bind_pick(rows, pick, [page.project], detail, **IN_TURN)
     picked.then(None, [], [], js='() => window.lectShow("#clip")', api_visibility="private")
     bind_pick(findings, pick, [page.project], detail, **IN_TURN)
+    for field in fields:
+        bind(field.input, keep_draft, [page.project, chosen, *fields], [], trigger_mode="always_last", **IN_TURN)
+    bind_pick(view, clip_picked, [page.project, chosen], detail, **IN_TURN)
     bind(save.click, change, [*look, chosen, *fields], changed, **IN_TURN)
     bind(delete.click, remove, [*look, chosen], changed, **IN_TURN)
     bind(undo.click, take_back, [*look, chosen], changed, **IN_TURN)
@@ -123,6 +129,23 @@ def pick(value: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
     return clip_detail.of_clip(opened(folder), int(value), words_for(request))
 
 
+def keep_draft(folder: str, chosen: int, words: str, speaker: str, side: str, used: bool) -> None:
+    """Keeps what the fields say of a clip until it is saved."""
+    project = opened(folder)
+    if clip := project.clip(chosen):
+        given, saved = [words, speaker, side, used], clip_detail.saved(clip)
+        drafts.put(project, clip_detail.draft_name(chosen), None if given == saved else given)
+
+
+def clip_picked(value: Pick, folder: str, chosen: int, request: gr.Request) -> tuple[Any, ...]:
+    """Forgets what was typed of a clip, or leaves the clip."""
+    project, say = opened(folder), words_for(request)
+    if value == "close":
+        return clip_detail.without_clip(project, say)
+    drafts.put(project, clip_detail.draft_name(chosen), None)
+    return clip_detail.of_clip(project, chosen, say)
+
+
 def change(
     folder: str, search: str, which: str, order: str, start: int, chosen: int,
     words: str, speaker: str, side: str, used: bool, request: gr.Request,
@@ -131,6 +154,7 @@ def change(
     project, say = opened(folder), words_for(request)
     clip_detail.clip_of(project, chosen)
     project.edit([chosen], text=words.strip(), speaker=speaker, split=side, excluded=not used)
+    drafts.put(project, clip_detail.draft_name(chosen), None)
     return after(folder, search, which, order, start, chosen, request, notice(say("saved"), "good"))
 
 

@@ -9,18 +9,38 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from lect.engine.contract.errors import LectError, os_sentence
 
+from .messages import in_words
+from .texts import DEFAULT, Say, words_for, words_in
+
 T = TypeVar("T")
 
-# Clicks on elements of an HTML block that carry data-pick reach its `click` handlers, with that value.
+# Clicks on elements of an HTML block that carry data-pick reach its `click` handlers, with that value and with what
+# goes along: data-value, or what was typed in the field of the same data-form, where Enter clicks.
 PICKS = """
+const form = (part) => part.closest("[data-form]");
 element.addEventListener("click", (event) => {
   const picked = event.target.closest("[data-pick]");
-  if (picked) trigger("click", { pick: picked.dataset.pick });
+  if (!picked) return;
+  const value = picked.dataset.value ?? form(picked)?.querySelector("input, textarea")?.value ?? "";
+  trigger("click", { pick: picked.dataset.pick, value });
+});
+element.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("[data-form] input")) {
+    event.preventDefault();
+    form(event.target).querySelector("[data-pick]").click();
+  }
 });
 """
+
+
+class Pick(str):
+    """What was clicked in an HTML block (data-pick), and what goes along."""
+
+    value: str = ""
 
 
 def html_block(value: str = "", *, picks: bool = False, **options: Any) -> gr.HTML:
@@ -63,7 +83,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 yield from function(*args)
             except (LectError, OSError) as error:
-                raise shown(error) from error
+                raise shown(error, _say(args)) from error
 
         return steps
 
@@ -72,15 +92,25 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args)
         except (LectError, OSError) as error:
-            raise shown(error) from error
+            raise shown(error, _say(args)) from error
 
     return once
 
 
-def shown(error: LectError | OSError) -> gr.Error:
+def shown(error: LectError | OSError, say: Say) -> gr.Error:
     """An error as the page shows it. Names of files may hold anything, so it is never taken for HTML."""
-    sentence = os_sentence(error) if isinstance(error, OSError) else str(error)
-    return gr.Error(html.escape(sentence), duration=20, print_exception=False)
+    return gr.Error(html.escape(sentence_of(error, say)), duration=20, print_exception=False)
+
+
+def sentence_of(error: LectError | OSError, say: Say) -> str:
+    """What an error says, in the page's words."""
+    return in_words(os_sentence(error) if isinstance(error, OSError) else str(error), say)
+
+
+def _say(args: tuple[Any, ...]) -> Say:
+    given = next((each for each in args if isinstance(each, gr.Request)), None)
+    request = given or LocalContext.request.get(None)
+    return words_for(request) if request else words_in(DEFAULT)
 
 
 def bind_pick(
@@ -90,13 +120,15 @@ def bind_pick(
     outputs: Sequence[Any] = (),
     **options: Any,
 ) -> Any:
-    """Calls `function(value, *inputs, request)` when an element with data-pick=value is clicked in an HTML block.
+    """Calls `function(pick, *inputs, request)` when an element with data-pick is clicked in an HTML block.
 
     It may be a generator.
     """
 
     def handler(event: gr.EventData, request: gr.Request, *values: Any) -> Any:
-        return function(str(event._data["pick"]), *values, request)
+        picked = Pick(event._data["pick"])
+        picked.value = str(event._data.get("value", ""))
+        return function(picked, *values, request)
 
     def steps(event: gr.EventData, request: gr.Request, *values: Any) -> Iterator[Any]:
         yield from handler(event, request, *values)

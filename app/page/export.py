@@ -26,13 +26,15 @@ FORMS = ("pack", *folders.FORMS)
 
 def build(page: Page) -> None:
     """The tab."""
-    with gr.Tab(label("tab_export"), id="export") as tab:
+    with gr.Tab(label("tab_export"), id="export", interactive=False) as tab:
+        page.needs_project.append(tab)
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
-                run, form, numbers = _choices()
-                with gr.Column() as words:
-                    name, licence, notes = _card_fields()
-                make = gr.Button(label("export_make"), variant="primary", elem_id="export-make")
+                with gr.Column(visible=False) as fields:
+                    run, form, numbers = _choices()
+                    with gr.Column() as words:
+                        name, licence, notes = _card_fields()
+                    make = gr.Button(label("export_make"), variant="primary", elem_id="export-make")
                 with gr.Accordion(label("export_verify"), open=False, elem_id="verify"):
                     stranger = gr.File(
                         label=label("export_verify_file"), file_types=[".lect"], elem_id="verify-file", height=120
@@ -43,7 +45,7 @@ def build(page: Page) -> None:
                 packs = html_block(elem_id="packs")
 
     outputs = [made, packs, page.header]
-    bind(tab.select, show, [page.project], [run, name, made, packs])
+    bind(tab.select, show, [page.project], [fields, run, name, made, packs])
     bind(form.input, choose_form, [form], [words, numbers])
     bind(make.click, export, [page.project, run, form, numbers, name, licence, notes], outputs)
     bind(stranger.upload, verify, [stranger], [verdict])
@@ -71,14 +73,21 @@ def _card_fields() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox]:
 
 
 def show(folder: str, request: gr.Request) -> tuple[Any, ...]:
-    """(run, name, made, packs)."""
+    """(the fields, run, name, made, packs)."""
     say = words_for(request)
     if not folder:
-        return gr.Dropdown([]), "", empty(say("no_project"), say("tab_project"), "project"), ""
+        return (
+            gr.Column(visible=False),
+            gr.Dropdown([]),
+            "",
+            empty(say("no_project"), say("tab_project"), "project"),
+            "",
+        )
     project = opened(folder)
     runs = [run.id for run in project.runs() if RunFiles(run.folder).best.exists()]
     made = notice(say("export_what")) if runs else empty(say("results_none"), say("tab_train"), "train")
-    return gr.Dropdown(runs[::-1], value=runs[-1] if runs else None), project.name, made, _files(project, say)
+    choice = gr.Column(visible=bool(runs)), gr.Dropdown(runs[::-1], value=runs[-1] if runs else None)
+    return *choice, project.name, made, _files(project, say)
 
 
 def choose_form(form: str) -> tuple[Any, ...]:

@@ -1,10 +1,12 @@
-"""The first screen while no project is open: which language, what this computer can do in it, what recording brings."""
+"""The first screen while no project is open: which language, what this computer can do in it, and the two ways on."""
 
 import gradio as gr
 
-from . import languages
+from lect.engine.data.store import Project
+
+from . import languages, recent
 from .backbones import writer_of
-from .events import bind, bind_pick, html_block
+from .events import Pick, bind, bind_pick, html_block, in_turn
 from .header import FIRST_GOAL
 from .markup import notice, text
 from .project_settings import UNDETERMINED, language_field
@@ -18,17 +20,21 @@ def build(page: Page) -> tuple[gr.Column, gr.HTML, gr.Textbox]:
         language = language_field("first-language", label("first_language"))
         can = html_block(elem_id="already", picks=True)
     bind(language.change, show, [language], [can, page.language])
+    # In turn: the second of two clicks finds the project that the first has made.
+    made = bind_pick(can, teach, [language, page.project], [page.project], **in_turn("making"))
+    made.success(None, js='() => window.lectOpen("record")', api_visibility="private")
     return whole, can, language
 
 
-def leads(can: gr.HTML, language: gr.Textbox, new_project: gr.Accordion, new_language: gr.Textbox) -> None:
-    """The button that opens the new project's fields, with the language that was typed."""
-
-    def teach(_: str, typed: str, request: gr.Request) -> tuple[gr.Accordion, str]:
-        return gr.Accordion(open=True), typed
-
-    taught = bind_pick(can, teach, [language], [new_project, new_language])
-    taught.then(None, js='() => window.lectFocus("#new-name")', api_visibility="private")
+def teach(_: Pick, language: str, folder: str, request: gr.Request) -> str:
+    """Makes a project for a language, named after it; its folder. While one is open, that is it."""
+    if folder:
+        return folder
+    language = language.strip()
+    name = recent.new_name(languages.named(language) or language or words_for(request)("first_unnamed"))
+    project = Project.create(recent.new_folder(name), name, language or UNDETERMINED)
+    recent.remember(project)
+    return str(project.folder)
 
 
 def show(language: str, request: gr.Request) -> tuple[str, str]:
@@ -39,9 +45,10 @@ def show(language: str, request: gr.Request) -> tuple[str, str]:
 def can_do(language: str, say: Say) -> str:
     """A sentence or two about a language, with the ways onward."""
     sentence, able = already(language, say)
-    transcribe = f'<button class="act" data-step="transcribe">{text(say("first_transcribe"))}</button>' if able else ""
+    ways = (("first_transcribe", ""), ("first_speak", " data-record")) if able else ()
+    now = "".join(f'<button class="act" data-step="transcribe"{how}>{text(say(key))}</button>' for key, how in ways)
     teach = f'<button class="act primary" data-pick="teach">{text(say("first_teach"))}</button>'
-    return notice(sentence) + f'<div class="links">{teach}{transcribe}</div>'
+    return notice(sentence) + f'<div class="links">{teach}{now}</div>'
 
 
 def already(language: str, say: Say) -> tuple[str, bool]:

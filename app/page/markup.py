@@ -6,12 +6,13 @@ from pathlib import Path
 
 from lect.engine.data.clips import Clip
 
-from ..output import duration
 from . import recent
+from .texts import Say, duration
 
 __all__ = [
     "card",
     "chips",
+    "editor",
     "empty",
     "figure_of",
     "label",
@@ -43,7 +44,7 @@ def notice(sentence: str, kind: str = "") -> str:
 
 def card(title: str, body: str) -> str:
     """A titled part."""
-    return f'<section class="card"><h3>{text(title)}</h3>{body}</section>'
+    return f'<section class="card"><h2>{text(title)}</h2>{body}</section>'
 
 
 def chips(pairs: Iterable[tuple[str, str]]) -> str:
@@ -100,6 +101,20 @@ def player(folder: Path, clip: Clip) -> str:
     return f'<audio controls preload="none" src="{address(folder, clip)}"></audio>'
 
 
+def editor(pick: str, value: str, name: str, save: str, words: str = "") -> str:
+    """A text that is edited where it stands: unfolded by a click, saved by a click or Enter (data-pick `pick`).
+
+    words: what is clicked, a pencil when "".
+    """
+    opens = text(words) if words else '<span aria-hidden="true">✎</span>'
+    kind, named = ("link", "") if words else ("icon", f' aria-label="{text(name)}: {text(value)}" title="{text(name)}"')
+    field = f'<input type="text" dir="auto" value="{text(value)}" aria-label="{text(name)}">'
+    return (
+        f'<details class="edit"><summary class="{kind}"{named}>{opens}</summary><div data-form>{field}'
+        f'<button class="act primary" data-pick="{text(pick)}">{text(save)}</button></div></details>'
+    )
+
+
 def onward(words: str, step: str, kind: str = "act primary") -> str:
     """A button that leads to another step; page.js opens it."""
     arrow = '<span class="arrow" aria-hidden="true">→</span>'
@@ -111,6 +126,6 @@ def label(name: str, body: str) -> str:
     return f"<dt>{text(name)}</dt><dd>{body}</dd>"
 
 
-def length(clips: Iterable[Clip]) -> str:
+def length(clips: Iterable[Clip], say: Say) -> str:
     """All clips' time."""
-    return duration(sum(clip.seconds for clip in clips))
+    return duration(sum(clip.seconds for clip in clips), say)

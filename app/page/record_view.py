@@ -10,33 +10,44 @@ from lect.engine.audio.reading import Samples
 from lect.engine.data.clips import Clip
 from lect.engine.data.review import ENOUGH_MINUTES
 
-from ..output import duration
-from . import pictures
+from . import pictures, recent, sentence_list
 from .markup import empty, meter, notice, play, speech, text
 from .sentences import Standing
 from .shared import opened
-from .texts import Say
+from .texts import Say, duration
+from .waiting import Waiting
 
 KIND = {"good": "good", "empty": "bad", "too short": "bad", "too long": "bad"}  # verdict -> the notice's colour; "warn"
 LONG_CHARACTERS = 90  # beyond, a sentence is set smaller
-KEYS = (("R", "record"), ("P", "play"), ("K", "keep"), ("S", "skip"), ("← →", "move"), ("G", "gap"))  # page.js has them
+# page.js has them
+KEYS = (("R", "record"), ("→", "next"), ("P", "play"), ("D", "discard"), ("S", "skip"), ("← →", "move"), ("G", "gap"))
 
 
-def sentence(folder: str, standing: Standing, at: int, say: Say, deleted: int = 0) -> tuple[Any, ...]:
-    """(prompt, studio, progress, at); at: the sentence's place, or behind the last; deleted: a take that can be brought
-    back."""
+def sentence(
+    folder: str, standing: Standing, at: int, say: Say, deleted: int = 0, removed: tuple[int, str] | None = None
+) -> tuple[Any, ...]:
+    """(prompt, studio, progress, list, at); at: the sentence's place, or behind the last; deleted: a take, and removed:
+    a sentence, that can be brought back."""
     wanted = standing.sentences
-    progress = _progress(folder, standing, say)
+    progress, listed = _progress(folder, standing, say), sentence_list.shown(standing, at, say, removed)
     if not wanted:
-        return empty(say("sentences_none")), gr.Column(visible=False), progress, 0
+        return empty(say("sentences_none")), gr.Column(visible=False), progress, listed, 0
     if at >= len(wanted):
-        return _done(say), gr.Column(visible=False), progress, len(wanted)
+        return _done(say), gr.Column(visible=False), progress, listed, len(wanted)
     prompt = _prompt(standing, at, say) + _takes(Path(folder), standing, at, say, deleted)
-    return prompt, gr.Column(visible=True), progress, at
+    return prompt, gr.Column(visible=True), progress, listed, at
 
 
-def verdict(quality: Quality, samples: Samples, say: Say) -> str:
-    """What a new take, (samples,) at 16 kHz, is worth: a sentence, its figures and its pictures."""
+def waits(folder: str, take: Waiting, sentence: str, say: Say) -> str:
+    """A take that waits: what it is worth, and its sound; sentence: the one in view."""
+    measured, samples = take.read()
+    address = f"/project/{recent.key(Path(folder))}/waiting/{take.name}"
+    replay = f'<button class="act" data-play="{address}"><span>▶</span> {text(say("record_replay"))}</button>'
+    other = "" if take.sentence == sentence else notice(say("record_other_sentence", sentence=take.sentence), "warn")
+    return f"{other}{_verdict(measured.quality, samples, say)}<p>{replay}</p>"
+
+
+def _verdict(quality: Quality, samples: Samples, say: Say) -> str:
     word = quality.verdict
     figures = say(
         "take_figures",
@@ -99,5 +110,5 @@ def _progress(folder: str, standing: Standing, say: Say) -> str:
     minutes = sum(clip.seconds for clip in clips) / 60
     done = say("record_progress", done=standing.recorded, total=say("count_sentences", count=total))
     bars = meter(standing.recorded / total, done) if total else ""
-    collected = say("record_minutes", length=duration(60 * minutes), goal=ENOUGH_MINUTES)
+    collected = say("record_minutes", length=duration(60 * minutes, say), goal=ENOUGH_MINUTES)
     return bars + meter(minutes / ENOUGH_MINUTES, collected)

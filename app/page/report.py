@@ -22,7 +22,7 @@ def _figures(report: Review, say: Say) -> str:
         (
             text(say(f"split_{name}" if name else "split_none")),
             str(len(part)),
-            length(part),
+            length(part, say),
             _voices(part),
         )
         for name, part in report.splits.items()
@@ -34,7 +34,8 @@ def _figures(report: Review, say: Say) -> str:
     )
     verdicts = [(str(number), say("word_" + word.replace(" ", "_"))) for word, number in report.verdicts.items()]
     voices = [
-        (text(name or say("speaker_unknown")), str(len(part)), length(part)) for name, part in report.speakers.items()
+        (text(name or say("speaker_unknown")), str(len(part)), length(part, say))
+        for name, part in report.speakers.items()
     ]
     speakers = table([say("column_speaker"), say("column_clips"), say("column_length")], voices, numbers=(1, 2))
     return card(say("report_set"), splits + speakers) + card(say("report_recordings"), chips(verdicts))

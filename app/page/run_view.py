@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from lect.engine.contract.events import BaseScored, Evaluated, FeaturesReady, Started, Stepped
 
-from ..output import duration, percent
+from ..output import percent
 from . import pictures
 from .markup import card, meter, notice, onward, speech, table, text
-from .texts import Say
+from .messages import in_words
+from .texts import Say, duration
 from .watch import View
 
 
@@ -35,20 +36,26 @@ def _progress(view: View, say: Say) -> str:
         shown = meter(at.done / at.total, say("phase_features", done=at.done, total=at.total))
         return shown if at.kept else shown + notice(say("features_not_kept"), "warn")
     if view.phase == "training" and (at_step := view.latest(Stepped)):
-        left = duration(at_step.seconds_left)
+        left = duration(at_step.seconds_left, say)
         shown = meter(view.step / view.steps, say("phase_training", step=view.step, total=view.steps, left=left))
         features = view.latest(FeaturesReady)
         return shown + notice(say("features_not_kept"), "warn") if features and not features.kept else shown
     if view.phase == "failed":
-        return notice(view.message or say("phase_failed"), "bad")
+        return notice(in_words(view.message, say) or say("phase_failed"), "bad")
     if view.phase == "interrupted":
         return notice(say("phase_interrupted"), "warn")
     if view.phase in ("queued", "new"):
         return notice(say(f"phase_{view.phase}"))
     if view.phase == "done":
         facts = view.run.facts
-        sentence = say("phase_done", step=facts.get("best_step", "?"), length=duration(facts.get("seconds", 0)))
-        return notice(sentence, "good") + onward(say("tab_results"), "results")
+        sentence = say("phase_done", step=facts.get("best_step", "?"), length=duration(facts.get("seconds", 0), say))
+        if view.tested:
+            before, after = (percent(rate) for rate in view.tested)
+            sentence = f"{say('phase_tested', after=after, before=before)} {sentence}"
+        speak = f'<button class="act primary" data-pick="try:{view.run.id}">{text(say("train_try"))}</button>'
+        return (
+            f'{notice(sentence, "good")}<div class="links">{speak}{onward(say("tab_results"), "results", "act")}</div>'
+        )
     return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
 
 
@@ -57,7 +64,7 @@ def _facts(start: Started, say: Say) -> str:
         "train_facts",
         method=say("method_" + start.settings["spec"]["method"]),
         clips=say("count_clips", count=start.train_clips),
-        length=duration(start.train_seconds),
+        length=duration(start.train_seconds, say),
         parameters=f"{start.trained_parameters:,}",
         device=start.device,
         precision=start.precision,
@@ -66,8 +73,8 @@ def _facts(start: Started, say: Say) -> str:
 
 def listed(views: Sequence[View], shown: str, say: Say) -> str:
     """All runs, the newest first."""
-    headings = [say("column_run"), say("train_method"), say("column_state"), say("column_best")]
-    return table(headings, [_row(view, shown, say) for view in reversed(views)], say("train_runs"), numbers=(3,))
+    headings = [say("column_run"), say("train_method"), say("column_state"), say("column_tested"), say("column_best")]
+    return table(headings, [_row(view, shown, say) for view in reversed(views)], say("train_runs"), numbers=(3, 4))
 
 
 def _row(view: View, shown: str, say: Say) -> tuple[str, ...]:
@@ -76,4 +83,6 @@ def _row(view: View, shown: str, say: Say) -> tuple[str, ...]:
     mark = ' aria-current="true"' if run.id == shown else ""
     name = f'<button class="link" data-pick="{run.id}"{mark}>{run.id}</button>'
     state = say(f"state_{view.phase}")
-    return name, text(say("method_" + run.method)), text(state), percent(rate) if rate is not None else "–"
+    tested = percent(view.tested[1]) if view.tested else "–"
+    dev = percent(rate) if rate is not None else "–"
+    return name, text(say("method_" + run.method)), text(state), tested, dev

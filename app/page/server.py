@@ -20,7 +20,7 @@ from lect.engine.contract.errors import LectError
 from lect.engine.contract.files import ASSETS
 from lect.engine.data.store import Project
 
-from . import recent
+from . import recent, waiting
 from .access import MAX_UPLOAD_BYTES, Guard, ServerOptions
 from .build import HEAD, build_page, theme
 from .editor import routes as editor
@@ -77,7 +77,8 @@ def add_routes(app: FastAPI) -> None:
 
     @app.get("/words.js")
     def words(request: Request) -> Response:
-        language = language_of(request.headers.get("accept-language", ""))
+        headers = request.headers
+        language = language_of(headers.get("accept-language", ""), headers.get("cookie", ""))
         text = json.dumps(texts_of(language), ensure_ascii=False)
         return Response(
             f"window.lectLanguage = {json.dumps(language)}; window.lectWords = {text};", media_type="text/javascript"
@@ -88,6 +89,11 @@ def add_routes(app: FastAPI) -> None:
     @app.get("/project/{key}/clip/{clip_id}")
     def clip(key: str, clip_id: int) -> FileResponse:
         found = _project(key).clip(clip_id)
+        return _file(found.path if found else None)
+
+    @app.get("/project/{key}/waiting/{name}")
+    def take(key: str, name: str) -> FileResponse:
+        found = waiting.get(_project(key), name)
         return _file(found.path if found else None)
 
     @app.get("/project/{key}/pack/{number}")

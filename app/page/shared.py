@@ -1,7 +1,7 @@
 """What the steps share: the open project, the tabs, and how a tab is filled when it is opened."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Page:
     loaded: Any  # what runs when a window is opened, and sets `project`
     local: bool  # whether only this machine can reach the page; then folders may be named by their path
     scratch: Scratch  # where temporary files go
+    needs_project: list[gr.Tab] = field(default_factory=list)  # closed while no project is open
 
     def fills(self, tab: gr.Tab, function: Callable[..., Any], outputs: Sequence[Any]) -> None:
         """Calls `function(project, request)` whenever the tab is opened."""

@@ -81,12 +81,15 @@ class Parts:
     problem: gr.HTML  # why there is no device
     list: gr.Dropdown
     start: gr.Button
+    stop: gr.Button
     take: gr.State  # the path of the latest take
+    recording: Recording
 
 
 def build(page: Page) -> Parts:
     """The recorder of this computer's own sound device, hidden at first."""
     recording, take = Recording(), gr.State("")
+    ours = gr.State(False)  # whether this window's recording goes on
     with gr.Column(visible=False) as column:
         problem = html_block()
         device = gr.Dropdown([], label=label("soundcard_device"), elem_id="sound-device")
@@ -100,7 +103,7 @@ def build(page: Page) -> Parts:
         if not page.local:  # the button is hidden, but a request needs no button
             raise UsageError("This computer's microphone is not for visitors: record with the browser.")
         recording.start(number)
-        return gr.Button(interactive=False), gr.Button(interactive=True), gr.Timer(active=True)
+        return gr.Button(interactive=False), gr.Button(interactive=True), gr.Timer(active=True), True
 
     def show_level(request: gr.Request) -> str:
         level_db = max(recording.level_dbfs, -QUIETEST_DB)
@@ -110,16 +113,21 @@ def build(page: Page) -> Parts:
         samples = recording.stop()
         path = page.scratch.take("take.wav")
         write_wav(path, samples)
-        return gr.Button(interactive=True), gr.Button(interactive=False), gr.Timer(active=False), "", str(path)
+        return gr.Button(interactive=True), gr.Button(interactive=False), gr.Timer(active=False), "", str(path), False
 
-    bind(start.click, begin, [device], [start, stop, clock])
+    def left(going: bool) -> tuple[Any, ...]:
+        return end() if going and recording.running else tuple(gr.skip() for _ in ended)
+
+    ended = [start, stop, clock, level, take, ours]
+    bind(start.click, begin, [device], [start, stop, clock, ours])
     bind(clock.tick, show_level, [], [level])
-    bind(stop.click, end, [], [start, stop, clock, level, take])
-    return Parts(column, problem, device, start, take)
+    bind(stop.click, end, [], ended)
+    bind(page.tabs.select, left, [ours], ended)  # nothing is recorded unseen
+    return Parts(column, problem, device, start, stop, take, recording)
 
 
-def find() -> tuple[Any, ...]:
-    """(problem, list, start): the devices there are, or one sentence why there are none."""
+def find(recording: Recording) -> tuple[Any, ...]:
+    """(problem, list, start, stop): the devices there are, or one sentence why there are none."""
     try:
         found = [(name, number) for number, name in devices()]
         problem = "" if found else NO_DEVICE
@@ -129,5 +137,6 @@ def find() -> tuple[Any, ...]:
     return (
         notice(problem, "warn"),
         gr.Dropdown(found, value=first, visible=bool(found)),
-        gr.Button(interactive=bool(found)),
+        gr.Button(interactive=bool(found) and not recording.running),
+        gr.Button(interactive=recording.running),  # by a window that was closed: else it could not be ended
     )

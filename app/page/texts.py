@@ -1,11 +1,12 @@
 """The page's words: one catalogue a language in assets/page/texts, for labels (by the browser) and sentences (by us).
 
-Sentences of the engine and of its errors are English wherever they are shown.
+A window's language is the one that was chosen on the page (a cookie), else its browser's.
 """
 
 import json
 from collections.abc import Callable
 from functools import cache
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import gradio as gr
@@ -17,6 +18,7 @@ from .plurals import form
 
 FOLDER = ASSETS / "page" / "texts"
 DEFAULT = "en"
+COOKIE = "lect-language"  # page.js sets it
 RIGHT_TO_LEFT = frozenset({"ar"})
 ISOLATE, END_ISOLATE = "\u2068", "\u2069"
 Entry = str | dict[str, str]  # a text; or one for each form of the language's plural, chosen by the value `count`
@@ -46,8 +48,15 @@ def label(key: str) -> I18nData:
     return labels()(key)
 
 
-def language_of(header: str) -> str:
-    """The first language of an Accept-Language header that there is a catalogue for, in the header's order."""
+def names() -> dict[str, str]:
+    """Language -> what its speakers call it, the default first."""
+    return {language: str(texts["language"]) for language, texts in sorted(catalogues().items(), key=_default_first)}
+
+
+def language_of(header: str, cookies: str = "") -> str:
+    """The language that was chosen, else the first of an Accept-Language header that there is a catalogue for."""
+    if (chosen := _cookie(cookies)) in catalogues():
+        return chosen
     for part in header.split(","):
         name = part.partition(";")[0].strip().partition("-")[0].lower()
         if name in catalogues():
@@ -57,7 +66,17 @@ def language_of(header: str) -> str:
 
 def words_for(request: gr.Request) -> Say:
     """The catalogue in the language of a request."""
-    return words_in(language_of(request.headers.get("accept-language", "")))
+    return words_in(language_of(request.headers.get("accept-language", ""), request.headers.get("cookie", "")))
+
+
+def duration(seconds: float, say: Say) -> str:
+    """A length of time as people read it in their language."""
+    if seconds < 60:
+        return say("time_seconds", seconds=f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return say("time_minutes", minutes=minutes, seconds=f"{rest:02d}")
+    return say("time_hours", hours=minutes // 60, minutes=f"{minutes % 60:02d}")
 
 
 def words_in(language: str) -> Say:
@@ -72,3 +91,15 @@ def words_in(language: str) -> Say:
         return chosen.format(**values)
 
     return say
+
+
+def _default_first(item: tuple[str, Any]) -> tuple[bool, str]:
+    return item[0] != DEFAULT, item[0]
+
+
+def _cookie(cookies: str) -> str:
+    try:
+        found = SimpleCookie(cookies).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""

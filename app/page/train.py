@@ -1,26 +1,23 @@
 """Training: choose, start, watch, stop and keep the best. The training is a process of its own; the page only looks."""
 
-import json
 import shlex
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from lect.engine.contract.errors import TrainError
-from lect.engine.contract.subprocesses import module_command
+from lect.engine.contract.errors import LectError
 from lect.engine.runs import queue
 
-from ..output import duration
 from ..train_options import arguments
-from . import found_whispers, run_view, train_form, train_view, watch
-from .events import bind, bind_pick, html_block, in_turn
+from . import estimates, found_whispers, packing, run_view, train_form, train_view, watch
+from .events import bind, bind_pick, html_block, in_turn, sentence_of
 from .header import show as header
 from .markup import empty, notice, text
+from .messages import in_words
 from .shared import Page, opened
-from .texts import label, words_for
+from .texts import Say, duration, label, words_for
 
 POLL_S = 1.0
 IN_TURN = in_turn("train")
@@ -28,20 +25,19 @@ IN_TURN = in_turn("train")
 
 def build(page: Page) -> None:
     """The tab."""
-    with gr.Tab(label("tab_train"), id="train") as tab:
+    with gr.Tab(label("tab_train"), id="train", interactive=False) as tab:
+        page.needs_project.append(tab)
         shown, seen = gr.State(""), gr.State("")  # a run's number; it again, and how all runs stood, as last shown
         changed = gr.State(0.0)  # when the clock last found that they stand otherwise
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 choices = train_form.choices()
                 added = found_whispers.build(page, "train")
-                with gr.Row():
-                    start = gr.Button(label("train_start"), variant="primary", elem_id="start")
-                    guess = gr.Button(label("train_estimate"), elem_id="estimate")
+                start = gr.Button(label("train_start"), variant="primary", elem_id="start")
                 message = html_block(elem_id="train-message")
                 runs = html_block(elem_id="runs", picks=True)
             with gr.Column(scale=3, min_width=320, elem_classes="first"):
-                live = html_block(elem_id="live")
+                live = html_block(elem_id="live", picks=True)
                 with gr.Row():
                     stop = gr.Button(label("train_stop"), variant="stop", elem_id="stop", visible=False)
                     leave = gr.Button(label("train_leave"), elem_id="leave", visible=False)
@@ -52,12 +48,17 @@ def build(page: Page) -> None:
     choice = [page.project, *choices]
     at = [page.project, shown]
     backbone = choices[2]
-    bind(tab.select, show, [page.project, backbone], [*view, backbone], **IN_TURN)
-    bind(page.project.change, choose_backbone, [page.project], [backbone])
+    shown_first = bind(tab.select, show, [page.project, backbone, shown], [*view, backbone, message], **IN_TURN)
+    asked = [choice, [message]]
+    bind(shown_first.then, estimate, *asked)
+    for changed_choice in train_form.changes(choices):
+        bind(changed_choice, estimate, *asked, trigger_mode="multiple")
+    for field in choices[-len(train_form.FIELDS) :]:
+        bind(field.input, check, *asked, trigger_mode="always_last")
+    bind(page.project.change, choose_backbone, [page.project], [backbone, message, shown])
     for trigger in added:
         bind(trigger, offer_backbones, [page.project, backbone], [backbone])
     bind(start.click, begin, choice, [*view, message, page.header], **IN_TURN)
-    bind(guess.click, estimate, choice, [message])
     bind(stop.click, end, at, [message], **IN_TURN)
     bind(leave.click, step_back, at, view, **IN_TURN)
     bind(resume.click, go_on, at, [*view, message], **IN_TURN)
@@ -66,23 +67,27 @@ def build(page: Page) -> None:
     bind(clock.tick, tick, [*at, seen], [live, changed], trigger_mode="once", **IN_TURN)
     bind(changed.change, refresh, at, [*(each for each in view if each is not shown), page.header], **IN_TURN)
     bind_pick(runs, pick, [page.project], [*view, page.header], **IN_TURN)
+    tried = bind_pick(live, try_it, [page.project], [message, page.header], **IN_TURN)
+    tried.success(None, js='() => window.lectOpen("transcribe", true)', api_visibility="private")
 
 
-def show(folder: str, backbone: str | None, request: gr.Request) -> tuple[Any, ...]:
-    """The step as it is when it is opened: the latest run, and what a new one needs."""
+def show(folder: str, backbone: str | None, shown: str, request: gr.Request) -> tuple[Any, ...]:
+    """The step as it is when it is opened: the run that trains, else the one that was shown, else the latest; and what
+    a new one needs."""
     say = words_for(request)
     if not folder:
         nothing = empty(say("no_project"), say("tab_project"), "project")
-        return *train_view.without_run(nothing, ready=False), offer_backbones(folder, backbone, request)
+        return *train_view.without_run(nothing, ready=False), offer_backbones(folder, backbone, request), ""
     project = opened(folder)
-    latest = project.runs()[-1:]
-    run_id = latest[0].id if latest else ""
-    return *train_view.of_run(project, run_id, say), offer_backbones(folder, backbone, request)
+    views = train_view.looks(project)
+    first = next((view.run.id for view in views if view.live), "") or shown
+    run_id = first if first in {view.run.id for view in views} else views[-1].run.id if views else ""
+    return *train_view.of_run(project, run_id, say), offer_backbones(folder, backbone, request), ""
 
 
-def choose_backbone(folder: str, request: gr.Request) -> gr.Radio:
-    """The backbones, with the one that suits the project's language chosen."""
-    return offer_backbones(folder, None, request)
+def choose_backbone(folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """(the backbones, with the one that suits the project's language chosen; no estimate and no run of another)."""
+    return offer_backbones(folder, None, request), "", ""
 
 
 def offer_backbones(folder: str, chosen: str | None, request: gr.Request) -> gr.Radio:
@@ -95,27 +100,62 @@ def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
     from lect.engine.runs.preparation import create_run
 
     project, say = opened(folder), words_for(request)
-    asked = train_form.for_project(train_form.request(*choices), project)
-    run_id = create_run(project, asked)
+    estimates.forget()
+    try:
+        asked = train_form.for_project(train_form.request(*choices), project)
+        run_id = create_run(project, asked)
+    except LectError as error:  # in place: the button is beside it
+        return *[gr.skip()] * 9, notice(_why(error, say), "bad"), gr.skip()
     queue.enqueue(project, run_id)
     command = shlex.join(["lect", "train", *arguments(asked)])
     same = f'<p class="muted">{text(say("train_command"))} <code>{text(command)}</code></p>'
     return *train_view.of_run(project, run_id, say), same, header(folder, request)
 
 
-def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[str]:
-    """What a run with these choices would take, measured on this machine in a process of its own."""
-    say, project = words_for(request), opened(folder)
-    asked = train_form.for_project(train_form.request(*choices), project)
+def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[Any]:
+    """What a run with these choices would take, measured on this machine; nothing while one trains, or cannot start."""
+    say = words_for(request)
+    if not folder or any(view.live for view in train_view.looks(opened(folder))):
+        return
+    project = opened(folder)
+    try:
+        asked = train_form.for_project(train_form.request(*choices), project)
+    except LectError as error:
+        yield notice(_why(error, say), "warn")
+        return
+    if not project.clips(usable_only=True):
+        return
     yield notice(say("estimate_measuring"))
-    command = module_command("lect.engine.runs.estimate", str(project.folder))
-    measuring = subprocess.run(command, input=json.dumps(asked.to_json()), capture_output=True, text=True)
-    measured = json.loads(measuring.stdout or '{"error": ""}')
-    if "error" in measured:
-        raise TrainError(measured["error"] or say("estimate_failed"))
-    facts = {key: say(f"count_{key}", count=measured[key]) for key in ("steps", "clips")}
-    facts |= {key: measured[key] for key in ("device", "precision")}
-    yield notice(say("estimate_result", length=duration(measured["seconds"]), **facts))
+    found = estimates.measured(project, asked)
+    if found is None:
+        return
+    if "error" in found:
+        yield notice(in_words(found["error"], say) or say("estimate_failed"), "warn")
+        return
+    facts = {key: say(f"count_{key}", count=found[key]) for key in ("steps", "clips")}
+    facts |= {key: found[key] for key in ("device", "precision")}
+    yield notice(say("estimate_result", length=duration(found["seconds"], say), **facts))
+
+
+def check(request: gr.Request, folder: str, *choices: Any) -> str:
+    """What is wrong with what is being written, if anything."""
+    say = words_for(request)
+    try:
+        train_form.request(*choices)
+    except LectError as error:
+        return notice(_why(error, say), "warn")
+    return ""
+
+
+def _why(error: LectError, say: Say) -> str:
+    return error.sentence(say) if isinstance(error, train_form.FieldError) else sentence_of(error, say)
+
+
+def try_it(picked: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """Makes the run's pack, if it has none, to transcribe with."""
+    project = opened(folder)
+    packing.packed(project, project.run(picked.removeprefix("try:")))
+    return "", header(folder, request)
 
 
 def end(folder: str, run_id: str, request: gr.Request) -> str:

@@ -18,51 +18,85 @@ from ..options import fraction, positive, rate, whole
 from ..train_options import SETTING_FIELDS, SPEC_FIELDS, option
 from . import languages
 from .backbones import Installed, installed, spoken_by
+from .events import html_block
 from .project_settings import UNDETERMINED
 from .texts import Say, label
 
 METHODS = (AUTO, *(method for method in adaptation_spec.METHODS if method != "scratch"))  # which needs hours of speech
 EFFORTS = {"quick": 200, "usual": 0, "long": 3000}  # optimiser steps; 0 is by the size of the set
-# Fields of the expert drawer that are written: a field of the request each, and what reads it as `lect train` does.
-FIELDS: dict[str, Callable[[str], Any]] = {
-    "placement": str,
-    "num_virtual_tokens": positive,
-    "rank": positive,
-    "on": str,
-    "finetune_layers": positive,
-    "max_steps": positive,
-    "learning_rate": rate,
-    "vocabulary_learning_rate": rate,
-    "per_device_train_batch_size": positive,
-    "copies": positive,
-    "early_stopping_patience": positive,
-    "ctc_weight": fraction,
-    "language_model_weight": fraction,
-    "seed": whole,
+# Fields of the expert drawer that are written, by group: a field of the request each, and what reads it as `lect train`
+# does.
+GROUPS: dict[str, dict[str, Callable[[str], Any]]] = {
+    "learn": {
+        "placement": str,
+        "num_virtual_tokens": positive,
+        "rank": positive,
+        "on": str,
+        "finetune_layers": positive,
+    },
+    "time": {
+        "max_steps": positive,
+        "early_stopping_patience": positive,
+        "learning_rate": rate,
+        "vocabulary_learning_rate": rate,
+        "per_device_train_batch_size": positive,
+        "copies": positive,
+        "seed": whole,
+    },
+    "write": {"ctc_weight": fraction, "language_model_weight": fraction},
 }
+FIELDS = {name: read for group in GROUPS.values() for name, read in group.items()}
+
+
+class FieldError(UsageError):
+    """A field of the expert drawer that cannot be read."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{option(field)} cannot be read: change it, or leave it empty.")
+        self.field = field
+
+    def sentence(self, say: Say) -> str:
+        """What is to be written there."""
+        return say(f"range_{FIELDS[self.field].__name__}", name=say(f"expert_{self.field}"))
 
 
 def choices() -> list[Any]:
     """The widgets, in the order in which `request` takes their values; `backbones` fills the third."""
     backbone = gr.Radio([], label=label("train_backbone"), elem_id="backbone")
-    method = gr.Radio(_named("method", METHODS), value=AUTO, label=label("train_method"), elem_id="method")
+    method = gr.Radio(_named("choose", METHODS), value=AUTO, label=label("train_method"), elem_id="method")
     effort = gr.Radio(_named("effort", tuple(EFFORTS)), value="usual", label=label("train_effort"), elem_id="effort")
     with gr.Accordion(label("train_texts_title"), open=False, elem_id="further"):
         further = gr.File(label=label("train_texts_file"), file_types=["text"], elem_id="further-texts", height=150)
     with gr.Accordion(label("train_expert"), open=False, elem_id="expert"):
         with gr.Row():
-            device = gr.Dropdown(DEVICES, value="auto", label=label("train_device"), elem_id="device", min_width=160)
+            device = gr.Dropdown(
+                DEVICES, value="auto", label=label("train_device"), info=label("train_device_info"), elem_id="device",
+                min_width=200,
+            )  # fmt: skip
             vocabulary = gr.Dropdown(
-                VOCABULARY_CHOICES, value="auto", label=label("train_vocabulary"), elem_id="vocabulary", min_width=160
-            )
-        with gr.Row():
-            fields = [
-                gr.Textbox(
-                    "", label=option(name), elem_id=f"expert{option(name)[1:]}", min_width=160, placeholder="auto"
-                )
-                for name in FIELDS
-            ]
+                VOCABULARY_CHOICES, value="auto", label=label("train_vocabulary"), info=label("train_vocabulary_info"),
+                elem_id="vocabulary", min_width=200,
+            )  # fmt: skip
+        fields = [field for group in GROUPS for field in _written(group)]
     return [method, effort, backbone, device, vocabulary, further, *fields]
+
+
+def _written(group: str) -> list[gr.Textbox]:
+    html_block(f'<h2 class="group"><lect-words key="expert_group_{group}"></lect-words></h2>')
+    with gr.Row():
+        return [
+            gr.Textbox(
+                "", label=label(f"expert_{name}"), info=label(f"expert_{name}_info"), placeholder="auto",
+                elem_id=f"expert{option(name)[1:]}", min_width=200, max_lines=1,
+            )
+            for name in GROUPS[group]
+        ]  # fmt: skip
+
+
+def changes(widgets: list[Any]) -> list[Any]:
+    """The events of the widgets of `choices` by which a person has chosen."""
+    return [each.blur if isinstance(each, gr.Textbox) else each.upload if isinstance(each, gr.File) else each.input
+            for each in widgets]  # fmt: skip
 
 
 def backbones(language: str, chosen: str | None, say: Say) -> gr.Radio:
@@ -107,7 +141,7 @@ def _read(name: str, value: str) -> Any:
     try:
         return FIELDS[name](value.strip())
     except ArgumentTypeError as error:
-        raise UsageError(f"{option(name)}: {error}.") from error
+        raise FieldError(name) from error
 
 
 def _of(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -7,10 +7,9 @@ import gradio as gr
 from lect.engine.data.store import Project
 from lect.engine.runs import queue
 
-from ..output import duration
 from . import run_view, watch
 from .markup import card, chips, empty, notice
-from .texts import Say
+from .texts import Say, duration
 
 
 def looks(project: Project) -> list[watch.View]:
@@ -63,5 +62,7 @@ def _readiness(project: Project, say: Say) -> str:
     if not good:
         return empty(say("train_no_clips"), say("tab_record"), "record")
     seconds = sum(clip.seconds for clip in good)
-    figures = chips([(str(len(good)), say("fact_clips", count=len(good))), (duration(seconds), say("fact_length"))])
+    figures = chips(
+        [(str(len(good)), say("fact_clips", count=len(good))), (duration(seconds, say), say("fact_length"))]
+    )
     return card(say("train_ready"), figures + notice(say("train_ready_text")))

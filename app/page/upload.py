@@ -1,6 +1,7 @@
 """Taking in recordings that exist: a preview of what would be taken, what not and why; then the import itself."""
 
 import contextlib
+import glob
 import os
 import shutil
 import zipfile
@@ -10,16 +11,24 @@ from typing import Any
 
 import gradio as gr
 
-from lect.engine.contract.errors import UsageError
+from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.data.archives import only_folder, unpack
-from lect.engine.data.import_plan import FoundTier, ImportOutcome, ImportRequest, import_set, preview, shown_labels
+from lect.engine.data.import_plan import (
+    FoundTier,
+    ImportOutcome,
+    ImportRequest,
+    found_tiers,
+    import_set,
+    preview,
+    shown_labels,
+)
 
-from ..output import duration
-from .events import bind, html_block, progressing
+from . import folder_picker
+from .events import bind, html_block, in_turn, progressing, sentence_of
 from .markup import card, chips, empty, meter, notice, onward, table, text
 from .scratch import Scratch
 from .shared import Page, opened
-from .texts import Say, label, words_for
+from .texts import Say, duration, label, words_for
 
 MOST_UNZIPPED_BYTES = 8_000_000_000  # a visitor must not fill the disk
 SHOWN = 200  # of what would not be taken
@@ -27,78 +36,112 @@ SHOWN = 200  # of what would not be taken
 
 def build(page: Page) -> None:
     """The tab."""
-    with gr.Tab(label("tab_import"), id="import") as tab:
+    with gr.Tab(label("tab_import"), id="import", interactive=False) as tab:
+        page.needs_project.append(tab)
         # Removed with the window, which is an hour after it was closed.
         folder_of_set = gr.State("", delete_callback=lambda source: page.scratch.forget(Path(source)))
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 files, path, speaker, tiers = _fields(page)
                 with gr.Row():
-                    look = gr.Button(label("import_look"), variant="primary", elem_id="import-look")
-                    take = gr.Button(label("import_take"), interactive=False, elem_id="import-take")
+                    look = gr.Button(label("import_look"), elem_id="import-look")
+                    take = gr.Button(label("import_take"), interactive=False, variant="primary", elem_id="import-take")
             with gr.Column(scale=3, min_width=320):
                 outcome = html_block(elem_id="import-outcome")
 
     def look_through(
-        folder: str, before: str, files: list[str] | None, path: str, name: str, layers: str, request: gr.Request
+        folder: str, before: str, files: list[str] | None, path: str, name: str, layers: list[str], request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         page.scratch.forget(Path(before))
         yield from previewed(page.scratch, folder, files or [], path, name, layers, request)
 
-    def take_in(folder: str, source: str, name: str, layers: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def take_in(
+        folder: str, source: str, name: str, layers: list[str], request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
         yield from taken(page.scratch, folder, source, name, layers, request)
 
     given = [page.project, folder_of_set, files, path, speaker, tiers]
-    bind(look.click, look_through, given, [outcome, folder_of_set, take])
-    changed = [outcome, folder_of_set, take, files, path]
-    bind(take.click, take_in, [page.project, folder_of_set, speaker, tiers], changed)
-    page.fills(tab, show, [outcome])
+    # What is chosen is looked through at once, and again when a tier is ticked.
+    for trigger in (look.click, files.upload, path.submit, tiers.input):
+        bind(trigger, look_through, given, [outcome, folder_of_set, take, tiers], **in_turn("import"))
+    changed = [outcome, folder_of_set, take, files, path, tiers]
+    bind(take.click, take_in, [page.project, folder_of_set, speaker, tiers], changed, **in_turn("import"))
+    bind(files.clear, cleared, [page.project], [outcome, take, tiers])
+    bind(tab.select, show, [page.project, folder_of_set], [outcome])
 
 
-def _fields(page: Page) -> tuple[gr.File, gr.Textbox, gr.Textbox, gr.Textbox]:
+def _fields(page: Page) -> tuple[gr.File, gr.Textbox, gr.Textbox, gr.CheckboxGroup]:
     """(files, path, speaker, tiers)."""
     files = gr.File(label=label("import_files"), file_count="multiple", elem_id="import-files", height=180)
     path = gr.Textbox(
         "", label=label("import_folder"), placeholder="/home/…", elem_id="import-folder", visible=page.local
     )
+    folder_picker.build(page, path, "import-folders")
+    tiers = gr.CheckboxGroup(
+        [], label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers", visible=False
+    )
     speaker = gr.Textbox("", label=label("import_speaker"), info=label("import_speaker_info"))
-    tiers = gr.Textbox("", label=label("import_tiers"), info=label("import_tiers_info"), elem_id="import-tiers")
     return files, path, speaker, tiers
 
 
 def previewed(
-    scratch: Scratch, folder: str, files: list[str], path: str, speaker: str, tiers: str, request: gr.Request
+    scratch: Scratch, folder: str, files: list[str], path: str, speaker: str, tiers: list[str], request: gr.Request
 ) -> Iterator[tuple[Any, ...]]:
-    """(outcome, folder of the set, take): what an import would do."""
+    """(outcome, folder of the set, take, tiers): what an import would do, or why it would do nothing."""
     say, project = words_for(request), opened(folder)
-    with gathered(scratch, files, path) as source:
-        yield notice(say("import_looking")), "", gr.Button(interactive=False)
-        expected = preview(project, asked(source, speaker, tiers))
-    yield _described(expected, say, done=False), str(source), gr.Button(interactive=bool(expected.clips))
+    closed, same = gr.Button(interactive=False), gr.skip()
+    try:
+        with gathered(scratch, files, path) as source:
+            yield notice(say("import_looking")), "", closed, same
+            there = found_tiers(project, asked(source, "", []))
+            chosen = [name for name in tiers if name in {tier.name for tier in there}]
+            ticks = _ticks(there, chosen, say)
+            try:
+                expected = preview(project, asked(source, speaker, chosen))
+            except UsageError:
+                if chosen or len(there) < 2:
+                    raise
+                yield card(say("import_preview"), notice(say("import_tick"), "warn")), str(source), closed, ticks
+                return
+        yield _described(expected, say, done=False), str(source), gr.Button(interactive=bool(expected.clips)), ticks
+    except (LectError, OSError) as error:
+        yield notice(sentence_of(error, say), "bad"), "", closed, same
 
 
 def taken(
-    scratch: Scratch, folder: str, source: str, speaker: str, tiers: str, request: gr.Request
+    scratch: Scratch, folder: str, source: str, speaker: str, tiers: list[str], request: gr.Request
 ) -> Iterator[tuple[Any, ...]]:
-    """(outcome, folder of the set, take, files, path): the import, which goes on when the window is closed."""
+    """(outcome, folder of the set, take, files, path, tiers): the import, which goes on when the window is closed."""
     say, project, wanted = words_for(request), opened(folder), asked(Path(source), speaker, tiers)
 
     def work(report: Callable[[Any], None]) -> ImportOutcome:
         with scratch.using(wanted.source):
             return import_set(project, wanted, report)
 
-    for at, done in progressing(work):
-        if at is not None:
-            total = say("count_recordings", count=at.total)
-            yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 4
-        if done is not None:
-            yield _described(done, say, done=True), "", gr.Button(interactive=False), None, ""
+    try:
+        for at, done in progressing(work):
+            if at is not None:
+                total = say("count_recordings", count=at.total)
+                yield meter(at.done / at.total, say("importing", done=at.done, total=total)), *[gr.skip()] * 5
+            if done is not None:
+                nothing = gr.CheckboxGroup([], value=[], visible=False)
+                yield _described(done, say, done=True), "", gr.Button(interactive=False), None, "", nothing
+    except (LectError, OSError) as error:
+        yield notice(sentence_of(error, say), "bad"), *[gr.skip()] * 5
 
 
-def show(folder: str, request: gr.Request) -> str:
-    """What can be taken in."""
+def show(folder: str, source: str, request: gr.Request) -> Any:
+    """What can be taken in; what was looked through stays in view."""
+    if folder and source:
+        return gr.skip()
     say = words_for(request)
     return notice(say("import_what")) if folder else empty(say("no_project"), say("tab_project"), "project")
+
+
+def cleared(folder: str, request: gr.Request) -> tuple[Any, ...]:
+    """(outcome, take, tiers) when the files are taken back."""
+    nothing = gr.CheckboxGroup([], value=[], visible=False)
+    return show(folder, "", request), gr.Button(interactive=False), nothing
 
 
 @contextlib.contextmanager
@@ -129,17 +172,29 @@ def _gather(file: Path, folder: Path) -> None:
             shutil.copyfile(file, target)
 
 
-def asked(source: Path, speaker: str, tiers: str) -> ImportRequest:
+def asked(source: Path, speaker: str, tiers: list[str]) -> ImportRequest:
     """What the fields ask for; the speaker is that of recordings that name none, and the others' are taken too."""
-    patterns = tuple(each.strip() for each in tiers.split(",") if each.strip())
-    shown = "What you chose" if "lect-import-" in str(source) else ""
-    return ImportRequest(source, tiers=patterns, speaker=speaker.strip(), shown=shown, others=True)
+    shown = "What you chose" if "lect-import-" in str(source) or "lect-page-" in str(source) else ""
+    names = tuple(map(glob.escape, tiers))  # a tier's own name may hold * and ?
+    return ImportRequest(source, tiers=names, speaker=speaker.strip(), shown=shown, others=True)
+
+
+def _ticks(there: list[FoundTier], chosen: list[str], say: Say) -> gr.CheckboxGroup:
+    """The tiers to tick, each with what is in it; nothing where there is no choice."""
+    named = {tier.name: tier for tier in there}  # two of one name are ticked together
+    choices = [(_tier(tier, say), name) for name, tier in named.items()]
+    return gr.CheckboxGroup(choices, value=chosen, visible=len(named) > 1)
+
+
+def _tier(tier: FoundTier, say: Say) -> str:
+    facts = (tier.name, tier.kind, tier.participant, say("count_annotations", count=tier.annotations))
+    return " · ".join(filter(None, (*facts, duration(tier.seconds, say))))
 
 
 def _described(outcome: ImportOutcome, say: Say, done: bool) -> str:
     figures = [
         (str(outcome.clips), say("import_taken" if done else "import_would")),
-        (duration(outcome.seconds), say("fact_length")),
+        (duration(outcome.seconds, say), say("fact_length")),
         (str(len(outcome.skipped)), say("import_not")),
         (str(len(outcome.duplicates)), say("import_known")),
     ]
@@ -161,7 +216,7 @@ def _tiers(tiers: list[FoundTier], say: Say) -> str:
         (
             text(" · ".join(filter(None, (tier.name, tier.kind, tier.participant)))),
             str(tier.annotations),
-            duration(tier.seconds),
+            duration(tier.seconds, say),
             "✓" if tier.chosen else "–",
         )
         for tier in tiers

@@ -1,4 +1,4 @@
-"""Where a run stands, by its events and its process. It does not know how that is shown."""
+"""Where a run stands, by its events, its process and its scores. It does not know how that is shown."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from lect.engine.contract.events import Ended, Evaluated, Event, Failed, FeaturesReady, Started, Stepped
+from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.runs.queue import is_training
+from lect.engine.scoring.scores import Scores
 
 E = TypeVar("E", bound=Event)
 KEPT = 32  # runs whose events are kept read
@@ -24,6 +26,7 @@ class View:
     phase: str  # "new", "queued", "starting", "features", "training", "scoring", "done", "failed" or "interrupted"
     message: str = ""  # why it failed
     last: dict[type[Event], Event] = field(default_factory=dict)  # the last event of each kind
+    tested: tuple[float, float] | None = None  # CER on test, before and after
     losses: list[tuple[float, float]] = field(default_factory=list)  # (step, loss)
     rates: list[tuple[float, float]] = field(default_factory=list)  # (step, CER on dev)
 
@@ -57,7 +60,22 @@ def look(run: Run) -> View:
     for event in _events(run.folder, events.stat().st_size) if events.exists() else ():
         _enter(view, event)
     view.phase = _phase(view)
+    if view.phase == "done":
+        view.tested = _tested(RunFiles(run.folder))
     return view
+
+
+def _tested(files: RunFiles) -> tuple[float, float] | None:
+    paths = files.base_scores("test"), files.scores("test")
+    if not all(path.exists() for path in paths):
+        return None
+    before, after = (_cer(path, path.stat().st_mtime_ns) for path in paths)
+    return before, after
+
+
+@lru_cache(KEPT)
+def _cer(path: Path, modified: int) -> float:
+    return Scores.from_json(read_json(path)).cer
 
 
 @lru_cache(KEPT)

@@ -1,6 +1,13 @@
 // What the whole page needs: its language and direction, keys, playing clips, and saving files.
 
 document.documentElement.lang = window.lectLanguage || "en";
+// Gradio's own words are in the browser's language, unless that is said to be another.
+Object.defineProperty(navigator, "language", { get: () => document.documentElement.lang });
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-language]")) return;
+  document.cookie = `lect-language=${target.value}; path=/; max-age=31536000; SameSite=Strict`;
+  location.reload();
+});
 document.documentElement.dir = window.lectLanguage === "ar" ? "rtl" : "ltr";
 
 // <lect-words key="…">: a text of the catalogue inside HTML.
@@ -29,37 +36,85 @@ document.addEventListener("input", (event) => {
   if (input) offerLanguages(input);
 });
 
+// Gradio tells of what is typed at the press of a key alone: what is pasted, dictated, composed or deleted is typed too.
+document.addEventListener("input", ({ target }) => {
+  if (target.matches("textarea, input[type=text]")) target.dispatchEvent(new KeyboardEvent("keypress", { bubbles: true }));
+});
+
 // What a click has opened elsewhere on the page is brought into view: a field, ready to be typed in; a part of the page.
 const later = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
 window.lectFocus = (part) => later(() => document.querySelector(`${part} textarea, ${part} input`)?.focus());
 window.lectShow = (part) => later(() => document.querySelector(part)?.scrollIntoView({ block: "nearest" }));
 
 const KEYS = {
-  r: "lect-recorder .record", p: "lect-recorder .replay", k: "#keep", s: "#skip", g: "#gap",
-  ArrowLeft: "#back", ArrowRight: "#forward",
+  r: "lect-recorder .record", p: "#verdict [data-play], lect-recorder .replay", k: "#keep", d: "#discard", s: "#skip",
+  g: "#gap", ArrowLeft: "#back", ArrowRight: "#forward",
 };
-if (document.documentElement.dir === "rtl") [KEYS.ArrowLeft, KEYS.ArrowRight] = [KEYS.ArrowRight, KEYS.ArrowLeft];
-const typing = (element) => element.closest("input, textarea, select, [contenteditable], [role=listbox], [role=tab]");
+const rtl = document.documentElement.dir === "rtl";
+if (rtl) [KEYS.ArrowLeft, KEYS.ArrowRight] = [KEYS.ArrowRight, KEYS.ArrowLeft];
+const typing = (element) => element.closest("input, textarea, select, audio, [contenteditable], [role=listbox], [role=tab]");
 const seen = (selector) => [...document.querySelectorAll(selector)].find((element) => element.offsetParent !== null);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || typing(event.target)) return;
   const found = KEYS[event.key] && seen(KEYS[event.key]);
-  if (!found || found.disabled) return;
+  if (!found) return;
+  // While it records, going on and keeping end the recording, and keep it if it is good.
+  const recorder = seen("lect-recorder[onward][data-state=recording]");
+  const onward = recorder && ["#forward", "#keep"].includes(KEYS[event.key]);
+  if (found.disabled && !onward) return;
   event.preventDefault();
-  found.click();
+  if (onward) recorder.onward();
+  else if (!recorder || found.matches(".record")) found.click();
 });
 
-// A button with data-step leads to another step.
-document.addEventListener("click", (event) => {
-  const step = event.target.closest("[data-step]")?.dataset.step;
-  if (step) document.querySelector(`#steps [data-tab-id="${step}"]`).click();
+// The arrow keys go from step to step.
+document.addEventListener("keydown", (event) => {
+  const tab = event.target.closest?.("[role=tab]");
+  if (!tab || event.ctrlKey || event.altKey || event.metaKey) return;
+  const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]:not(:disabled)")];
+  const at = all.indexOf(tab), ahead = rtl ? -1 : 1;
+  const to = { ArrowRight: at + ahead, ArrowLeft: at - ahead, Home: 0, End: all.length - 1 }[event.key];
+  const next = to === undefined ? null : all[(to + all.length) % all.length];
+  if (!next) return;
+  event.preventDefault();
+  next.click();
+  next.focus();
 });
+
+// A button with data-step leads to another step; with data-record, the microphone there is on at once.
+window.lectOpen = (step, record = false) => {
+  const tab = document.querySelector(`#steps [data-tab-id="${step}"]`);
+  if (tab.disabled) return void setTimeout(window.lectOpen, 50, step, record); // its project has just been made
+  tab.click();
+  if (record) speak();
+};
+const speak = () => {
+  const button = seen("lect-recorder .record");
+  if (button && !button.disabled) button.click();
+  else setTimeout(speak, 50);
+};
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-step]");
+  if (!button) return;
+  window.lectOpen(button.dataset.step, "record" in button.dataset);
+});
+
+// While a sentence is recorded, no click leads to another one: to go on and to keep end the recording, all else waits.
+document.addEventListener("click", (event) => {
+  const recorder = seen("lect-recorder[onward][data-state=recording]");
+  if (!recorder || !event.target.closest?.("#take-buttons, #sentence-list, #prompt")) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (event.target.closest("#forward, #keep")) recorder.onward();
+}, true);
 
 const sound = new Audio();
 let playing = null;
-const rest = () => { if (playing) playing.textContent = "▶"; playing = null; };
+const sign = (button) => button.firstElementChild ?? button;
+const rest = () => { if (playing) sign(playing).textContent = "▶"; playing = null; };
 sound.addEventListener("ended", rest);
+document.addEventListener("lect-quiet", () => { sound.pause(); rest(); }); // a microphone would hear it
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-play]");
   if (!button) return;
@@ -68,7 +123,7 @@ document.addEventListener("click", (event) => {
   rest();
   if (again) return;
   playing = button;
-  button.textContent = "■";
+  sign(button).textContent = "■";
   sound.src = button.dataset.play;
   sound.play().catch(rest);
 });

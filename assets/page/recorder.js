@@ -1,4 +1,5 @@
-// <lect-recorder target="ID">: records the microphone as it is, and hands a WAV file to the file input in #ID.
+// <lect-recorder target="ID" onward="ID">: records the microphone as it is, and hands a WAV file to the file input in
+// #ID; onward: to which one when the recording ends by going on. With it, the take is played where it waits.
 // Sound never passes a lossy coder, and the browser's own processing is off. Words come from window.lectWords.
 
 const CONSTRAINTS = { autoGainControl: false, echoCancellation: false, noiseSuppression: false, channelCount: 1 };
@@ -7,6 +8,7 @@ const ROOM_SECONDS = 3;
 const LOUD_ROOM_DBFS = -50; // a quiet room with an ordinary microphone lies 10 dB below
 const FRAME_S = 0.02;
 const METER_FLOOR_DBFS = -60;
+const CHOSEN = "lect-microphone"; // the device that was chosen, in this browser's own store
 
 const COLLECTOR = `registerProcessor("lect-collector", class extends AudioWorkletProcessor {
   process(inputs) { if (inputs[0].length) this.port.postMessage(inputs[0][0].slice()); return true; }
@@ -20,7 +22,7 @@ const dbfs = (power) => 10 * Math.log10(Math.max(power, 1e-10));
 class Microphone {
   static async open(onBlock) {
     if (!navigator.mediaDevices) throw new Error(say("mic_insecure"));
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: CONSTRAINTS });
+    const stream = await Microphone.stream(localStorage.getItem(CHOSEN));
     const context = new AudioContext();
     const address = URL.createObjectURL(new Blob([COLLECTOR], { type: "text/javascript" }));
     await context.audioWorklet.addModule(address);
@@ -29,6 +31,14 @@ class Microphone {
     collector.port.onmessage = (event) => onBlock(event.data);
     context.createMediaStreamSource(stream).connect(collector);
     return new Microphone(stream, context);
+  }
+  static async stream(chosen) {
+    const asked = (device) => navigator.mediaDevices.getUserMedia({ audio: { ...CONSTRAINTS, ...device } });
+    if (!chosen) return asked({});
+    return asked({ deviceId: { exact: chosen } }).catch((error) => {
+      if (error.name !== "OverconstrainedError" && error.name !== "NotFoundError") throw error;
+      return asked({}); // the one that was chosen is no longer plugged in
+    });
   }
   constructor(stream, context) {
     Object.assign(this, { stream, context, rate: context.sampleRate });
@@ -71,11 +81,12 @@ class Recorder extends HTMLElement {
         <button type="button" class="replay" disabled></button>
         <button type="button" class="room"></button>
         <output class="time" dir="ltr">0.0 s</output>
-        <div class="level" role="meter" aria-valuemin="-60" aria-valuemax="0"><i></i><b></b></div>
+        <div class="level" role="meter" aria-valuemin="-60" aria-valuemax="0" aria-valuenow="-60"><i></i><b></b></div>
+        <label class="device"><span></span> <select></select></label>
         <p class="message" role="status"></p>
         <audio></audio>
       </div>`;
-    this.ui = Object.fromEntries(["record", "replay", "room", "time", "level", "message"].map((name) => [name, this.querySelector("." + name)]));
+    this.ui = Object.fromEntries(["record", "replay", "room", "time", "level", "device", "message"].map((name) => [name, this.querySelector("." + name)]));
     this.audio = this.querySelector("audio");
     this.ui.replay.textContent = say("record_replay");
     this.ui.room.textContent = say("record_room");
@@ -83,10 +94,29 @@ class Recorder extends HTMLElement {
     this.ui.record.addEventListener("click", () => this.toggle());
     this.ui.replay.addEventListener("click", () => this.audio.play());
     this.ui.room.addEventListener("click", () => this.listenToRoom());
+    this.ui.replay.hidden = this.hasAttribute("onward");
+    this.ui.device.firstElementChild.textContent = say("source");
+    this.ui.device.lastElementChild.addEventListener("change", (event) => localStorage.setItem(CHOSEN, event.target.value));
+    // Nothing is recorded unseen: when another step is opened, the take ends and waits.
+    new ResizeObserver(() => { if (!this.offsetParent && this.dataset.state === "recording") this.stop(); }).observe(this);
     this.show("idle");
+    this.listDevices();
   }
 
+  // Ends a recording and goes on to the next sentence, where the take is good.
+  onward() { this.stop(this.getAttribute("onward")); }
+
   disconnectedCallback() { if (this.microphone) this.microphone.close(); }
+
+  // Which microphone records, and which there are: browsers tell names only once one may be used.
+  async listDevices() {
+    const all = await navigator.mediaDevices?.enumerateDevices?.() ?? [];
+    const named = all.filter(({ kind, label }) => kind === "audioinput" && label);
+    const used = this.microphone?.stream.getAudioTracks()[0].getSettings().deviceId || localStorage.getItem(CHOSEN);
+    this.ui.device.hidden = !named.length;
+    const options = named.map(({ deviceId, label }) => new Option(label, deviceId, false, deviceId === used));
+    this.ui.device.lastElementChild.replaceChildren(...options);
+  }
 
   show(state) {
     this.dataset.state = state;
@@ -106,9 +136,11 @@ class Recorder extends HTMLElement {
     this.peak = METER_FLOOR_DBFS;
     this.ui.message.textContent = "";
     this.audio.pause();
+    document.dispatchEvent(new Event("lect-quiet"));
     this.show("opening");
     this.closing = false;
     this.microphone = await Microphone.open((block) => this.take(block));
+    this.listDevices();
   }
 
   async start() {
@@ -155,18 +187,19 @@ class Recorder extends HTMLElement {
     return rate;
   }
 
-  async stop() {
+  // target: the file input that takes it, another than usual.
+  async stop(target = this.getAttribute("target")) {
     this.show("opening");
     const file = wav(this.blocks, await this.close());
     if (this.audio.src) URL.revokeObjectURL(this.audio.src);
     this.audio.src = URL.createObjectURL(file);
     this.show("idle");
-    this.handOver(new File([file], "take.wav", { type: "audio/wav" }));
+    this.handOver(new File([file], "take.wav", { type: "audio/wav" }), target);
   }
 
-  handOver(file) {
+  handOver(file, target) {
     // Gradio puts an upload button's input beside it.
-    const input = document.getElementById(this.getAttribute("target")).parentElement.querySelector("input[type=file]");
+    const input = document.getElementById(target).parentElement.querySelector("input[type=file]");
     const files = new DataTransfer();
     files.items.add(file);
     input.files = files.files;

@@ -120,6 +120,12 @@ def preview(
     return outcome
 
 
+def found_tiers(project: Project, request: ImportRequest) -> list[FoundTier]:
+    """The tiers of a set's annotation files, none of them chosen yet. Raises what `layouts.read` raises."""
+    with _opened(project, request) as asked:
+        return _found_tiers(list(listed(asked.source, asked.layout)), set())
+
+
 @contextmanager
 def _opened(project: Project, request: ImportRequest) -> Iterator[ImportRequest]:
     hidden = [request.source] if request.shown else []

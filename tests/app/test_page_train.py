@@ -3,10 +3,11 @@
 import pytest
 
 from lect.app.cli import parser_for
-from lect.app.page.train_form import EFFORTS, FIELDS, METHODS, request
+from lect.app.page.texts import catalogues, words_in
+from lect.app.page.train_form import EFFORTS, FIELDS, GROUPS, METHODS, FieldError, request
 from lect.app.train_options import arguments, option, request_of
 from lect.engine.contract.adaptation_spec import AUTO
-from lect.engine.contract.errors import LectError, UsageError
+from lect.engine.contract.errors import LectError
 from lect.engine.contract.run_request import RunRequest
 
 WRITTEN = ("1", "12", " 3 ", "0", "-1", "0.5", "1.5", "1e-3", "nan", "inf", "many", "e:last1", "²")
@@ -18,11 +19,11 @@ def chosen(**written: str) -> RunRequest:
 
 
 def outcome(make) -> object:  # type: ignore[no-untyped-def]
-    """What a function gives, or the kind of error that it raises."""
+    """What a function gives, or that it refuses."""
     try:
         return make()
-    except LectError as error:
-        return type(error)
+    except LectError:
+        return LectError
 
 
 def test_untouched_choices_are_what_the_command_does_by_itself() -> None:
@@ -41,16 +42,24 @@ def test_every_field_takes_what_its_option_takes(field: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("rank", "many", "--rank: 'many' is no whole number above 0."),
-        ("ctc_weight", "1.5", "--ctc-weight: '1.5' does not lie between 0 and 1."),
-        ("learning_rate", "fast", "--learning-rate: 'fast' is no number."),
-        ("seed", "0.5", "--seed: '0.5' is no whole number."),
+        ("rank", "many", "Rank: write a whole number above 0."),
+        ("ctc_weight", "1.5", "Weight of CTC, 0 to 1: write a number from 0 to 1."),
+        ("learning_rate", "fast", "Learning rate: write a number such as 0.003."),
+        ("seed", "0.5", "Seed: write a whole number."),
     ],
 )
 def test_what_is_no_number_is_named_with_its_field(field: str, value: str, sentence: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(FieldError) as refused:
         chosen(**{field: value})
-    assert str(refused.value) == sentence
+    assert refused.value.sentence(words_in("en")) == sentence
+
+
+def test_every_field_and_method_has_words_and_ranges_are_told_in_them() -> None:
+    texts = catalogues()["en"]
+    wanted = {f"expert_{name}{end}" for name in FIELDS for end in ("", "_info")}
+    wanted |= {f"expert_group_{group}" for group in GROUPS} | {f"choose_{name}" for name in METHODS}
+    wanted |= {f"range_{read.__name__}" for read in FIELDS.values() if read is not str}
+    assert wanted <= texts.keys()
 
 
 def test_steps_that_are_written_go_before_how_long() -> None:

@@ -41,7 +41,7 @@ CLICK = """(at) => new Promise((done) => {
   const clip = document.querySelectorAll("#clips .clip")[at];
   const name = ` ${clip.dataset.pick}`;
   const began = performance.now();
-  const look = () => document.querySelector("#clip h3")?.innerText.endsWith(name)
+  const look = () => document.querySelector("#clip h2")?.innerText.endsWith(name)
     ? done(performance.now() - began) : requestAnimationFrame(look);
   clip.click();
   look();

@@ -82,16 +82,6 @@ def test_a_recording_is_transcribed_before_any_project_exists(window: Window, al
     assert page.locator("#header", has_text="Teach a speech model your language").count()
 
 
-def test_what_was_typed_is_the_new_projects_language(window: Window, alone: Server) -> None:
-    page = window(alone.url)
-    fill(page, "first-language", "sw")
-    page.locator("#already", has_text="Swahili").wait_for()
-    page.locator("#already [data-pick=teach]").click()
-    page.locator("#new-name input, #new-name textarea").first.wait_for()
-    page.wait_for_function("document.activeElement.closest('#new-name') !== null")
-    assert page.locator("#new-language :is(input, textarea)").input_value() == "sw"
-
-
 def test_a_whisper_that_another_program_keeps_is_added_with_one_click(window: Window, alone: Server) -> None:
     page = window(alone.url)
     go(page, "Transcribe")
@@ -109,8 +99,17 @@ def test_a_whisper_that_another_program_keeps_is_added_with_one_click(window: Wi
     choose(page, "pack", "Whisper little, 2 languages, nothing trained")
     transcribe(page)
     other = window(alone.url)
+    closed = other.locator("#steps [role=tab]:disabled").all_inner_texts()
+    assert closed == ["Record", "Import", "Clips", "Train", "Results", "Export"]
+    fill(other, "first-language", "sw")
+    other.locator("#already", has_text="Swahili").wait_for()
+    other.locator("#already [data-pick=teach]").dblclick()
+    other.locator("#header", has_text="Swahili (sw) · 0 clips").wait_for()
+    other.locator("#typed textarea").wait_for()  # where it goes on
     go(other, "Train")
-    other.locator("#backbone label", has_text="Whisper little knows 2 languages").wait_for()
+    other.locator("#backbone label", has_text="Whisper little knows 2 languages, yours among them").wait_for()
+    go(other, "Project")
+    assert not other.locator("#recent .item").count(), "two clicks made two projects"
 
 
 @pytest.fixture

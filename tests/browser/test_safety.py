@@ -47,7 +47,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         archive.writestr("a.wav", "no sound at all")
     return {
         "outside": (outside, "would write outside its folder"),
-        "lonely": (lonely, "holds no labelled recordings"),
+        "lonely": (lonely, "There are no texts to the recordings"),
         "words": (words, "holds text, not sound"),
     }
 
@@ -57,9 +57,7 @@ def test_bad_uploads_are_named_and_nothing_is_written(window: Window, project: P
     go(page, "Import")
     for path, sentence in bad_files(tmp_path).values():
         page.locator("#import-files input[type=file]").set_input_files(path)
-        page.locator("#import-files", has_text=path.name).wait_for()
-        page.locator("#import-look").click()
-        page.get_by_text(sentence).first.wait_for()
+        page.locator("#import-outcome .bad", has_text=sentence).wait_for()
         page.reload()
         page.locator("#header .header").wait_for()
         go(page, "Import")
@@ -73,7 +71,7 @@ def test_a_damaged_pack_and_a_list_that_is_no_text(window: Window, project: Proj
     damaged = tmp_path / "damaged.lect"
     damaged.write_bytes(b"PK\x05\x06" + bytes(18))
     page.locator("#verify-file input[type=file]").set_input_files(damaged)
-    page.get_by_text("is a zip file but no lect pack").first.wait_for()
+    page.get_by_text("is a zip file but no pack").first.wait_for()
     go(page, "Record")
     latin = tmp_path / "list.txt"
     latin.write_bytes("café\n".encode("latin-1"))

@@ -6,7 +6,7 @@ import pytest
 
 from lect.engine.audio.writing import write_wav
 from lect.engine.data.store import Project
-from tests.browser.conftest import Window, fill, go
+from tests.browser.conftest import Window, go
 from tests.engine.data.test_annotations import aligned, eaf, tier
 from tests.engine.data.test_store import speech
 
@@ -21,11 +21,8 @@ def test_tiers_are_shown_and_chosen(window: Window, project: Project, tmp_path: 
     page = window()
     go(page, "Import")
     page.locator("#import-files input[type=file]").set_input_files([tmp_path / "talk.wav", tmp_path / "talk.eaf"])
-    page.locator("#import-files", has_text=".eaf").wait_for()  # the page shows names in two parts
-    page.locator("#import-look").click()
-    page.locator(".toast-wrap, #import-outcome", has_text="several tiers").first.wait_for()
-    fill(page, "import-tiers", "utt, nothing else")
-    page.locator("#import-look").click()
+    page.locator("#import-outcome", has_text="several tiers").wait_for()
+    page.locator("#import-tiers label", has_text="A · utt · Ana · 2 annotations").click()
     page.locator("#import-outcome", has_text="Ready to import 2 clips").wait_for()
     rows = [row.inner_text().split("\t") for row in page.locator("#import-outcome tbody tr").all()]
     assert [(row[0], row[1], row[3]) for row in rows[:2]] == [("A · utt · Ana", "2", "✓"), ("notes · note", "1", "–")]
