@@ -75,7 +75,9 @@ def curve(project: Project, say: Say) -> str:
     steps = len(points) - 1
     drawn = chart(points, steps, say("draft_rounds_curve", clips=clips), percent=True) if steps > 1 else ""
     headings = [say("draft_round"), say("draft_learnt"), "CER"]
-    return card(say("draft_rounds"), drawn + table(headings, rows, say("draft_rounds_what", clips=clips), numbers=(1, 2)))
+    return card(
+        say("draft_rounds"), drawn + table(headings, rows, say("draft_rounds_what", clips=clips), numbers=(1, 2))
+    )
 
 
 def _figures(each: Any) -> tuple[str, str]:
