@@ -129,7 +129,8 @@ def test_a_click_lets_a_word_be_heard_and_lines_never_break(window: Window, draf
         """() => {
           const data = new DataTransfer();
           data.setData("text/plain", " la\\n\\tgo\\n");
-          document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+          const options = { clipboardData: data, bubbles: true, cancelable: true };
+          document.activeElement.dispatchEvent(new ClipboardEvent("paste", options));
         }"""
     )
     until(page, lambda: place.read(number).parts[1].text == "mi su la go")
