@@ -4,9 +4,11 @@ Every action takes some segments that lie side by side out, and puts others in t
 them. Plain values: it does not know files, sound or the page.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from lect.engine.contract.errors import UsageError
@@ -16,6 +18,7 @@ from .words import cut_at, retimed
 
 SHORTEST_S = 0.05  # of a segment
 STEPS_BACK = 100
+FACTS = ("file", "seconds", "facts", "speaker", "used", "version", "next_id")  # of a draft, beside parts and actions
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,10 @@ class Part:
     changed: bool = False  # whether a person wrote any of it
     speaker: str = ""  # "": the draft's
 
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return self.end - self.start
+    @cached_property
+    def line(self) -> str:
+        """As JSON."""
+        return _encoded(part_json(self))
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Draft:
         """Cuts a part in two at a time; offset: of its text, else after the words that are spoken by then."""
         at = self.index(part)
         old = self.parts[at]
-        if old.seconds < 2 * SHORTEST_S:
+        if old.end - old.start < 2 * SHORTEST_S:
             raise UsageError("This segment is too short to be split.")
         when = min(max(when, old.start + SHORTEST_S), old.end - SHORTEST_S)
         if offset is None:
@@ -263,30 +266,42 @@ def _skipped(draft: Draft, spoken: Sequence[Part]) -> tuple[Skipped, ...]:
     return tuple(found)
 
 
-def to_json(draft: Draft) -> dict[str, Any]:
-    """A JSON object that `from_json` reads back."""
-    changes = {name: [_change_json(each) for each in getattr(draft, name)] for name in ("done", "undone")}
-    return {**vars(draft), "parts": [part_json(part) for part in draft.parts], **changes}
+def to_line(draft: Draft) -> str:
+    """JSON that `from_line` reads back. A part is encoded once, since an action leaves nearly all as they are."""
+    parts = f'"parts":[{_lines(draft.parts)}]'
+    changes = (f'"{name}":[{",".join(map(_change_line, getattr(draft, name)))}]' for name in ("done", "undone"))
+    facts = {name: getattr(draft, name) for name in FACTS}
+    return ",".join([_encoded(facts)[:-1], parts, *changes]) + "}"
+
+
+def _change_line(change: Change) -> str:
+    edges = f'"at":{change.at},"typed":{change.typed}'
+    return f'{{{edges},"before":[{_lines(change.before)}],"after":[{_lines(change.after)}]}}'
+
+
+def _lines(parts: Iterable[Part]) -> str:
+    return ",".join(part.line for part in parts)
+
+
+def _encoded(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def part_json(part: Part) -> dict[str, Any]:
     """A part as a JSON object; its words as (text, start, end, confidence), since an hour has thousands."""
-    return {**vars(part), "words": [(w.text, w.start, w.end, round(w.confidence, 4)) for w in part.words]}
+    words = [(w.text, w.start, w.end, round(w.confidence, 4)) for w in part.words]
+    return {each.name: getattr(part, each.name) for each in fields(part)} | {"words": words}
 
 
-def from_json(value: Mapping[str, Any]) -> Draft:
-    """From `to_json`."""
+def from_line(line: str | bytes) -> Draft:
+    """From `to_line`."""
+    value = json.loads(line)
     changes = {name: tuple(map(_change, value[name])) for name in ("done", "undone")}
     return Draft(**{**value, "parts": tuple(map(_part, value["parts"])), **changes})
 
 
 def _part(value: Mapping[str, Any]) -> Part:
     return Part(**{**value, "words": tuple(TimedWord(*word) for word in value["words"])})
-
-
-def _change_json(change: Change) -> dict[str, Any]:
-    both = {name: [part_json(part) for part in getattr(change, name)] for name in ("before", "after")}
-    return {**vars(change), **both}
 
 
 def _change(value: Mapping[str, Any]) -> Change:

@@ -6,7 +6,6 @@ The sound is what models read of the recording, so that its times are the transc
 is cut from it is what was heard. What is written is whole or absent. It does not know what an action does.
 """
 
-import json
 import os
 import re
 import threading
@@ -21,17 +20,19 @@ import numpy as np
 from lect.engine.audio.reading import SAMPLE_RATE, Samples, stream
 from lect.engine.audio.writing import write_flac
 from lect.engine.contract.errors import StoreError, UsageError
-from lect.engine.contract.files import read_json, write_bytes
+from lect.engine.contract.files import write_bytes
 from lect.engine.model.backbone import home
 from lect.exports.transcript import Transcript
 
 from .. import recent
-from .draft import Draft, draft_of, from_json, to_json
+from .draft import Draft, draft_of, from_line, to_line
 
 FOLDER = "transcripts"
 NO_PROJECT = "none"  # in place of a project's key
 PEAKS_A_SECOND = 100
 SHOWN = 100  # drafts listed
+KEPT_READ = 8  # drafts that need not be read again: an hour's takes a tenth of a second
+_read = dict[Path, tuple[tuple[int, int], Draft]]()  # the latest last, each with the version of its file
 _writing = threading.Lock()  # one action at a time, so that none is lost to another that began with the same draft
 
 
@@ -63,7 +64,7 @@ class Place:
         try:
             write_flac(self.sound(number), _noting_peaks(stream(recording), peaks))
             write_bytes(self.peaks(number), np.concatenate([np.zeros(0, np.uint8), *peaks]).tobytes())
-            write_bytes(self._draft(number), _line(draft_of(file, transcript)))
+            self._write(number, draft_of(file, transcript))
         except BaseException:
             for path in (self.sound(number), self.peaks(number)):
                 path.unlink(missing_ok=True)
@@ -79,9 +80,14 @@ class Place:
     def read(self, number: str) -> Draft:
         """A draft. Raises StoreError when there is none of this number."""
         path = self._draft(number)
-        if not path.is_file():
-            raise StoreError("This transcript is gone: choose another one.")
-        return from_json(read_json(path))
+        try:
+            version = _version(path)
+        except FileNotFoundError:
+            raise StoreError("This transcript is gone: choose another one.") from None
+        known = _read.get(path)
+        if known is not None and known[0] == version:
+            return known[1]
+        return _remember(path, version, from_line(path.read_bytes()))
 
     def act(self, number: str, version: int, action: Callable[[Draft], Draft]) -> tuple[Draft, Draft]:
         """Does something with a draft; (before, after), which is on the disk.
@@ -94,14 +100,13 @@ class Place:
                 raise OutdatedError("Another window has changed this transcript.")
             after = action(before)
             if after is not before:
-                # One line: an hour has thousands of words, and indenting them takes longer than all else.
-                write_bytes(self._draft(number), _line(after))
+                self._write(number, after)
             return before, after
 
     def note_used(self, number: str, clips: dict[str, str]) -> None:
         """Remembers which clips of the project a draft became."""
         with _writing:
-            write_bytes(self._draft(number), _line(replace(self.read(number), used=clips)))
+            self._write(number, replace(self.read(number), used=clips))
 
     def discard(self, number: str) -> None:
         """Moves a draft to the trash beside the drafts."""
@@ -117,6 +122,11 @@ class Place:
     def peaks(self, number: str) -> Path:
         """Its loudest sample of each hundredth of a second, a byte each."""
         return self._file(number, "peaks.bin")
+
+    def _write(self, number: str, draft: Draft) -> None:
+        path = self._draft(number)
+        write_bytes(path, to_line(draft).encode())
+        _remember(path, _version(path), draft)
 
     def _draft(self, number: str) -> Path:
         return self._file(number, "draft.json")
@@ -152,9 +162,22 @@ def place_at(key: str) -> Place:
     raise StoreError("This project is not open here: open it in the first step.")
 
 
+def _version(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _remember(path: Path, version: tuple[int, int], draft: Draft) -> Draft:
+    _read.pop(path, None)
+    _read[path] = version, draft
+    for old in list(_read)[:-KEPT_READ]:
+        _read.pop(old, None)
+    return draft
+
+
 @lru_cache(256)
 def _entry(path: Path, changed_ns: int) -> Entry:
-    draft = from_json(read_json(path))
+    draft = from_line(path.read_bytes())
     checked = sum(part.checked for part in draft.parts)
     return Entry(path.parent.name, draft.file, draft.seconds, len(draft.parts), checked)
 
@@ -167,7 +190,3 @@ def _noting_peaks(blocks: Iterator[Samples], peaks: list[np.ndarray]) -> Iterato
         whole = len(held) // hop * hop
         peaks.append((held[:whole].reshape(-1, hop).max(1) * 255).astype(np.uint8))
         held = held[whole:]
-
-
-def _line(draft: Draft) -> bytes:
-    return json.dumps(to_json(draft), ensure_ascii=False, separators=(",", ":")).encode()

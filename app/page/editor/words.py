@@ -29,6 +29,7 @@ def retimed(words: Sequence[TimedWord], text: str, start: float, end: float) -> 
             del found[at:]
             low, high = _room(at, until, fixed, len(new), start, end)
             found += spread(new[at:until], low, high)
+            fixed = {n: edges for n, edges in fixed.items() if not at <= n < until}
         else:
             found.append(TimedWord(new[at], *fixed[at], 1.0))
         at = until
@@ -74,6 +75,8 @@ def _stretch(at: int, fixed: Fixed, count: int, start: float, end: float) -> tup
         if high - low >= LEAST_S * (until - at) or (at == 0 and until == count):
             return at, until
         at, until = max(0, at - 1), min(count, until + 1)
+        while at > 0 and at - 1 not in fixed:
+            at -= 1
         while until < count and until not in fixed:
             until += 1
 
