@@ -51,7 +51,8 @@ FLEX = """<?xml version="1.0" encoding="utf-8"?>
 <phrase begin-time-offset="0" end-time-offset="900" speaker="Ana" media-file="m"><words>
 <word><item type="txt" lang="fau">Daia</item></word><word><item type="punct" lang="fau">.</item></word></words>
 <item type="gls" lang="en">This</item></phrase></phrases></paragraph></paragraphs>
-<media-files offset-type="milliseconds"><media guid="m" location="talk.wav"/></media-files></interlinear-text></document>
+<media-files offset-type="milliseconds"><media guid="m" location="talk.wav"/></media-files></interlinear-text>
+</document>
 """
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///talk.wav"
@@ -274,7 +275,8 @@ def readers() -> Iterator[tuple[str, Reader]]:
     yield "database", Reader("lect.db", _databases, _opened)
     yield "http", Reader("body", _bodies, _posted)
     for name, file, seeds in (
-        ("elan", "talk.eaf", (EAF,)), ("flex", "talk.flextext", (FLEX,)), ("praat", "talk.TextGrid", (TEXTGRID,)), ("srt", "talk.srt", (SRT,)),
+        ("elan", "talk.eaf", (EAF,)), ("flex", "talk.flextext", (FLEX,)),
+        ("praat", "talk.TextGrid", (TEXTGRID,)), ("srt", "talk.srt", (SRT,)),
         ("vtt", "talk.vtt", (VTT,)), ("timed", "talk.txt", TIMED), ("table", "metadata.csv", TABLES),
         ("bars", "metadata.csv", BARS), ("nemo", "manifest.json", (NEMO,)),
     ):  # fmt: skip
