@@ -34,6 +34,7 @@ COMMANDS = {
     "export": "write the graphs of a backbone, or a run as a folder that needs nothing else",
     "pack": "write a run as a .lect file; verify or describe one",
     "transcribe": "recordings to text with a pack, offline",
+    "find": "look for words in recordings, transcribed or not, with a pack",
     "listen": "write what is spoken into the microphone, while it is spoken",
     "bench": "how fast a pack is on this machine, and how much memory it takes",
     "elan": "make a pack a recogniser of ELAN's",

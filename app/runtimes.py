@@ -83,7 +83,7 @@ def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
     if args.task != "transcribe" and not args.language and (args.pack or args.phones):
         raise UsageError("With a pack, --task goes with --language.")
     runtimes = Runtime.open_all(
-        args.pack or [_phone_backbone(args) if args.phones else None],
+        args.pack or [phone_backbone(args) if args.phones else None],
         args.backbone,
         device=args.device,
         compute_type=args.compute_type,
@@ -123,7 +123,7 @@ def speech_options(args: argparse.Namespace) -> "SpeechOptions":
     return SpeechOptions(args.vad, CutOptions(**given))
 
 
-def _phone_backbone(args: argparse.Namespace) -> str:
+def phone_backbone(args: argparse.Namespace) -> str:
     """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
     from lect.engine.model.backbone import open_backbone
 

@@ -87,6 +87,20 @@ def with_pack(opened: Opened, source: Pack | Path | str) -> Opened:
     return _plugged(backbone, recogniser.network, recogniser.options, pack)
 
 
+def spelling(source: Path) -> tuple[Vocabulary, TextRules]:
+    """The vocabulary and text rules of a pack, bundle, portable export or backbone's folder; no network is loaded.
+
+    Raises PackError, BackboneError, or UsageError where there is none.
+    """
+    if is_portable(source):
+        return _portable_vocabulary(source), _portable_rules(source)
+    path = source / BUNDLED_PACK if (source / BUNDLED_PACK).is_file() else source
+    if path.is_file():
+        pack = read_pack(path)
+        return pack.vocabulary, pack.rules
+    return open_backbone(str(source)).vocabulary, TextRules("keep", "keep")
+
+
 def is_portable(folder: Path) -> bool:
     """Whether a folder is a portable export: graphs with their own vocabulary beside them."""
     return (folder / VOCABULARY).is_file() and (folder / ENCODER).is_file()

@@ -71,6 +71,18 @@ class OnnxRecogniser:
             found |= dict(zip(batch, self._batch([waveforms[index] for index in batch]), strict=True))
         return [found[index] for index in range(len(waveforms))]
 
+    def heard(self, waveforms: Sequence[Samples], batch_seconds: float = BATCH_SECONDS) -> list[tuple[LogProbs, float]]:
+        """What the CTC head makes of each, (frames, vocab), and how many seconds its frames are apart."""
+        found = dict[int, tuple[LogProbs, float]]()
+        for batch in self.network.batches(waveforms, batch_seconds, self.adapted.window_samples):
+            encoded = self.network.encode([waveforms[index] for index in batch], self.adapted)
+            longest = max(len(waveforms[index]) for index in batch)
+            hop = _hop_seconds(max(longest, self.adapted.window_samples), encoded)
+            assert encoded.ctc_log_probs is not None
+            for row, index in enumerate(batch):
+                found[index] = encoded.ctc_log_probs[row, : encoded.ctc_lengths[row]], hop
+        return [found[index] for index in range(len(waveforms))]
+
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
         encoded, lengths = self.network.encode(waveforms, self.adapted), np.array([len(each) for each in waveforms])
         hop = _hop_seconds(max(lengths.max(), self.adapted.window_samples), encoded)

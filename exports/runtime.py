@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from lect.engine.audio.reading import SAMPLE_RATE, Samples, checked, load_audio, probe
+from lect.engine.audio.reading import SAMPLE_RATE, Samples, checked, load_audio, probe, stream
 from lect.engine.contract.errors import AudioError, UsageError
+from lect.engine.decoding.ctc import LogProbs
 from lect.engine.decoding.hotwords import Hotwords
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.text.vocabulary import Vocabulary
@@ -26,7 +27,7 @@ from .onnx_network import BATCH_SECONDS, BUILD
 from .opening import Opened, Settings, open_source, with_pack
 from .pack import Pack, read_pack
 from .recognition import Recognised
-from .segments import MAX_SECONDS, Gap, Piece
+from .segments import MAX_SECONDS, Gap, Piece, cut
 from .transcriber import Source, SpeechOptions, Transcriber
 from .transcript import Language, Segment, Skipped, Transcript, WordTimes
 from .whisper_decoding import WhisperDecoding, prompt_tokens
@@ -160,6 +161,19 @@ class Runtime(Transcriber):
         if beam_size is not None:
             recogniser = replace(recogniser, options=replace(recogniser.options, beam_size=beam_size))
         return recogniser.recognise(waveforms, batch_seconds)
+
+    def heard(self, source: Source, speech: SpeechOptions | None = None) -> Iterator[tuple[Piece, LogProbs, float]]:
+        """Each piece of speech, what the CTC head makes of it, and its frames' distance in seconds; no search.
+
+        Raises UsageError where there is no CTC head, or where the training left it out.
+        """
+        recogniser, speech = self._opened.recogniser, speech or SpeechOptions()
+        if not recogniser.adapted.uses_ctc:
+            raise UsageError("Words are found by a CTC head, which this model lacks: use a pack with a new vocabulary.")
+        blocks = stream(source if isinstance(source, np.ndarray) else Path(source))
+        for piece in cut(self.detector(speech.vad).windows(blocks), speech.cut):
+            if isinstance(piece, Piece):
+                yield piece, *recogniser.heard([piece.samples])[0]
 
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
         """The text of what a recording was cut into, in order."""

@@ -1,10 +1,10 @@
 """Takes labelled recordings into a project: a copy of each original, its label, speaker, split and quality.
 
 SOURCE is a folder with metadata.csv (columns file_name, transcription and, if known, speaker_id, language), recordings
-with a .txt of the same name beside each, long recordings with an ELAN, Praat, subtitle or Audacity file beside each, a
-published corpus (Common Voice, LibriSpeech, MLS, LJSpeech, Audio SNIPS), a NeMo manifest, a Kaldi data folder, or a zip
-of any of these. What is wrong with one recording is reported, and the others go on; the same command again takes only
-what is new.
+with a .txt of the same name beside each, long recordings with an ELAN, FLEx, Praat, subtitle or Audacity file beside
+each, a published corpus (Common Voice, LibriSpeech, MLS, LJSpeech, Audio SNIPS), a NeMo manifest, a Kaldi data folder,
+or a zip of any of these. What is wrong with one recording is reported, and the others go on; the same command again
+takes only what is new.
 """
 
 import argparse

@@ -21,7 +21,7 @@ from ..transcribing import Done, Job, Transcriber, work
 
 ENGINES = ("local", "ray")
 SHOWN_NAMES = 4  # of files that are no recordings
-FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, audacity, ctm, trn, csv"
+FORMATS = "txt, srt, vtt, tsv, json, eaf, TextGrid, flextext, saymore, audacity, ctm, trn, csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ SEGMENTS, WORDS = "lect", "lect words"  # tiers, and ELAN's linguistic types
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 ET.register_namespace("xsi", XSI)
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+ASSOCIATED = ("Symbolic_Association", "1-1 association with a parent annotation")
 INCLUDED_IN = "Time alignable annotations within the parent annotation's time interval, gaps are allowed"
 
 
@@ -48,6 +49,24 @@ def eaf(transcript: Transcript, media: Path) -> str:
             _insert(root, ET.Element("LINGUISTIC_TYPE", {"LINGUISTIC_TYPE_ID": name, **more, **alike}))
     if all(each.get("STEREOTYPE") != "Included_In" for each in root.iter("CONSTRAINT")):
         _insert(root, ET.Element("CONSTRAINT", STEREOTYPE="Included_In", DESCRIPTION=INCLUDED_IN))
+    return finished(root)
+
+
+def document_of(segments: Sequence[Segment], media: Path, text: tuple[str, str], translation: tuple[str, str]) -> str:
+    """A new document with one tier of segments and an empty one that depends on it; each (tier, linguistic type)."""
+    root = _empty(media)
+    _tier(root, _Ids(root), text[1], segments)
+    tier = {"TIER_ID": translation[0], "LINGUISTIC_TYPE_REF": translation[1], "PARENT_REF": text[0]}
+    _insert(root, ET.Element("TIER", tier))
+    for kind, aligned, more in ((text[1], "true", {}), (translation[1], "false", {"CONSTRAINTS": ASSOCIATED[0]})):
+        facts = {"LINGUISTIC_TYPE_ID": kind, **more, "TIME_ALIGNABLE": aligned, "GRAPHIC_REFERENCES": "false"}
+        _insert(root, ET.Element("LINGUISTIC_TYPE", facts))
+    _insert(root, ET.Element("CONSTRAINT", STEREOTYPE=ASSOCIATED[0], DESCRIPTION=ASSOCIATED[1]))
+    return finished(root)
+
+
+def finished(root: ET.Element) -> str:
+    """The file's text."""
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -136,7 +155,7 @@ def _tier(
     ids: _Ids,
     kind: str,
     items: Sequence[Segment | TimedWord],
-    end: str,
+    end: str = "",
     parent: str | None = None,
 ) -> None:
     facts = {"TIER_ID": kind + end, "LINGUISTIC_TYPE_REF": kind, "ANNOTATOR": "Lect"}

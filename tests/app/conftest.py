@@ -148,3 +148,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory, dataset: Path, home: Path)
         where = [] if command[0] == "init" else ["--project", str(folder)]
         assert main([*map(str, command), *where, "--quiet"]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def pack(trained: Path, graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run 001 as a pack."""
+    path = tmp_path_factory.mktemp("packs") / "tones.lect"
+    assert main(["pack", "001", "-o", str(path), "--project", str(trained), "--quiet"]) == 0
+    return path

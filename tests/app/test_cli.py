@@ -56,8 +56,6 @@ def test_a_command_that_does_not_exist(lect: Lect) -> None:
         ("export", "--run", "001", "--layout", "whisper", "--weights", "float16"),
         ("export", "--layout", "whisper", "--out", "somewhere"),
         ("export", "--backbone", "whisper-base", "--layout", "ggml"),
-        ("export", "--backbone", "whisper-base", "--layout", "ggml", "--weights", "float32", "--out", "somewhere"),
-        ("export", "--backbone", "starter", "--layout", "openai", "--out", "somewhere"),
         ("export", "--run", "001", "--backbone", "tiny", "--portable"),
         ("backbone", "verify", "no-such-backbone"),
     ],

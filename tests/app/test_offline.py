@@ -23,16 +23,6 @@ from tests import ROOT
 from tests.app.conftest import FAST, PHONES, TINY, Lect
 
 
-@pytest.fixture(scope="session")
-def pack(trained: Path, graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run 001 as a pack."""
-    from lect.app.cli import main
-
-    path = tmp_path_factory.mktemp("packs") / "tones.lect"
-    assert main(["pack", "001", "-o", str(path), "--project", str(trained), "--quiet"]) == 0
-    return path
-
-
 @pytest.fixture
 def clips(trained: Path) -> list[Path]:
     """The recordings of the test split."""

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.data.layouts.flex import parse as parse_flex
 from lect.exports.formats import EXTENSIONS, WRITERS
 from lect.exports.formats.annotations import ORDER
 from lect.exports.transcript import Segment, Skipped, TimedWord, Transcript
@@ -250,3 +251,37 @@ def test_a_name_with_control_characters_forges_nothing(name: str) -> None:
     assert "\x1b" not in text and "\x07" not in text and "\nlect: all" not in text
     if name == "eaf":
         ET.fromstring(text)
+
+
+@given(transcripts())
+@settings(max_examples=40, deadline=None)
+def test_flex_reads_its_own_form(transcript: Transcript) -> None:
+    root = ET.fromstring(written("flextext", transcript))
+    phrases = list(root.iter("phrase"))
+    found = [
+        (int(each.get("begin-time-offset", "")), int(each.get("end-time-offset", "")), each.findtext("item"))
+        for each in phrases
+    ]
+    assert found == lines(transcript)
+    assert [each.text for each in root.iterfind(".//word/item")] == [word.text for word in transcript.words]
+    (media,) = root.iter("media")
+    assert {each.get("media-file") for each in phrases} <= {media.get("guid")} and media.get("location") == MEDIA.name
+    annotated = parse_flex(written("flextext", transcript).encode(), "it")
+    again = [each for _, tier in annotated.tiers for each in tier]
+    assert [(round(1000 * each.start), round(1000 * each.end), each.text) for each in again] == [
+        (start, end, " ".join(text.split())) for start, end, text in lines(transcript)
+    ]
+
+
+def test_saymore_gets_the_two_tiers_that_it_knows(tmp_path: Path) -> None:
+    elan = pytest.importorskip("pympi.Elan")
+    path = tmp_path / "talk.wav.annotations.eaf"
+    path.write_text(written("saymore", TALK), encoding="utf-8")
+    read = elan.Eaf(str(path))
+    assert set(read.get_tier_names()) == {"Transcription", "Phrase Free Translation"}
+    assert read.get_annotation_data_for_tier("Transcription") == [
+        (500, 1500, "ba da"),
+        (3_700_000, 3_701_000, "go mi"),
+    ]
+    assert read.get_parameters_for_tier("Phrase Free Translation")["PARENT_REF"] == "Transcription"
+    assert read.linguistic_types["Translation"]["CONSTRAINTS"] == "Symbolic_Association"

@@ -49,6 +49,14 @@ from tests.engine.model.whisper_layouts import (
 Read = Callable[[Path], object]  # the file that was written, in a folder of its own
 BOUNDARY = "x"
 
+FLEX = """<?xml version="1.0" encoding="utf-8"?>
+<document version="2"><interlinear-text guid="t"><paragraphs><paragraph><phrases>
+<phrase begin-time-offset="0" end-time-offset="900" speaker="Ana" media-file="m"><words>
+<word><item type="txt" lang="fau">Daia</item></word><word><item type="punct" lang="fau">.</item></word></words>
+<item type="gls" lang="en">This</item></phrase></phrases></paragraph></paragraphs>
+<media-files offset-type="milliseconds"><media guid="m" location="talk.wav"/></media-files></interlinear-text>
+</document>
+"""
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///talk.wav"
 RELATIVE_MEDIA_URL="./talk.wav" TIME_ORIGIN="5"/></HEADER><TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="0"/>
@@ -294,7 +302,8 @@ def readers() -> Iterator[tuple[str, Reader]]:
     yield "http", Reader("body", _bodies, _posted)
     yield "page", Reader("body", _calls, _asked)
     for name, file, seeds in (
-        ("elan", "talk.eaf", (EAF,)), ("praat", "talk.TextGrid", (TEXTGRID,)), ("srt", "talk.srt", (SRT,)),
+        ("elan", "talk.eaf", (EAF,)), ("flex", "talk.flextext", (FLEX,)),
+        ("praat", "talk.TextGrid", (TEXTGRID,)), ("srt", "talk.srt", (SRT,)),
         ("vtt", "talk.vtt", (VTT,)), ("timed", "talk.txt", TIMED), ("table", "metadata.csv", TABLES),
         ("bars", "metadata.csv", BARS), ("nemo", "manifest.json", (NEMO,)),
     ):  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...contract.errors import UsageError
-from .annotations import audacity, choose, described, elan, subtitles, textgrid, tiers_of
+from .annotations import audacity, choose, described, elan, flextext, subtitles, textgrid, tiers_of
 from .bars import ljspeech, tables_with_bars
 from .corpora import LIMITED, SNIPS_TABLE, librispeech, mls, snips
 from .items import SOUND_SUFFIXES, TEXT_SUFFIXES, Item, Tier, cell, files_in, left_over, sounds_in
@@ -50,13 +50,14 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Item]]] = {
     "nemo": nemo,
     "kaldi": kaldi,
     "elan": elan,
+    "flextext": flextext,
     "textgrid": textgrid,
     "subtitles": subtitles,
     "audacity": audacity,
 }
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 SHOWN_KINDS = 8  # of files in which nothing was recognised
-OF_FILES = {"elan": elan, "textgrid": textgrid, "subtitles": subtitles, "audacity": audacity}
+OF_FILES = {"elan": elan, "flextext": flextext, "textgrid": textgrid, "subtitles": subtitles, "audacity": audacity}
 
 
 def read(source: Path, layout: str = "auto", tiers: Sequence[str] = ()) -> list[Item]:

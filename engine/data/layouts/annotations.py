@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ...contract.errors import AudioError, TextError, UsageError
 from .elan import parse as parse_elan
+from .flex import parse as parse_flex
 from .items import LOSSLESS_SUFFIXES, SOUND_SUFFIXES, Item, Tier, beginning_of, files_in, same_name, split_of
 from .praat import parse as parse_praat
 from .spans import CUES, POINT_TIER, Annotated, Annotation
@@ -65,6 +66,7 @@ class AnnotationLayout:
 
 
 elan = AnnotationLayout(".eaf", {".eaf": parse_elan})
+flextext = AnnotationLayout(".flextext", {".flextext": parse_flex})
 textgrid = AnnotationLayout("TextGrid", {".textgrid": parse_praat})
 subtitles = AnnotationLayout(".srt or .vtt", {".srt": parse_srt, ".vtt": parse_vtt})
 audacity = AnnotationLayout(".txt with times", {".txt": parse_timed})

@@ -3,7 +3,7 @@
 - An annotation whose edge has no time of its own is joined with those that follow it up to the next edge that has one.
 - An annotation that refers to another has the time of the one at the root; those below one root are joined, in order.
 - Annotations without text are left out.
-Entities and document types are refused, so that a stranger's file can neither grow nor fetch anything.
+It does not know where the recording lies.
 """
 
 import math
@@ -11,14 +11,11 @@ import xml.etree.ElementTree as ET
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, count, groupby
-from pathlib import PurePosixPath
-from typing import NoReturn
-from urllib.parse import unquote
-from xml.parsers import expat
 
 from ...contract.errors import TextError
 from .items import Tier
 from .spans import Annotated, Annotation
+from .xml_files import parse_xml, recording_path
 
 Span = tuple[int, float, float]  # its number in the document, start and end in seconds; NaN where ELAN has no time
 TIMELESS: Span = (-1, math.nan, math.nan)
@@ -27,7 +24,7 @@ DEEPEST = 100  # of tiers below tiers; a document in which annotations refer to 
 
 def parse(data: bytes, name: str) -> Annotated:
     """The tiers of a document, and the recordings that it is about. Raises TextError."""
-    root = _tree(data, name)
+    root = parse_xml(data, name, "ELAN")
     if root.tag != "ANNOTATION_DOCUMENT":
         raise TextError(f"{name} is no ELAN document: save it again in ELAN.")
     header = root.find("HEADER")
@@ -45,23 +42,6 @@ def parse(data: bytes, name: str) -> Annotated:
         texts = [(*_rooted(_id(each), spans, parents, places), _text(each)) for each in _each(tier)]
         found.append((_tier(key, tiers), list(_joined(texts))))
     return Annotated(found, tuple(_media(header)))
-
-
-def _tree(data: bytes, name: str) -> ET.Element:
-    builder, parser = ET.TreeBuilder(), expat.ParserCreate()
-
-    def refuse(*_: object) -> NoReturn:
-        raise TextError(f"{name} declares a document type, which ELAN's files never do: save it again in ELAN.")
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(data, True)
-        return builder.close()
-    except (expat.ExpatError, LookupError, ValueError, AssertionError) as error:  # LookupError: of an unknown encoding
-        raise TextError(f"{name} is damaged ({error}): save it again in ELAN.") from error
 
 
 def _tier(key: str, tiers: dict[str, ET.Element]) -> Tier:
@@ -162,6 +142,5 @@ def _media(header: ET.Element | None) -> Iterator[tuple[str, float]]:
     for each in [] if header is None else header.findall("MEDIA_DESCRIPTOR"):
         origin = _seconds(each.get("TIME_ORIGIN"))
         for address in (each.get("RELATIVE_MEDIA_URL"), each.get("MEDIA_URL")):
-            path = unquote(address or "").replace("\\", "/").removeprefix("file:")
-            if PurePosixPath(path).name:
+            if path := recording_path(address):
                 yield path, 0.0 if math.isnan(origin) else origin

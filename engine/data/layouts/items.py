@@ -23,8 +23,8 @@ SOUND_SUFFIXES = frozenset(
 LOSSLESS_SUFFIXES = frozenset(".wav .wave .bwf .rf64 .w64 .flac .aif .aiff .aifc .au .caf".split())
 # Of labels, lists and what is written beside recordings: no recordings that somebody might miss.
 TEXT_SUFFIXES = frozenset(
-    ".txt .lab .csv .tsv .json .jsonl .eaf .textgrid .srt .vtt .ctm .trn .stm .rttm .scp .md .rst .html .htm .xml .log "
-    ".etf .pfsx .yaml .yml".split()
+    ".txt .lab .csv .tsv .json .jsonl .eaf .flextext .textgrid .srt .vtt .ctm .trn .stm .rttm .scp .md .rst .html .htm "
+    ".xml .log .etf .pfsx .yaml .yml".split()
 ) | {""}
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
