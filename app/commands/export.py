@@ -3,6 +3,7 @@
 lect export --backbone NAME         float32 and int8 graphs into the backbone's folder; all of its packs share them
 lect export --run RUN --portable    graphs with the adaptation inside, for any ONNX runtime
 lect export --run RUN --bundle      the run's pack beside its backbone
+lect export --web DIR               a page that transcribes in a browser, of --pack, --run or a bare backbone
 
 Every export is a gate: it fails, and leaves nothing, where the graphs do not write the same text as PyTorch.
 """
@@ -17,6 +18,7 @@ from lect.engine.contract.run_request import STARTER
 
 from ..options import add_project, find_run, open_project
 from ..output import counted, duration, percent, print_result, remark, size
+from ..web_export import add_web, export_web
 from .backbone import transcribing
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="lect",
         help="whisper: as onnx-asr opens it, of a Whisper's run",
     )
+    add_web(parser)
     add_project(parser)
 
 
@@ -46,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     """Exports, and reports how near the graphs are to PyTorch."""
     from lect.engine.model.backbone import open_backbone
 
+    if args.web:
+        return export_web(args)
     check(args)
     remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
     if args.layout == "whisper":
@@ -67,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Raises UsageError for options that do not go together."""
+    if args.pack or args.onnxruntime_web:
+        raise UsageError("--pack and --onnxruntime-web go with --web DIR.")
     if args.run_id and not (args.portable or args.bundle):
         raise UsageError(
             "Say how the run is to leave: --portable (any ONNX runtime) or --bundle (its pack and backbone)."
