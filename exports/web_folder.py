@@ -90,7 +90,7 @@ def _write_model(folder: Path, backbone: Backbone) -> None:
     if "own_decoder" not in names:
         names["own_vocabulary"] = f"{MODEL}/own_vocabulary.safetensors"
         own = {name: np.ascontiguousarray(tensor) for name, tensor in own_vocabulary(backbone).items()}
-        safetensors.numpy.save_file(own, folder / "own_vocabulary.safetensors")
+        write_bytes(folder / "own_vocabulary.safetensors", safetensors.numpy.save(own))
     write_bytes(folder / "model.json", _json(_facts(backbone, graphs.encoder) | {"files": names}))
 
 

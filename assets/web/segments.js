@@ -5,7 +5,7 @@ export const FRAME_SAMPLES = 512; // 32 ms at 16 kHz, what Silero's network take
 const FRAME_S = FRAME_SAMPLES / 16000;
 const THRESHOLD = 0.5, HYSTERESIS = 0.15;
 const HOLE_FRAMES = 4, CLICK_FRAMES = 3, SMOOTHED_FRAMES = 5;
-const PAUSE = Math.round(0.5 / FRAME_S), PAD = Math.round(0.4 / FRAME_S);
+const PAUSE = 16, PAD = 12; // 500 and 400 ms, as Python rounds them to frames
 const LONG_PAUSE = Math.max(PAUSE, 2 * PAD + 1); // longer than what is kept of it
 const MOST = Math.floor(20 / FRAME_S);
 
