@@ -38,6 +38,7 @@ COMMANDS = {
     "listen": "write what is spoken into the microphone, while it is spoken",
     "bench": "how fast a pack is on this machine, and how much memory it takes",
     "elan": "make a pack a recogniser of ELAN's",
+    "web": "serve a page of `lect export --web`, which transcribes in the browser itself",
     "serve": "transcribe for other programs, over HTTP, as OpenAI's interface does",
     "backbone": "list, describe or verify the backbones",
     "pretrain": "make a backbone of your own from speech in many languages",

@@ -22,7 +22,7 @@ from lect.engine.model.eight_bits import described, restored
 from lect.engine.text.rules import TextRules
 from lect.engine.text.vocabulary import Vocabulary
 
-from .graph_files import ENCODER, graph_files
+from .graph_files import ENCODER, GraphFiles, graph_files
 from .onnx_network import BACKBONE_SHA256, Adapted, Network
 from .pack import LANGUAGE_MODEL, MANIFEST, RULES, VOCABULARY, Pack, check_fits, read_pack
 from .pack_tensors import Tensor
@@ -72,7 +72,7 @@ def open_source(source: Path | str | None, backbone: Path | str | None, settings
     if not path.is_file():
         return _open_bare(open_backbone(str(source)), settings)
     pack = read_pack(path)
-    found = _backbone_of(pack, backbone)
+    found = backbone_of(pack, backbone)
     check_fits(pack, found)
     return _plugged(found, _network(found, settings, own=EMBEDDING not in pack.tensors), settings.options, pack)
 
@@ -106,6 +106,16 @@ def is_portable(folder: Path) -> bool:
     return (folder / VOCABULARY).is_file() and (folder / ENCODER).is_file()
 
 
+def checked_graphs(backbone: Backbone, build: str) -> GraphFiles:
+    """The backbone's graphs of a build. Raises BackboneError where it has none."""
+    files = graph_files(backbone.folder, build)
+    if not files.are_there:
+        raise BackboneError(
+            f"The backbone {backbone.name!r} has no graphs: run `lect export --backbone {backbone.name}`."
+        )
+    return files
+
+
 def _plugged(backbone: Backbone, network: Network, options: DecodeOptions, pack: Pack) -> Opened:
     adapted = _with_method(network.adapt(_own_vocabulary(backbone, network) | pack.tensors), pack.manifest.method)
     # Hotwords are spelled in the former one's tokens.
@@ -122,11 +132,7 @@ def _open_bare(backbone: Backbone, settings: Settings) -> Opened:
 
 
 def _network(backbone: Backbone, settings: Settings, own: bool) -> Network:
-    files = graph_files(backbone.folder, settings.compute_type)
-    if not files.are_there:
-        raise BackboneError(
-            f"The backbone {backbone.name!r} has no graphs: run `lect export --backbone {backbone.name}`."
-        )
+    files = checked_graphs(backbone, settings.compute_type)
     network = Network.open(files, settings.device, settings.threads, own=own)
     if network.facts.get(BACKBONE_SHA256) != backbone.sha256:
         raise BackboneError(f"The graphs of backbone {backbone.name!r} were made of other weights: export it again.")
@@ -149,7 +155,7 @@ def _open_portable(folder: Path, settings: Settings) -> Opened:
     return Opened(recogniser, None, str(manifest.get("language", "")), _portable_rules(folder))
 
 
-def _backbone_of(pack: Pack, given: Path | str | None) -> Backbone:
+def backbone_of(pack: Pack, given: Path | str | None) -> Backbone:
     """The backbone that was named; else the installed one with the hash that the pack names, and with graphs if any."""
     wanted = pack.manifest.backbone_sha256
     if given is not None:
@@ -170,10 +176,8 @@ def _intact(folder: Path) -> Backbone | None:
         return None  # a damaged one must not keep the others from being found
 
 
-def _own_vocabulary(backbone: Backbone, network: Network) -> dict[str, Tensor]:
-    """What a network without an own decoder is fed, where nothing else is."""
-    if network.has_own_decoder:
-        return {}
+def own_vocabulary(backbone: Backbone) -> dict[str, Tensor]:
+    """A backbone's own matrices as an adaptation's, in float32. Raises BackboneError."""
     try:
         with safe_open(backbone.weights, framework="numpy") as file:
             own = set(OWN_VOCABULARY.values())
@@ -182,6 +186,11 @@ def _own_vocabulary(backbone: Backbone, network: Network) -> dict[str, Tensor]:
             return {name: found[own] for name, own in OWN_VOCABULARY.items() if own in found}
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise BackboneError(f"The weights of backbone {backbone.name!r} cannot be read: install it again.") from error
+
+
+def _own_vocabulary(backbone: Backbone, network: Network) -> dict[str, Tensor]:
+    """What a network without an own decoder is fed, where nothing else is."""
+    return {} if network.has_own_decoder else own_vocabulary(backbone)
 
 
 def _portable_vocabulary(folder: Path) -> Vocabulary:

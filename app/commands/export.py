@@ -4,6 +4,7 @@ lect export --backbone NAME         float32 and int8 graphs into the backbone's 
 lect export --run RUN --portable    graphs with the adaptation inside, for any ONNX runtime
 lect export --run RUN --bundle      the run's pack beside its backbone
 lect export --run RUN --layout ctranslate2    a Whisper's run for a program that runs Whispers
+lect export --web DIR               a page that transcribes in a browser, of --pack, --run or a bare backbone
 
 Every export is a gate: it fails, and leaves nothing, where what was written is not what PyTorch computes with.
 """
@@ -18,6 +19,7 @@ from lect.engine.contract.run_request import STARTER
 
 from ..options import add_project, find_run, open_project
 from ..output import counted, duration, percent, print_result, remark, size
+from ..web_export import add_web, export_web
 from .backbone import transcribing
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
     parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32)")
     parser.add_argument("--weights", choices=WEIGHTS, help="with --layout, float16; q8_0 and q5_1 are whisper.cpp's")
+    add_web(parser)
     add_project(parser)
 
 
@@ -53,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     """Exports, and reports how near the export is to PyTorch."""
     from lect.engine.model.backbone import open_backbone
 
+    if args.web:
+        return export_web(args)
     check(args)
     remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
     if args.layout:
@@ -73,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Raises UsageError for options that do not go together."""
+    if args.pack or args.onnxruntime_web:
+        raise UsageError("--pack and --onnxruntime-web go with --web DIR.")
     if args.run_id and not (args.portable or args.bundle or args.layout):
         raise UsageError(
             "Say how the run is to leave: --portable (any ONNX runtime), --bundle (its pack and backbone) or --layout "
