@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# What `make bench-peers` hears: any labelled set in a language that Whisper knows.
+SET ?= assets/sample
+SPOKEN ?= sw
+
 # Extras of pyproject.toml: which of them each one brings, and how large .venv grows on Linux with PyTorch for CPUs.
 BRINGS_train := train
 BRINGS_app := app train
@@ -58,8 +62,8 @@ bench: $(VENV)/.ready-dev
 
 bench-peers: $(VENV)/.ready-dev
 	@$(PIP) install --quiet --editable ".[dev,bench]"
-	@$(PIP) install --quiet --no-deps faster-whisper
-	@$(BIN)/python -m tests.benchmarks.peers build/peers
+	@$(PIP) install --quiet --no-deps faster-whisper openai-whisper
+	@$(BIN)/python -m tests.benchmarks.peers build/peers $(SET) --language $(SPOKEN)
 	@$(BIN)/python -m tests.benchmarks.peft_training build/peft
 
 clean:

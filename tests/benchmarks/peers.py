@@ -1,201 +1,157 @@
-"""Transcription beside others: the same Whisper shapes, audio and threads, in one run.
+"""Transcription beside other programs: the same weights, recordings, beam and threads, in one run.
 
-`python -m tests.benchmarks.peers` measures each program in processes of its own, which take turns, prints a table and
-writes JSON. Weights are random and every text has TOKENS tokens, so rates say nothing; where the time goes does. What
-is not installed is named. `python -m tests.benchmarks.peers one PROGRAM FOLDER` is one such process.
+    python -m tests.benchmarks.peers FOLDER SET --language nl [--beam 4] [--threads 2] [--rounds 2]
+
+SET is a labelled set (audiofolder); its first clips are written one by one, and then joined to a long recording. Each
+program runs in processes of its own, which take turns: character errors beside seconds, CPU seconds and memory. What is
+not installed is named. `python -m tests.benchmarks.peers one PROGRAM FOLDER LANGUAGE BEAM THREADS` is one process.
 """
 
 import argparse
+import csv
 import json
 import os
-import resource
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from lect.app.output import table
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
+from lect.engine.scoring.scores import score
+from lect.engine.text.rules import TextRules
 from tests import ROOT
+from tests.benchmarks.peer_programs import LOADERS, NEEDS, PROGRAMS, SHORT
+from tests.benchmarks.peer_weights import prepare
 
-CLIPS, BATCH, REPEATS, ROUNDS, THREADS = 8, 8, 3, 2, 2
-NEEDS = {"transformers": "transformers", "faster-whisper": "faster_whisper", "onnx-asr": "onnx_asr"}
-PROGRAMS = ("lect float32", "lect int8", "transformers float32", "faster-whisper int8", "onnx-asr float32")
-OURS = "lect"
-Transcribe = Callable[[Sequence[np.ndarray]], Sequence[str]]
+FIRST_SECONDS = 10  # of the clip that is written first, as nearly as the set has it
+PAUSE = np.zeros(SAMPLE_RATE // 2, np.float32)  # between the clips of the long recording
+COLUMNS = (
+    ("cold_s", "cold, s"), ("cold_cpu_s", "CPU s"), ("cold_mb", "MB"), ("warm_cpu_s", "warm, CPU s"),
+    ("clips_s", "clips, s"), ("clips_cpu_s", "CPU s"), ("clips_cer", "CER %"), ("long_s", "long, s"),
+    ("long_cpu_s", "CPU s"), ("long_cer", "CER %"), ("peak_mb", "MB"),
+)  # fmt: skip
 
 
 def main() -> None:
-    """All programs on the shapes that are named, and the starter in Lect."""
+    """Every program on the same recordings."""
     if sys.argv[1:2] == ["one"]:
-        one(sys.argv[2], Path(sys.argv[3]))
+        program, folder, language, beam, threads = sys.argv[2:]
+        one(program, Path(folder), language, int(beam), int(threads))
         return
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="for models; what is there is used again")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "peers.json", metavar="FILE")
-    parser.add_argument("--shapes", nargs="+", default=["whisper-tiny", "whisper-base"])
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="for weights and recordings; weights that are there are used again")
+    parser.add_argument("set", type=Path, help="a folder with metadata.csv")
+    parser.add_argument("--language", required=True, help="a code that Whisper knows")
+    parser.add_argument("--speaker", help="only this one's clips")
+    parser.add_argument("--beam", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--long", type=int, default=600, metavar="SECONDS")
+    parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
     args = parser.parse_args()
-    results = {shape: measure(prepared(args.folder, shape), PROGRAMS, args.rounds) for shape in args.shapes}
-    results["starter"] = measure(prepared(args.folder, "starter"), ("lect float32", "lect int8"), args.rounds)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"load": os.getloadavg(), "threads": THREADS, "shapes": results}, indent=2) + "\n")
-    print("\n\n".join(report(name, result) for name, result in results.items()))
-
-
-def prepared(folder: Path, shape: str) -> Path:
-    """Models of a shape in every program's form, and the clips; made in a process of its own."""
-    place = folder / shape
-    if not (place / "ready").exists():
-        code = f"from tests.benchmarks.peer_models import prepare; prepare({str(place)!r}, {shape!r})"
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=sys.stderr)
-    return place
-
-
-def measure(place: Path, programs: Sequence[str], rounds: int) -> dict[str, Any]:
-    """The medians of each program over the rounds; programs take turns."""
-    there = [name for name in programs if find_spec(NEEDS.get(name.split()[0], "engine"))]
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in there}
-    for number in range(rounds):
+    prepare(args.folder)
+    truth = write_recordings(args.folder, args.set, args.speaker, args.clips, args.long)
+    there = [name for name in args.programs if find_spec(NEEDS[name.split()[0]])]
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in there}
+    for number in range(args.rounds):
         for name in there:
-            runs[name].append(_process(name, place))
-            print(f"{place.name}: round {number + 1}, {name}: {runs[name][-1]}", file=sys.stderr)
+            run = _process(name, args.folder, args.language, args.beam, args.threads)
+            rates = {f"{what}_cer": cer(run.pop(what), said) for what, said in truth.items() if what in run}
+            runs[name].append(run | rates)
+            print(f"round {number + 1}, {name}: {runs[name][-1]}", file=sys.stderr)
     measured = {name: {key: median(run[key] for run in each) for key in each[0]} for name, each in runs.items()}
-    return {"programs": measured, "not_installed": [name for name in programs if name not in there]}
+    asked = {name: getattr(args, name) for name in ("language", "beam", "threads", "rounds", "clips", "long")}
+    conditions = asked | {"load": os.getloadavg()}
+    (args.folder / f"beam{args.beam}-threads{args.threads}.json").write_text(
+        json.dumps(conditions | {"programs": measured}, indent=2) + "\n"
+    )
+    rows = [(name, *(f"{run[key]:.4g}" if key in run else "-" for key, _ in COLUMNS)) for name, run in measured.items()]
+    rows += [(name, *("not installed" for _ in COLUMNS)) for name in args.programs if name not in there]
+    print(table((str(conditions), *(heading for _, heading in COLUMNS)), rows, right=range(1, len(COLUMNS) + 1)))
 
 
-def _process(name: str, place: Path) -> dict[str, float]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "tests.benchmarks.peers", "one", name, str(place)]
+def write_recordings(folder: Path, source: Path, speaker: str | None, clips: int, long: int) -> dict[str, list[str]]:
+    """first.wav, clips/*.wav and long.wav in `folder`; the truth of the clips and of the long one."""
+    with (source / "metadata.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if speaker in (None, row["speaker"])]
+    (folder / "clips").mkdir(parents=True, exist_ok=True)
+    for old in (folder / "clips").iterdir():
+        old.unlink()
+    sounds = [load_audio(source / row["file_name"]) for row in rows[: 10 * clips]]
+    nearest = min(range(len(sounds)), key=lambda index: abs(len(sounds[index]) - FIRST_SECONDS * SAMPLE_RATE))
+    soundfile.write(folder / "first.wav", sounds[nearest], SAMPLE_RATE)
+    for number, samples in enumerate(sounds[:clips]):
+        soundfile.write(folder / "clips" / f"{number:02}.wav", samples, SAMPLE_RATE)
+    spoken, seconds = list[str](), 0.0
+    with soundfile.SoundFile(folder / "long.wav", "w", SAMPLE_RATE, 1) as file:
+        for row, samples in cycle(zip(rows, sounds, strict=False)):
+            if seconds >= long:
+                break
+            file.write(np.concatenate([samples, PAUSE]))
+            spoken.append(row["transcription"])
+            seconds += (len(samples) + len(PAUSE)) / SAMPLE_RATE
+    return {"clips": [row["transcription"] for row in rows[:clips]], "long": [" ".join(spoken)]}
+
+
+def cer(texts: Sequence[str], truth: Sequence[str]) -> float:
+    """Percent, of lower-case texts without punctuation."""
+    names = list(map(str, range(len(truth))))
+    rules = TextRules()
+    return 100 * score(truth, texts, names, normalisation="rules", normalise=rules.apply).cer
+
+
+def _process(name: str, *arguments: object) -> dict[str, Any]:
+    threads = str(arguments[-1])
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "tests.benchmarks.peers", "one", name, *map(str, arguments)]
     began = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        first = process.stdout.readline()  # once the first text is there
-        cold = time.perf_counter() - began
-        rest = process.stdout.readline()
-    if process.returncode or not rest:
-        raise RuntimeError(f"{name} failed on {place.name}")
-    return {"cold_s": cold, **json.loads(first), **json.loads(rest)}
+        lines = [line for line in process.stdout if line.startswith('{"')]  # some programs print of their own accord
+    if process.returncode or len(lines) != 2:
+        raise RuntimeError(f"{name} failed")
+    first, rest = map(json.loads, lines)
+    return {"cold_s": first.pop("at") - began, **first, **rest}
 
 
-def one(program: str, place: Path) -> None:
-    """Loads, transcribes one clip, says so; then measures."""
-    clips = [np.load(path) for path in sorted((place.parent / "clips").glob("*.npy"))][:CLIPS]
+def one(program: str, folder: Path, language: str, beam: int, threads: int) -> None:
+    """Loads, writes one clip and says so; then the other tasks."""
     name, build = program.split()
-    transcribe = LOADERS[name](place, build)
-    transcribe(clips[:1])
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"cold_cpu_s": used.ru_utime + used.ru_stime}), flush=True)
-    single, single_cpu = _timed(lambda: transcribe(clips[:1]))
-    peak_single = _peak()
-    batch, batch_cpu = _timed(lambda: transcribe(clips[:BATCH]))
-    figures = {"single_s": single, "single_cpu_s": single_cpu, "batch_s": batch, "batch_cpu_s": batch_cpu}
-    print(json.dumps({**figures, "peak_single_mb": peak_single, "peak_mb": _peak()}), flush=True)
+    transcribe = LOADERS[name](folder, build, language, beam, threads)
+    transcribe(folder / "first.wav")
+    # The clock of `perf_counter` is the system's, the same in both processes.
+    print(json.dumps({"at": time.perf_counter(), "cold_cpu_s": time.process_time(), "cold_mb": _peak_mb()}), flush=True)
+    _, _, warm = _timed(lambda: [transcribe(folder / "first.wav")])
+    clips, clips_s, clips_cpu = _timed(lambda: list(map(transcribe, sorted((folder / "clips").glob("*.wav")))))
+    figures = {"warm_cpu_s": warm, "clips_s": clips_s, "clips_cpu_s": clips_cpu, "clips": clips}
+    if name not in SHORT:
+        long, long_s, long_cpu = _timed(lambda: [transcribe(folder / "long.wav")])
+        figures |= {"long_s": long_s, "long_cpu_s": long_cpu, "long": long}
+    print(json.dumps(figures | {"peak_mb": _peak_mb()}))
 
 
-def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Medians: on the clock, and of all threads."""
-    wall, cpu = [], []
-    for _ in range(REPEATS):
-        began, before = time.perf_counter(), time.process_time()
-        work()
-        wall.append(time.perf_counter() - began)
-        cpu.append(time.process_time() - before)
-    return median(wall), median(cpu)
+def _timed(work: Any) -> tuple[list[str], float, float]:
+    began, before = time.perf_counter(), time.process_time()
+    texts = work()
+    return texts, time.perf_counter() - began, time.process_time() - before
 
 
-def _peak() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def _lect(place: Path, build: str) -> Transcribe:
-    from lect.engine.decoding.search import DecodeOptions
-    from lect.exports.runtime import Runtime
-
-    # Greedy, as all others here; the starter's own way is a beam of 4 with CTC.
-    options = DecodeOptions() if place.name == "starter" else DecodeOptions(beam_size=1, max_repeats=0)
-    source = (place / "source").read_text() if (place / "source").exists() else str(place / "lect")
-    runtime = Runtime.open(source, device="cpu", compute_type=build, threads=THREADS, options=options)
-    return lambda clips: [each.text for each in runtime.transcribe_batch(clips)]
-
-
-def _transformers(place: Path, build: str) -> Transcribe:
-    import torch
-
-    from lect.engine.model import torchaudio_bridge  # noqa: F401  (before transformers, which imports torchaudio)
-
-    torch.set_num_threads(THREADS)
-    from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
-
-    folder = place / "hf"
-    model = WhisperForConditionalGeneration.from_pretrained(folder, attn_implementation="sdpa").eval()
-    extractor = WhisperFeatureExtractor.from_pretrained(folder)
-
-    def transcribe(clips: Sequence[np.ndarray]) -> list[str]:
-        features = extractor(clips, sampling_rate=16_000, return_tensors="pt").input_features
-        with torch.inference_mode():
-            said = model.generate(features, language="en", task="transcribe", num_beams=1, do_sample=False)
-        return [" ".join(map(str, row.tolist())) for row in said]
-
-    return transcribe
-
-
-def _faster_whisper(place: Path, build: str) -> Transcribe:
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
-
-    model = WhisperModel(str(place / "ct2"), device="cpu", compute_type=build, cpu_threads=THREADS)
-    common: dict[str, Any] = {
-        "language": "en", "task": "transcribe", "beam_size": 1, "without_timestamps": True, "temperature": 0.0,
-        "compression_ratio_threshold": None, "log_prob_threshold": None, "no_speech_threshold": None,
-        "suppress_tokens": [],
-    }  # fmt: skip
-
-    def transcribe(clips: Sequence[np.ndarray]) -> list[str]:
-        if len(clips) == 1:
-            segments, _ = model.transcribe(clips[0], condition_on_previous_text=False, vad_filter=False, **common)
-            return [" ".join(segment.text for segment in segments)]
-        length = len(clips[0]) / 16_000
-        stretches = [{"start": number * length, "end": (number + 1) * length} for number in range(len(clips))]
-        segments, _ = BatchedInferencePipeline(model).transcribe(
-            np.concatenate(clips), batch_size=len(clips), vad_filter=False, clip_timestamps=stretches, **common
-        )
-        return [segment.text for segment in segments]
-
-    return transcribe
-
-
-def _onnx_asr(place: Path, build: str) -> Transcribe:
-    import onnx_asr
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    model = onnx_asr.load_model("whisper", place / "onnx-asr", sess_options=options, providers=["CPUExecutionProvider"])
-    return lambda clips: model.recognize(list(clips), language="en")
-
-
-LOADERS = {
-    "lect": _lect, "transformers": _transformers, "faster-whisper": _faster_whisper, "onnx-asr": _onnx_asr,
-}  # fmt: skip
-COLUMNS = (("cold_s", "cold"), ("single_s", "one clip"), ("batch_s", f"{BATCH} clips"), ("peak_mb", "peak MB"))
-
-
-def report(shape: str, result: dict[str, Any]) -> str:
-    """Seconds on the clock, and how many times Lect's best build each is."""
-    programs: dict[str, dict[str, float]] = result["programs"]
-    best = {key: min(run[key] for name, run in programs.items() if name.startswith(OURS)) for key, _ in COLUMNS}
-    rows = [
-        (name, *(f"{run[key]:.4g} ({run[key] / best[key]:.2f} x)" for key, _ in COLUMNS))
-        for name, run in programs.items()
-    ]
-    rows += [(name, *("not installed" for _ in COLUMNS)) for name in result["not_installed"]]
-    return table((shape, *(heading for _, heading in COLUMNS)), rows, right=(1, 2, 3, 4))
+def _peak_mb() -> float:
+    """Of this process; Linux's getrusage would count what the parent held when it started it."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found.group(1)) * 1024 / 1e6
 
 
 if __name__ == "__main__":
