@@ -18,6 +18,7 @@ from lect.engine.contract.errors import LectError, UsageError, os_sentence
 from . import found_whispers, languages, transcripts
 from .backbones import Installed, spoken_by, writers
 from .events import bind, html_block
+from .export import only_packs
 from .markup import empty, notice
 from .shared import Page, opened
 from .texts import Say, label, words_for
@@ -39,7 +40,6 @@ def build(page: Page) -> None:
                 files = gr.File(
                     label=label("transcribe_files"),
                     file_count="multiple",
-                    file_types=["audio", "video"],
                     elem_id="transcribe-files",
                     height=150,
                 )
@@ -76,6 +76,7 @@ def build(page: Page) -> None:
     for chosen in (pack, beside):
         bind(chosen.input, choose, [page.project, page.language, *choice], [language])
     bind(go.click, run, [files, *settings], outputs)
+    bind(other.upload, only_packs, [other], [other])
     bind(spoken.upload, run_spoken, [spoken, *settings], outputs)
     for kind, saver in zip(FORMATS, savers, strict=True):
         saved = bind(saver.click, saving(kind), [found, words], [made])
