@@ -41,7 +41,13 @@ demo: $(VENV)/.ready-train
 app: $(VENV)/.ready-app
 	@$(BIN)/lect ui
 
-test: $(VENV)/.ready-dev
+AXE := tests/browser/node_modules/axe-core/axe.min.js
+
+# What looks for barriers on the page, for the tests alone; without npm they are skipped.
+$(AXE): tests/browser/package.json
+	@! command -v npm > /dev/null || npm install --silent --no-fund --no-audit --no-package-lock --prefix tests/browser
+
+test: $(VENV)/.ready-dev $(AXE)
 	@$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.ready-dev

@@ -28,20 +28,20 @@ def build_page(local: bool, scratch: Scratch, first: str = "") -> gr.Blocks:
     blocks = CheckedBlocks(title="Lect", analytics_enabled=False, delete_cache=(3600, UPLOADS_KEPT_S), fill_width=True)
     blocks.allowed = Allowed(scratch.uploads, local)
     with blocks:
-        opened, language = gr.State(""), gr.State("")
+        opened, language, ready = gr.State(""), gr.State(""), gr.State(False)
         kept = gr.Textbox(visible="hidden", elem_id="kept")  # what the browser remembers
         line = html_block(elem_id="header")
 
-        def open_first(remembered: str) -> tuple[str, str]:
+        def open_first(remembered: str) -> tuple[str, str, bool]:
             known = [str(folder) for folder in recent.recent()]
             chosen = next((each for each in (remembered, first, *known) if each in known), "")
-            return chosen, chosen
+            return chosen, chosen, True
 
-        loaded = bind(blocks.load, open_first, [kept], [opened, kept], js=REMEMBERED)
+        loaded = bind(blocks.load, open_first, [kept], [opened, kept, ready], js=REMEMBERED)
         bind(opened.change, lambda folder: folder, [opened], [kept])
         kept.change(None, [kept], [], js=REMEMBER, api_visibility="private")
         with gr.Tabs(elem_id="steps", overflow_behavior="wrap") as tabs:
-            page = Page(opened, language, tabs, line, loaded, local, scratch)
+            page = Page(opened, ready, language, tabs, line, loaded, local, scratch)
             for step in STEPS:
                 step.build(page)
         bind(opened.change, doors, [opened], page.needs_project)
@@ -71,9 +71,9 @@ def theme() -> gr.themes.Base:
         block_background_fill_dark="*neutral_900",
         block_border_width="1px",
         block_shadow="none",
-        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
-        block_info_text_color="*neutral_500",
+        block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_400",
         color_accent="*primary_700",
         button_primary_background_fill="*primary_700",

@@ -66,9 +66,9 @@ def build(page: Page) -> None:
     for narrowed in (search.change, which.change, order.change):
         bind(narrowed, filtered, look[:-1], listing, trigger_mode="always_last", **IN_TURN)
     bind_pick(pages, turn, look[:-1], listing, **IN_TURN)
-    picked = bind_pick(rows, pick, [page.project], detail, **IN_TURN)
+    picked = bind_pick(rows, pick, [page.project, chosen], detail, **IN_TURN)
     picked.then(None, [], [], js='() => window.lectShow("#clip")', api_visibility="private")
-    bind_pick(findings, pick, [page.project], detail, **IN_TURN)
+    bind_pick(findings, pick, [page.project, chosen], detail, **IN_TURN)
     for field in fields:
         bind(field.input, keep_draft, [page.project, chosen, *fields], [], trigger_mode="always_last", **IN_TURN)
     bind_pick(view, clip_picked, [page.project, chosen], detail, **IN_TURN)
@@ -124,9 +124,10 @@ def turn(value: str, folder: str, search: str, which: str, order: str, request: 
     return show(folder, search, which, order, int(value), request)
 
 
-def pick(value: str, folder: str, request: gr.Request) -> tuple[Any, ...]:
+def pick(value: str, folder: str, chosen: int, request: gr.Request) -> tuple[Any, ...]:
     """A click on a clip. It answers with the clip alone: each further output costs the browser milliseconds."""
-    return clip_detail.of_clip(opened(folder), int(value), words_for(request))
+    view, editor, *fields = clip_detail.of_clip(opened(folder), int(value), words_for(request))
+    return view, gr.skip() if chosen else editor, *fields
 
 
 def keep_draft(folder: str, chosen: int, words: str, speaker: str, side: str, used: bool) -> None:

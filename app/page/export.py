@@ -7,13 +7,14 @@ from typing import Any
 import gradio as gr
 
 from lect.engine.contract.builds import BUILDS
+from lect.engine.contract.errors import LectError
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
 
 from ..output import percent, size
 from . import folders, recent
-from .events import bind, html_block, progressing
+from .events import bind, html_block, progressing, sentence_of
 from .header import show as header
 from .markup import card, chips, empty, notice, onward, table, text
 from .markup import label as fact
@@ -175,6 +176,19 @@ def verify(path: str | None, request: gr.Request) -> str:
     return (
         notice(say("export_whole"), "good") + "<dl>" + "".join(fact(key, text(value)) for key, value in facts) + "</dl>"
     )
+
+
+def only_packs(path: str | None, request: gr.Request) -> Any:
+    """Takes a file back that is no pack, where it is chosen."""
+    from lect.exports.pack import verify_pack
+
+    try:
+        if path:
+            verify_pack(Path(path))
+    except (LectError, OSError) as error:
+        gr.Warning(text(sentence_of(error, words_for(request))), duration=20)
+        return None
+    return gr.skip()
 
 
 def _files(project: Project, say: Say) -> str:

@@ -2,16 +2,16 @@
 
 FORMS = {
     "ar": ("zero", "one", "two", "few", "many", "other"),
-    "en": ("one", "other"),
-    "fr": ("one", "other"),
+    **{language: ("one", "other") for language in ("de", "en", "es", "fr", "pt", "sw")},
 }
+NONE_IS_ONE = frozenset({"fr", "pt"})  # and have a further form for whole millions, which nothing here counts
 
 
 def form(language: str, count: int) -> str:
     """One of the language's FORMS."""
     if language == "ar":
         return _arabic(count)
-    singular = count in (0, 1) if language == "fr" else count == 1
+    singular = count in (0, 1) if language in NONE_IS_ONE else count == 1
     return "one" if singular else "other"
 
 

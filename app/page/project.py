@@ -16,6 +16,7 @@ from .shared import Page, opened
 from .texts import Say, label, words_for
 
 SAMPLE = ASSETS / "sample"
+VIEW = 15  # parts that `show` fills
 
 
 def build(page: Page) -> None:
@@ -48,7 +49,7 @@ def build(page: Page) -> None:
     bind_pick(others, choose, [page.project, search], [page.project, others, page.header], **making)
     bind(search.input, narrow, [search, page.project], [others], trigger_mode="always_last")
     for trigger in (page.loaded.then, page.project.change, tab.select):
-        bind(trigger, show, [page.project, typed, search], view)
+        bind(trigger, show, [page.project, page.ready, typed, search], view)
 
 
 def open_folder(path: str) -> str:
@@ -91,9 +92,11 @@ def open_sample(folder: str, request: gr.Request) -> Any:
     yield _entered(project), ""
 
 
-def show(folder: str, typed: str, search: str, request: gr.Request) -> tuple[Any, ...]:
+def show(folder: str, ready: bool, typed: str, search: str, request: gr.Request) -> tuple[Any, ...]:
     """(current, the question, what the computer can do, sample, settings and speakers with their fields, search,
     list)."""
+    if not ready:  # else the first screen would flash before a project is shown
+        return tuple(gr.skip() for _ in range(VIEW))
     say = words_for(request)
     there, many = bool(folder), len(recent.recent()) > projects.MANY
     parts = (

@@ -19,6 +19,7 @@ class Page:
     """The page while it is built."""
 
     project: gr.State  # the folder of the open project, as text; "" when none is open
+    ready: gr.State  # whether it is known which project that is, which a window's first moment lacks
     language: gr.State  # that is typed on the first screen while no project is open
     tabs: gr.Tabs
     header: gr.HTML

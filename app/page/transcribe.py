@@ -21,6 +21,7 @@ from .editor import teaching
 from .editor.cutting import cut_only
 from .editor.place import NO_PROJECT, place_of
 from .events import bind, bind_pick, html_block
+from .export import only_packs
 from .markup import empty, notice
 from .shared import Page, opened
 from .texts import Say, label, words_for
@@ -41,7 +42,6 @@ def build(page: Page) -> None:
                 files = gr.File(
                     label=label("transcribe_files"),
                     file_count="multiple",
-                    file_types=["audio", "video"],
                     elem_id="transcribe-files",
                     height=150,
                 )
@@ -75,6 +75,7 @@ def build(page: Page) -> None:
     bind(cut.click, cut_at_pauses, [files, page.project], [result, *kept])
     bind(spoken.upload, run_spoken, [spoken, *settings], [result, *kept])
     bind_pick(drafts, pick, [page.project, number], kept)
+    bind(other.upload, only_packs, [other], [other])
 
 
 def _more() -> list[Any]:
