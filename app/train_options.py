@@ -107,7 +107,7 @@ def _add_adaptation(group: argparse._ArgumentGroup) -> None:
         "--vocabulary",
         choices=VOCABULARY_CHOICES,
         default="auto",
-        help="new: symbols of the labels; words: these whole, for commands; backbone: its own (auto: a Whisper's own)",
+        help="new: symbols of the labels; words: these whole, for commands; backbone: a Whisper's own (auto: new)",
     )
     group.add_argument(
         "--language",

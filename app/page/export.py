@@ -17,8 +17,8 @@ from .events import bind, html_block, progressing
 from .header import show as header
 from .markup import card, chips, empty, notice, onward, table, text
 from .markup import label as fact
-from .shared import Page, opened
 from .results import advice
+from .shared import Page, opened
 from .texts import Say, label, words_for
 
 FORMS = ("pack", *folders.FORMS)

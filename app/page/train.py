@@ -33,6 +33,7 @@ def build(page: Page) -> None:
         changed = gr.State(0.0)  # when the clock last found that they stand otherwise
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
+                planned = html_block(elem_id="plan")
                 choices = train_form.choices()
                 added = found_whispers.build(page, "train")
                 with gr.Row():
@@ -51,11 +52,13 @@ def build(page: Page) -> None:
     view = [live, runs, start, stop, leave, resume, clock, shown, seen]
     choice = [page.project, *choices]
     at = [page.project, shown]
-    backbone = choices[2]
+    method, backbone, vocabulary = choices[0], choices[2], choices[4]
     bind(tab.select, show, [page.project, backbone], [*view, backbone], **IN_TURN)
     bind(page.project.change, choose_backbone, [page.project], [backbone])
     for trigger in added:
         bind(trigger, offer_backbones, [page.project, backbone], [backbone])
+    for decides in (tab.select, method.change, backbone.change, vocabulary.change):
+        bind(decides, plan, [page.project, method, backbone, vocabulary], [planned])
     bind(start.click, begin, choice, [*view, message, page.header], **IN_TURN)
     bind(guess.click, estimate, choice, [message])
     bind(stop.click, end, at, [message], **IN_TURN)
@@ -88,6 +91,13 @@ def choose_backbone(folder: str, request: gr.Request) -> gr.Radio:
 def offer_backbones(folder: str, chosen: str | None, request: gr.Request) -> gr.Radio:
     """The backbones, with this one chosen if it is there."""
     return train_form.backbones(opened(folder).language if folder else "", chosen, words_for(request))
+
+
+def plan(folder: str, method: Any, backbone: str | None, vocabulary: Any, request: gr.Request) -> str:
+    """What will be trained."""
+    if not folder or not opened(folder).clips(usable_only=True):
+        return ""
+    return notice(train_form.plan(opened(folder), method, backbone, vocabulary, words_for(request)))
 
 
 def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:

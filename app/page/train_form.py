@@ -13,11 +13,14 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, VOCABULARY_CHOICES, WHISPER, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
+from lect.engine.model.backbone import open_backbone
+from lect.engine.runs.recipe import recommended
 
 from ..options import fraction, positive, rate, whole
+from ..output import duration
 from ..train_options import SETTING_FIELDS, SPEC_FIELDS, option
 from . import languages
-from .backbones import Installed, installed, spoken_by
+from .backbones import Installed, installed, spoken_by, titled
 from .project_settings import UNDETERMINED
 from .texts import Say, label
 
@@ -83,6 +86,24 @@ def for_project(asked: RunRequest, project: Project) -> RunRequest:
     code = languages.among(project.language, spoken_by(asked.backbone))
     alike = project.language.lower().partition("-")[0] == code
     return asked if alike or not code else replace(asked, language=code)
+
+
+def plan(
+    project: Project, method: adaptation_spec.Method, backbone: str | None, vocabulary: VocabularyChoice, say: Say
+) -> str:
+    """What these choices will train, and on how much, as `lect train` says it."""
+    asked = RunRequest(backbone or WHISPER, settings=TrainSettings(AdaptationSpec(method)), vocabulary=vocabulary)
+    opened = open_backbone(asked.backbone)
+    spec = recommended(asked, opened).settings.spec
+    clips = [clip for clip in project.clips(usable_only=True) if clip.split in ("", "train")]
+    return say(
+        "plan_full_rank" if spec.full_rank else "plan_method",
+        length=duration(sum(clip.seconds for clip in clips)),
+        speakers=say("count_speakers", count=len({clip.speaker for clip in clips})),
+        layers=len(adaptation_spec.parse_placement(spec.placement, opened.config).encoder),
+        backbone=titled(asked.backbone),
+        method=say("method_" + spec.method),
+    )
 
 
 def request(

@@ -28,20 +28,17 @@ NEW_HEAD = TrainSettings(
     window_seconds=1.0,
 )
 UNASKED = replace(TrainSettings(), spec=AdaptationSpec(AUTO))
-UNSTATED = ("", "und", "mul")
 
 
-def recommended(request: RunRequest, backbone: Backbone, language: str) -> RunRequest:
-    """The request with all that its method, named or not, needs in order to learn; language: the project's.
+def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
+    """The request with all that its method, named or not, needs in order to learn.
 
-    A Whisper writes a project's language that it does not know in a new vocabulary. What differs from a setting's
-    usual value was asked for, and stays.
+    A Whisper learns a new vocabulary, through a CTC head, whether or not it knows the language: on so little speech
+    its attention learns little. What differs from a setting's usual value was asked for, and stays.
     """
-    kind, known = backbone.vocabulary.kind, backbone.vocabulary.languages()
-    code = language.lower().partition("-")[0]
-    if request.vocabulary == "auto" and not request.language and kind == "bytes" and code not in (*UNSTATED, *known):
+    kind, usual = backbone.vocabulary.kind, TrainSettings()
+    if request.keeps_vocabulary(kind) and request.vocabulary == "auto" and request.settings.ctc_weight:
         request = replace(request, vocabulary="new")
-    usual = TrainSettings()
     if not backbone.config.ctc and not request.keeps_vocabulary(kind):
         usual = _fitting(_new_head(request.settings.spec), backbone)
     spec = _asked(request.settings.spec, UNASKED.spec, usual.spec)
@@ -53,8 +50,9 @@ def reason(request: RunRequest, minutes: float, voices: int) -> str:
     spec, data = request.settings.spec, f"With {minutes:.1f} minutes of {voices} {'voice' if voices == 1 else 'voices'}"
     if spec.full_rank:
         return (
-            f"{data} Lect trains the layers {spec.placement} of {request.backbone} and a CTC head, kept as low-rank "
-            "updates: of all methods tried with so little speech it made the fewest errors. --method names another."
+            f"{data} Lect trains the layers {spec.placement} of {request.backbone}, kept as low-rank updates, and a "
+            "CTC head for the letters of the labels: of all that was tried with so little speech, this made the fewest "
+            "errors. --method names another."
         )
     return f"{data} Lect trains by the method `{spec.method}` on {request.backbone}. --method names another."
 
