@@ -18,7 +18,7 @@ from lect.engine.runs.recipe import recommended
 
 from ..options import fraction, positive, rate, whole
 from ..output import duration
-from ..train_options import SETTING_FIELDS, SPEC_FIELDS, option
+from ..train_options import option, request_for
 from . import languages
 from .backbones import Installed, installed, spoken_by, titled
 from .project_settings import UNDETERMINED
@@ -112,16 +112,11 @@ def request(
 ) -> RunRequest:  # fmt: skip
     """What the values of `choices` ask for. Raises UsageError for a field that cannot be read."""
     given = {name: _read(name, value) for name, value in zip(FIELDS, written, strict=True) if value and value.strip()}
-    spec = replace(AdaptationSpec(method=method), **_of(given, SPEC_FIELDS))
-    settings = replace(TrainSettings(spec=spec, max_steps=EFFORTS[effort]), **_of(given, SETTING_FIELDS))
-    return RunRequest(
-        backbone=backbone or WHISPER,
-        device=device,
-        settings=settings,
-        vocabulary=vocabulary,
-        texts=texts or "",
-        language_model_weight=given.get("language_model_weight"),
+    weight = given.pop("language_model_weight", None)
+    plain = RunRequest(
+        backbone or WHISPER, device, vocabulary=vocabulary, texts=texts or "", language_model_weight=weight
     )
+    return request_for({"method": method, "max_steps": EFFORTS[effort]} | given, plain)
 
 
 def _read(name: str, value: str) -> Any:
@@ -129,10 +124,6 @@ def _read(name: str, value: str) -> Any:
         return FIELDS[name](value.strip())
     except ArgumentTypeError as error:
         raise UsageError(f"{option(name)}: {error}.") from error
-
-
-def _of(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in names}
 
 
 def _named(prefix: str, names: tuple[str, ...]) -> list[tuple[Any, str]]:

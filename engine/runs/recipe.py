@@ -3,6 +3,7 @@
 It does not know clips or how a training goes.
 """
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -34,15 +35,16 @@ def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
     """The request with all that its method, named or not, needs in order to learn.
 
     A Whisper learns a new vocabulary, through a CTC head, whether or not it knows the language: on so little speech
-    its attention learns little. What differs from a setting's usual value was asked for, and stays.
+    its attention learns little. What differs from a setting's usual value, or is `stated`, was asked for, and stays.
     """
     kind, usual = backbone.vocabulary.kind, TrainSettings()
     if request.keeps_vocabulary(kind) and request.vocabulary == "auto" and request.settings.ctc_weight:
         request = replace(request, vocabulary="new")
     if not backbone.config.ctc and not request.keeps_vocabulary(kind):
         usual = _fitting(_new_head(request.settings.spec), backbone)
-    spec = _asked(request.settings.spec, UNASKED.spec, usual.spec)
-    return replace(request, settings=replace(_asked(request.settings, UNASKED, usual), spec=spec))
+    spec = _asked(request.settings.spec, UNASKED.spec, usual.spec, request.stated)
+    settings = _asked(request.settings, UNASKED, usual, request.stated)
+    return replace(request, settings=replace(settings, spec=spec), stated=())
 
 
 def reason(request: RunRequest, minutes: float, voices: int) -> str:
@@ -74,11 +76,11 @@ def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
     return replace(usual, spec=spec, window_seconds=usual.window_seconds if windows else None)
 
 
-def _asked(asked: T, unasked: T, usual: T) -> T:
+def _asked(asked: T, unasked: T, usual: T, stated: Collection[str]) -> T:
     """`usual`, but for what was asked for."""
     changes: dict[str, Any] = {
         each.name: getattr(asked, each.name)
         for each in fields(asked)
-        if getattr(asked, each.name) != getattr(unasked, each.name)
+        if each.name in stated or getattr(asked, each.name) != getattr(unasked, each.name)
     }
     return replace(usual, **changes)

@@ -50,6 +50,14 @@ def test_what_is_asked_for_stays() -> None:
     assert found.spec.full_rank and found.window_seconds == NEW_HEAD.window_seconds
 
 
+def test_a_usual_value_that_is_stated_stays_too() -> None:
+    asked = RunRequest("any", stated=("ctc_weight", "placement", "copies"))
+    found = recommended(asked, backbone())
+    assert (found.settings.ctc_weight, found.settings.copies, found.stated) == (0.5, 6, ())
+    assert (found.settings.spec.placement, found.settings.spec.rank) == ("e:all,d:all", NEW_HEAD.spec.rank)
+    assert RunRequest.from_json(asked.to_json()) == asked
+
+
 @pytest.mark.parametrize("method", ["prompt", "adapter", "lora", "vocabulary", "finetune"])
 def test_a_method_that_is_named_has_all_else_that_it_needs(method: Method) -> None:
     found = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(method))), backbone())
