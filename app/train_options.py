@@ -5,6 +5,8 @@ It does not know whether the backbone can have what is asked for (`preparation.c
 """
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lect.engine.contract.adaptation_spec import AUTO, INITIALISATIONS, METHODS, AdaptationSpec
@@ -43,9 +45,19 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 def request_of(args: argparse.Namespace) -> RunRequest:
     """What the options ask for."""
-    spec = AdaptationSpec(**{"method": AUTO} | _given(args, SPEC_FIELDS))
-    settings = TrainSettings(spec=spec, cache=not args.no_cache, **_given(args, SETTING_FIELDS))
-    return RunRequest(settings=settings, **_given(args, REQUEST_FIELDS))
+    asked = {name: value for name in (*SPEC_FIELDS, *SETTING_FIELDS) if (value := getattr(args, name)) is not None}
+    given = _given(args, REQUEST_FIELDS)
+    return request_for(asked, RunRequest(settings=TrainSettings(cache=not args.no_cache), **given))
+
+
+def request_for(given: Mapping[str, Any], plain: RunRequest) -> RunRequest:
+    """A request with these fields of its settings and its adaptation; plain: with all else."""
+    spec = replace(AdaptationSpec(AUTO), **{name: given[name] for name in SPEC_FIELDS if name in given})
+    changes = {name: given[name] for name in SETTING_FIELDS if name in given}
+    usual = {**vars(TrainSettings()), **vars(AdaptationSpec(AUTO))}
+    # What is not given is False among options; and `auto` asks for nothing.
+    stated = tuple(sorted(name for name in given if given[name] == usual[name] and given[name] not in (False, AUTO)))
+    return replace(plain, settings=replace(plain.settings, spec=spec, **changes), stated=stated)
 
 
 def option(field: str) -> str:
@@ -58,8 +70,8 @@ def arguments(request: RunRequest) -> list[str]:
     settings = request.settings
     chosen = [
         *_differing(request, RunRequest(), REQUEST_FIELDS),
-        *_differing(settings.spec, AdaptationSpec(AUTO), SPEC_FIELDS),
-        *_differing(settings, TrainSettings(), SETTING_FIELDS),
+        *_differing(settings.spec, AdaptationSpec(AUTO), SPEC_FIELDS, request.stated),
+        *_differing(settings, TrainSettings(), SETTING_FIELDS, request.stated),
     ]
     start = ["--from", request.start] if request.start else []
     words = [word for name, value in chosen for word in _words(name, value)]
@@ -70,8 +82,9 @@ def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
-def _differing(asked: Any, usual: Any, names: tuple[str, ...]) -> list[tuple[str, Any]]:
-    return [(name, value) for name in names if (value := getattr(asked, name)) != getattr(usual, name)]
+def _differing(asked: Any, usual: Any, names: tuple[str, ...], stated: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
+    values = [(name, getattr(asked, name)) for name in names]
+    return [(name, value) for name, value in values if name in stated or value != getattr(usual, name)]
 
 
 def _words(name: str, value: Any) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ def _add_adaptation(group: argparse._ArgumentGroup) -> None:
         "--vocabulary",
         choices=VOCABULARY_CHOICES,
         default="auto",
-        help="new: symbols of the labels; words: these whole, for commands; backbone: its own (auto: a Whisper's own)",
+        help="new: symbols of the labels; words: these whole, for commands; backbone: a Whisper's own (auto: new)",
     )
     group.add_argument(
         "--language",

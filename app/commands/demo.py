@@ -113,7 +113,7 @@ class Story:
         from ..training_watch import watch
 
         settings = replace(RunRequest().settings, max_steps=self.args.steps, copies=COPIES)
-        run_id = create_run(project, RunRequest(self.args.backbone, settings=settings, vocabulary="new"))
+        run_id = create_run(project, RunRequest(self.args.backbone, settings=settings))
         spec = RunFiles(project.run(run_id).folder).request().settings.spec
         self.say(f"3. Training by {spec.method} ({spec.placement}) on {self.args.backbone}; Ctrl-C ends it early.")
         if watch(self.args, project, run_id):

@@ -31,6 +31,7 @@ def build(page: Page) -> None:
         changed = gr.State(0.0)  # when the clock last found that they stand otherwise
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
+                planned = html_block(elem_id="plan")
                 choices = train_form.choices()
                 added = found_whispers.build(page, "train")
                 start = gr.Button(label("train_start"), variant="primary", elem_id="start")
@@ -47,7 +48,7 @@ def build(page: Page) -> None:
     view = [live, runs, start, stop, leave, resume, clock, shown, seen]
     choice = [page.project, *choices]
     at = [page.project, shown]
-    backbone = choices[2]
+    method, backbone, vocabulary = choices[0], choices[2], choices[4]
     shown_first = bind(tab.select, show, [page.project, backbone, shown], [*view, backbone, message], **IN_TURN)
     asked = [choice, [message]]
     bind(shown_first.then, estimate, *asked)
@@ -58,6 +59,8 @@ def build(page: Page) -> None:
     bind(page.project.change, choose_backbone, [page.project], [backbone, message, shown])
     for trigger in added:
         bind(trigger, offer_backbones, [page.project, backbone], [backbone])
+    for decides in (tab.select, method.change, backbone.change, vocabulary.change):
+        bind(decides, plan, [page.project, method, backbone, vocabulary], [planned])
     bind(start.click, begin, choice, [*view, message, page.header], **IN_TURN)
     bind(stop.click, end, at, [message], **IN_TURN)
     bind(leave.click, step_back, at, view, **IN_TURN)
@@ -93,6 +96,13 @@ def choose_backbone(folder: str, request: gr.Request) -> tuple[Any, ...]:
 def offer_backbones(folder: str, chosen: str | None, request: gr.Request) -> gr.Radio:
     """The backbones, with this one chosen if it is there."""
     return train_form.backbones(opened(folder).language if folder else "", chosen, words_for(request))
+
+
+def plan(folder: str, method: Any, backbone: str | None, vocabulary: Any, request: gr.Request) -> str:
+    """What will be trained."""
+    if not folder or not opened(folder).clips(usable_only=True):
+        return ""
+    return notice(train_form.plan(opened(folder), method, backbone, vocabulary, words_for(request)))
 
 
 def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:

@@ -13,11 +13,14 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_request import DEVICES, VOCABULARY_CHOICES, WHISPER, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
+from lect.engine.model.backbone import open_backbone
+from lect.engine.runs.recipe import recommended
 
 from ..options import fraction, positive, rate, whole
-from ..train_options import SETTING_FIELDS, SPEC_FIELDS, option
+from ..output import duration
+from ..train_options import option, request_for
 from . import languages
-from .backbones import Installed, installed, spoken_by
+from .backbones import Installed, installed, spoken_by, titled
 from .events import html_block
 from .project_settings import UNDETERMINED
 from .texts import Say, label
@@ -119,22 +122,35 @@ def for_project(asked: RunRequest, project: Project) -> RunRequest:
     return asked if alike or not code else replace(asked, language=code)
 
 
+def plan(
+    project: Project, method: adaptation_spec.Method, backbone: str | None, vocabulary: VocabularyChoice, say: Say
+) -> str:
+    """What these choices will train, and on how much, as `lect train` says it."""
+    asked = RunRequest(backbone or WHISPER, settings=TrainSettings(AdaptationSpec(method)), vocabulary=vocabulary)
+    opened = open_backbone(asked.backbone)
+    spec = recommended(asked, opened).settings.spec
+    clips = [clip for clip in project.clips(usable_only=True) if clip.split in ("", "train")]
+    return say(
+        "plan_full_rank" if spec.full_rank else "plan_method",
+        length=duration(sum(clip.seconds for clip in clips)),
+        speakers=say("count_speakers", count=len({clip.speaker for clip in clips})),
+        layers=len(adaptation_spec.parse_placement(spec.placement, opened.config).encoder),
+        backbone=titled(asked.backbone),
+        method=say("method_" + spec.method),
+    )
+
+
 def request(
     method: adaptation_spec.Method, effort: str, backbone: str | None, device: str, vocabulary: VocabularyChoice,
     texts: str | None, *written: str,
 ) -> RunRequest:  # fmt: skip
     """What the values of `choices` ask for. Raises UsageError for a field that cannot be read."""
     given = {name: _read(name, value) for name, value in zip(FIELDS, written, strict=True) if value and value.strip()}
-    spec = replace(AdaptationSpec(method=method), **_of(given, SPEC_FIELDS))
-    settings = replace(TrainSettings(spec=spec, max_steps=EFFORTS[effort]), **_of(given, SETTING_FIELDS))
-    return RunRequest(
-        backbone=backbone or WHISPER,
-        device=device,
-        settings=settings,
-        vocabulary=vocabulary,
-        texts=texts or "",
-        language_model_weight=given.get("language_model_weight"),
+    weight = given.pop("language_model_weight", None)
+    plain = RunRequest(
+        backbone or WHISPER, device, vocabulary=vocabulary, texts=texts or "", language_model_weight=weight
     )
+    return request_for({"method": method, "max_steps": EFFORTS[effort]} | given, plain)
 
 
 def _read(name: str, value: str) -> Any:
@@ -142,10 +158,6 @@ def _read(name: str, value: str) -> Any:
         return FIELDS[name](value.strip())
     except ArgumentTypeError as error:
         raise FieldError(name) from error
-
-
-def _of(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in names}
 
 
 def _named(prefix: str, names: tuple[str, ...]) -> list[tuple[Any, str]]:

@@ -28,6 +28,7 @@ class RunRequest:
     texts: str = ""  # file of more sentences of the lect, one a line, for the language model
     language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
     start: str = ""  # the run whose result the training starts from; "": the backbone alone
+    stated: tuple[str, ...] = ()  # fields of settings and spec that were asked for at their usual value, see `recipe`
 
     def keeps_vocabulary(self, kind: str) -> bool:
         """Whether a run on a backbone with such a vocabulary writes in a Whisper's own, which does not learn."""
@@ -35,7 +36,8 @@ class RunRequest:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `method` is what the store lists runs by."""
-        return {**asdict(self), "method": self.settings.spec.method}
+        value = {**asdict(self), "method": self.settings.spec.method}
+        return value if self.stated else {name: item for name, item in value.items() if name != "stated"}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "RunRequest":
@@ -54,4 +56,5 @@ class RunRequest:
             value.get("texts", ""),
             value.get("language_model_weight"),
             value.get("start", ""),
+            tuple(value.get("stated", ())),
         )

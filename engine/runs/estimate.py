@@ -56,7 +56,7 @@ class Times:
 
 def estimate(project: Project, request: RunRequest) -> Estimate:
     """Raises TrainError when there is too little to train on, UsageError for what the backbone cannot have."""
-    request = checked(continued(project, request), project.language)
+    request = checked(continued(project, request))
     clips = _split(project)
     if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
         raise TrainError(f"There are too few usable clips: record or import at least {LEAST_TRAIN_CLIPS + 2}.")

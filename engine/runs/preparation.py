@@ -65,7 +65,7 @@ def create_run(project: Project, request: RunRequest) -> str:
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
-    request = checked(continued(project, request), project.language)
+    request = checked(continued(project, request))
     data = gather(project, request)
     before = RunFiles(project.run(request.start).folder) if request.start else None
     texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
@@ -96,22 +96,22 @@ def continued(project: Project, request: RunRequest) -> RunRequest:
     return continuing(request, before.request())
 
 
-def checked(request: RunRequest, language: str = "") -> RunRequest:
+def checked(request: RunRequest) -> RunRequest:
     """The request as its backbone can have it: with a method, and no CTC loss where there will be no head for one.
 
     Raises UsageError for a placement, projections or a backbone that there are not, and where a weight was asked for of
     a CTC loss that there is no head for.
     """
     backbone = open_backbone(request.backbone)
-    request = recommended(request, backbone, language)
+    request = recommended(request, backbone)
     parse_placement(request.settings.spec.placement, backbone.config)
     parse_projections(request.settings.spec.on)
     if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):
         return request
     if request.settings.ctc_weight not in (0.0, TrainSettings().ctc_weight):
         raise UsageError(
-            f"The backbone {request.backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight out, or add "
-            "--vocabulary new."
+            f"The backbone {request.backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight or "
+            "--vocabulary out."
         )
     return replace(request, settings=replace(request.settings, ctc_weight=0.0))
 
@@ -136,9 +136,9 @@ def gather(project: Project, request: RunRequest) -> RunData:
 def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) -> Vocabulary:
     """What a run writes in: the backbone's own tokens ("backbone"), or symbols or whole "words" of its texts ("new").
 
-    "auto" keeps Whisper's own, which can write anything. A language that the backbone has no token for gets a new one
-    in a new vocabulary, and in the backbone's own the token that it starts with anyhow. A run that starts from another
-    writes in that one's, which grows. Raises UsageError.
+    "auto" keeps a Whisper's own where there is no CTC loss, see `recommended`. A language that the backbone has no
+    token for gets a new one in a new vocabulary, and in the backbone's own the token that it starts with anyhow. A run
+    that starts from another writes in that one's, which grows. Raises UsageError.
     """
     if request.start:
         before = RunFiles(project.run(request.start).folder)

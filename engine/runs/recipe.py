@@ -3,6 +3,7 @@
 It does not know clips or how a training goes.
 """
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -29,24 +30,24 @@ NEW_HEAD = TrainSettings(
     window_seconds=1.0,
 )
 UNASKED = replace(TrainSettings(), spec=AdaptationSpec(AUTO))
-UNSTATED = ("", "und", "mul")
 
 
-def recommended(request: RunRequest, backbone: Backbone, language: str) -> RunRequest:
-    """The request with all that its method, named or not, needs in order to learn; language: the project's.
+def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
+    """The request with all that its method, named or not, needs in order to learn.
 
-    A Whisper writes a project's language that it does not know in a new vocabulary. What differs from a setting's
-    usual value was asked for, and stays.
+    A Whisper learns a new vocabulary, through a CTC head, whether or not it knows the language: on so little speech
+    its attention learns little. What differs from a setting's usual value, or is `stated`, was asked for, and stays.
     """
-    kind, known = backbone.vocabulary.kind, backbone.vocabulary.languages()
-    code = language.lower().partition("-")[0]
-    if request.vocabulary == "auto" and not request.language and kind == "bytes" and code not in (*UNSTATED, *known):
+    if request.start:
+        return request  # as the run that it starts from had it
+    kind, usual = backbone.vocabulary.kind, TrainSettings()
+    if request.keeps_vocabulary(kind) and request.vocabulary == "auto" and request.settings.ctc_weight:
         request = replace(request, vocabulary="new")
-    usual = TrainSettings()
     if not backbone.config.ctc and not request.keeps_vocabulary(kind):
         usual = _fitting(_new_head(request.settings.spec), backbone)
-    spec = _asked(request.settings.spec, UNASKED.spec, usual.spec)
-    return replace(request, settings=replace(_asked(request.settings, UNASKED, usual), spec=spec))
+    spec = _asked(request.settings.spec, UNASKED.spec, usual.spec, request.stated)
+    settings = _asked(request.settings, UNASKED, usual, request.stated)
+    return replace(request, settings=replace(settings, spec=spec), stated=())
 
 
 def continuing(request: RunRequest, before: RunRequest) -> RunRequest:
@@ -62,7 +63,7 @@ def continuing(request: RunRequest, before: RunRequest) -> RunRequest:
             "belongs to them out."
         )
     settings = replace(
-        _asked(asked, UNASKED, usual),
+        _asked(asked, UNASKED, usual, request.stated),
         spec=usual.spec,
         window_seconds=usual.window_seconds,
         ctc_weight=usual.ctc_weight,
@@ -84,8 +85,9 @@ def reason(request: RunRequest, minutes: float, voices: int) -> str:
     spec, data = request.settings.spec, f"With {minutes:.1f} minutes of {voices} {'voice' if voices == 1 else 'voices'}"
     if spec.full_rank:
         return (
-            f"{data} Lect trains the layers {spec.placement} of {request.backbone} and a CTC head, kept as low-rank "
-            "updates: of all methods tried with so little speech it made the fewest errors. --method names another."
+            f"{data} Lect trains the layers {spec.placement} of {request.backbone}, kept as low-rank updates, and a "
+            "CTC head for the letters of the labels: of all that was tried with so little speech, this made the fewest "
+            "errors. --method names another."
         )
     return f"{data} Lect trains by the method `{spec.method}` on {request.backbone}. --method names another."
 
@@ -107,11 +109,11 @@ def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
     return replace(usual, spec=spec, window_seconds=usual.window_seconds if windows else None)
 
 
-def _asked(asked: T, unasked: T, usual: T) -> T:
+def _asked(asked: T, unasked: T, usual: T, stated: Collection[str]) -> T:
     """`usual`, but for what was asked for."""
     changes: dict[str, Any] = {
         each.name: getattr(asked, each.name)
         for each in fields(asked)
-        if getattr(asked, each.name) != getattr(unasked, each.name)
+        if each.name in stated or getattr(asked, each.name) != getattr(unasked, each.name)
     }
     return replace(usual, **changes)

@@ -1,14 +1,20 @@
 """What a person chooses on the page becomes the request that the command line makes of the same words."""
 
+from pathlib import Path
+
 import pytest
 
 from lect.app.cli import parser_for
+from lect.app.output import duration
 from lect.app.page.texts import catalogues, words_in
-from lect.app.page.train_form import EFFORTS, FIELDS, GROUPS, METHODS, FieldError, request
+from lect.app.page.train_form import EFFORTS, FIELDS, GROUPS, METHODS, FieldError, plan, request
 from lect.app.train_options import arguments, option, request_of
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AUTO
 from lect.engine.contract.errors import LectError
-from lect.engine.contract.run_request import RunRequest
+from lect.engine.contract.run_request import STARTER, RunRequest
+from lect.engine.data.store import Project
+from tests.engine.data.test_store import speech
 
 WRITTEN = ("1", "12", " 3 ", "0", "-1", "0.5", "1.5", "1e-3", "nan", "inf", "many", "e:last1", "²")
 
@@ -72,3 +78,16 @@ def test_steps_that_are_written_go_before_how_long() -> None:
     written = ("30" if name == "max_steps" else "" for name in FIELDS)
     assert request("lora", "quick", "tiny", "cpu", "auto", None, *written).settings.max_steps == 30
     assert "scratch" not in METHODS
+
+
+def test_what_will_be_trained_is_said_before(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project", "p", "nds")
+    for seed, (speaker, split) in enumerate((("one", "train"), ("two", ""), ("three", "test"))):
+        write_wav(tmp_path / f"{seed}.wav", speech(seed))
+        project.keep(tmp_path / f"{seed}.wav", speech(seed), "ba", speaker=speaker, split=split)
+    seconds = sum(clip.seconds for clip in project.clips() if clip.speaker != "three")
+    words = plan(project, AUTO, None, "auto", words_in("en"))
+    assert words.startswith(f"With {duration(seconds)} of 2 speakers Lect will train the last 3 encoder layers")
+    assert "of Whisper base and your letters" in words
+    assert plan(project, AUTO, STARTER, "auto", words_in("en")).endswith("on Starter: Prompt (small, safe).")
+    assert "Adapter" in plan(project, "adapter", None, "auto", words_in("en"))

@@ -69,6 +69,12 @@ def test_what_is_shown_asks_for_the_same(request: RunRequest) -> None:
     assert parsed(arguments(request)) == request
 
 
+def test_a_usual_value_that_is_written_is_asked_for() -> None:
+    words = ["--method", "lora", "--rank", "16", "--ctc-weight", "0.5"]
+    assert parsed(words).stated == ("ctc_weight", "rank") and arguments(parsed(words)) == words
+    assert parsed(["--method", "auto"]) == RunRequest()
+
+
 def test_only_what_differs_is_shown() -> None:
     assert arguments(RunRequest()) == []
     lora = replace(RunRequest(), settings=TrainSettings(spec=AdaptationSpec(method="lora", rank=4), max_steps=200))

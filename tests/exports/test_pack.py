@@ -99,6 +99,13 @@ def test_a_round_trip(pack: Path, backbone: Backbone) -> None:
     assert report.parameters == sum(tensor.size for tensor in tensors.values())
 
 
+def test_one_that_is_no_better_than_its_backbone_says_so(backbone: Backbone, tmp_path: Path) -> None:
+    for after, said in ((0.1, False), (0.3, True)):
+        scores = {"dev": {"cer": after, "wer": 0.5, "normalisation": "lower", "baseline": {"cer": 0.3, "wer": 1.0}}}
+        write_pack(tmp_path / "village.lect", contents(backbone, adaptation(TINY), scores=scores))
+        assert ("**Not recommended**" in unzipped(tmp_path / "village.lect")[CARD].decode()) is said
+
+
 def test_the_same_contents_give_the_same_bytes(pack: Path, backbone: Backbone, tmp_path: Path) -> None:
     again = dict(reversed(adaptation(TINY).items()))
     data = {"train": SplitFacts(12, 90.0, 2)}

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
+import numpy as np
 import pytest
 import torch
 
+from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
 from lect.engine.contract.errors import BackboneError, UsageError
@@ -18,10 +20,13 @@ from lect.engine.contract.run_files import RunFiles
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
+from lect.engine.decoding.recogniser import Recogniser
+from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device
+from lect.engine.model.handles import NO_HANDLES
 from lect.engine.model.network import EncoderDecoder
-from lect.engine.model.weights import load_adaptation, save_backbone
+from lect.engine.model.weights import load_adaptation, load_model, save_backbone
 from lect.engine.runs.execution import run_training
 from lect.engine.runs.preparation import checked, create_run
 from lect.engine.runs.results import decoding, load_run
@@ -94,13 +99,18 @@ def whisper(tmp_path: Path) -> Backbone:
 
 
 def test_a_ctc_loss_needs_a_head_or_a_new_vocabulary(project: Project, whisper: Backbone, backbone: Backbone) -> None:
-    asked = RunRequest(str(whisper.folder), settings=replace(SETTINGS, ctc_weight=0.4))
-    with pytest.raises(UsageError, match="has no CTC head for its own vocabulary: leave --ctc-weight out"):
-        checked(asked, "en")
-    assert checked(replace(asked, settings=SETTINGS), "en").settings.ctc_weight == 0
-    for other in (replace(asked, vocabulary="new"), replace(asked, backbone=str(backbone.folder))):
-        assert checked(other, "en").settings.ctc_weight == 0.4
-    assert checked(asked, "hsb").settings.ctc_weight == 0.4
+    asked = RunRequest(str(whisper.folder), settings=replace(SETTINGS, ctc_weight=0.4), vocabulary="backbone")
+    with pytest.raises(UsageError, match="has no CTC head for its own vocabulary: leave --ctc-weight or"):
+        checked(asked)
+    assert checked(replace(asked, settings=SETTINGS)).settings.ctc_weight == 0
+    for other in (replace(asked, vocabulary="auto"), replace(asked, backbone=str(backbone.folder))):
+        assert checked(other).settings.ctc_weight == 0.4
+
+
+def test_clips_that_fill_windows_share_a_batch_by_these(whisper: Backbone, cpu: Device) -> None:
+    recogniser = Recogniser(load_model(whisper), whisper.vocabulary, NO_HANDLES, DecodeOptions(), cpu)
+    batches = recogniser.batches([np.zeros(SAMPLE_RATE, np.float32)] * 40)
+    assert [len(batch) for batch in batches] == [15, 15, 10]  # 60 s in windows of 4 s
 
 
 def test_a_whisper_learns_an_unknown_language_by_ctc(project: Project, whisper: Backbone, cpu: Device) -> None:

@@ -21,21 +21,22 @@ def backbone(config: ModelConfig = CONFIG) -> Backbone:
     return Backbone(Path(), "any", config, BYTES, ("en", "sw"), "MIT", "")
 
 
-def test_a_language_that_a_whisper_does_not_know_is_written_by_a_new_head() -> None:
-    found = recommended(RunRequest("any"), backbone(), "hsb")
+def test_a_whisper_learns_a_new_vocabulary_by_a_new_head() -> None:
+    found = recommended(RunRequest("any"), backbone())
     assert (found.vocabulary, found.settings) == ("new", NEW_HEAD)
     assert found.settings.spec.full_rank and found.settings.ctc_weight == 1
     assert "--method" in reason(found, 8.9, 2) and "8.9 minutes of 2 voices" in reason(found, 8.9, 2)
 
 
-@pytest.mark.parametrize("language", ["sw", "sw-KE", "", "und"])
-def test_one_that_it_knows_or_may_know_keeps_the_whispers_own(language: str) -> None:
-    found = recommended(RunRequest("any"), backbone(), language)
-    assert (found.vocabulary, found.settings) == ("auto", TrainSettings())
+def test_a_whispers_own_vocabulary_is_for_the_attention_alone() -> None:
+    own = recommended(RunRequest("any", vocabulary="backbone"), backbone())
+    assert (own.vocabulary, own.settings) == ("backbone", TrainSettings())
+    attention = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(AUTO), ctc_weight=0)), backbone())
+    assert (attention.vocabulary, attention.settings) == ("auto", TrainSettings(ctc_weight=0))
 
 
 def test_a_backbone_with_a_head_is_trained_as_ever() -> None:
-    found = recommended(RunRequest("any", vocabulary="new"), backbone(replace(CONFIG, ctc=True)), "hsb")
+    found = recommended(RunRequest("any", vocabulary="new"), backbone(replace(CONFIG, ctc=True)))
     assert found.settings == TrainSettings() and found.settings.spec.method == "prompt"
     assert reason(found, 2.0, 1) == (
         "With 2.0 minutes of 1 voice Lect trains by the method `prompt` on any. --method names another."
@@ -44,14 +45,22 @@ def test_a_backbone_with_a_head_is_trained_as_ever() -> None:
 
 def test_what_is_asked_for_stays() -> None:
     asked = TrainSettings(spec=AdaptationSpec(AUTO, rank=8, placement="e:last2"), seed=3, max_steps=40)
-    found = recommended(RunRequest("any", settings=asked), backbone(), "hsb").settings
+    found = recommended(RunRequest("any", settings=asked), backbone()).settings
     assert (found.spec.rank, found.spec.placement, found.seed, found.max_steps) == (8, "e:last2", 3, 40)
     assert found.spec.full_rank and found.window_seconds == NEW_HEAD.window_seconds
 
 
+def test_a_usual_value_that_is_stated_stays_too() -> None:
+    asked = RunRequest("any", stated=("ctc_weight", "placement", "copies"))
+    found = recommended(asked, backbone())
+    assert (found.settings.ctc_weight, found.settings.copies, found.stated) == (0.5, 6, ())
+    assert (found.settings.spec.placement, found.settings.spec.rank) == ("e:all,d:all", NEW_HEAD.spec.rank)
+    assert RunRequest.from_json(asked.to_json()) == asked
+
+
 @pytest.mark.parametrize("method", ["prompt", "adapter", "lora", "vocabulary", "finetune"])
 def test_a_method_that_is_named_has_all_else_that_it_needs(method: Method) -> None:
-    found = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(method))), backbone(), "hsb")
+    found = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(method))), backbone())
     assert found.vocabulary == "new"
     assert found.settings == replace(NEW_HEAD, spec=AdaptationSpec(method, placement="e:last3"))
     assert f"`{method}`" in reason(found, 8.9, 2)
@@ -59,11 +68,11 @@ def test_a_method_that_is_named_has_all_else_that_it_needs(method: Method) -> No
 
 @pytest.mark.parametrize("spec", [AdaptationSpec("finetune", finetune_layers=1), AdaptationSpec("scratch")])
 def test_what_learns_in_the_decoder_keeps_the_attentions_loss(spec: AdaptationSpec) -> None:
-    found = recommended(RunRequest("any", settings=TrainSettings(spec)), backbone(), "hsb").settings
+    found = recommended(RunRequest("any", settings=TrainSettings(spec)), backbone()).settings
     assert (found.ctc_weight, found.window_seconds, found.spec) == (0.5, 1.0, spec)
 
 
 def test_a_small_backbone_without_windows_takes_what_it_has() -> None:
     small = replace(CONFIG, encoder_layers=2, mel_window_seconds=0.0)
-    found = recommended(RunRequest("any"), backbone(small), "hsb").settings
+    found = recommended(RunRequest("any"), backbone(small)).settings
     assert (found.spec.placement, found.window_seconds) == ("e:all", None)
