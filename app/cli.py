@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": "what this machine can do, and what to mend",
     "init": "make a project",
     "import": "take labelled recordings into a project",
+    "consent": "what the community and each speaker allow; delete a speaker's recordings",
     "check": "report on a project's clips and labels before training",
     "split": "divide the clips into train, dev and test",
     "train": "teach a frozen backbone the project's lect",

@@ -15,6 +15,7 @@ from ..contract.files import read_json, write_bytes, write_json
 from ..contract.run_files import RunFiles
 from ..contract.run_request import RunRequest
 from ..data.clips import SPLITS, Clip
+from ..data.consent import check_covered
 from ..data.layouts.items import decode
 from ..data.store import Project
 from ..model.backbone import open_backbone
@@ -91,7 +92,10 @@ def checked(request: RunRequest, language: str = "") -> RunRequest:
 
 
 def gather(project: Project, request: RunRequest) -> RunData:
-    """Splits what has no split yet and builds the vocabulary. Raises TrainError when there is too little."""
+    """Splits what has no split yet and builds the vocabulary.
+
+    Raises TrainError when there is too little, UsageError where somebody's consent does not cover training.
+    """
     if any(not clip.split for clip in project.clips(usable_only=True)):
         project.assign_splits()
     clips = {split: project.clips(split, usable_only=True) for split in SPLITS}
@@ -103,6 +107,7 @@ def gather(project: Project, request: RunRequest) -> RunData:
             f"There are {len(clips['train'])} usable clips to train on and {len(clips['dev'])} to check with: "
             f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
         )
+    check_covered(project, "train", [clip for each in clips.values() for clip in each])
     vocabulary = run_vocabulary(project, request, [rules.apply(clip.text) for clip in clips["train"]])
     return RunData(project, clips, vocabulary)
 
