@@ -16,7 +16,7 @@ SIZE_train := 1.7 GB
 SIZE_app := 2.0 GB
 SIZE_dev := 2.8 GB
 
-.PHONY: help demo app test test-slow fuzz check bench bench-peers clean
+.PHONY: help demo app test test-slow fuzz check bench bench-peers portable clean
 
 help:
 	@echo "make demo       adapt Whisper-base to the sample set, score it, export a pack, transcribe offline"
@@ -27,6 +27,7 @@ help:
 	@echo "make check      format, lint, types and layers"
 	@echo "make bench      measure, and print the ratios"
 	@echo "make bench-peers  the same beside other programs: half an hour"
+	@echo "make portable   build/portable: a folder with Python and Lect inside that transcribes on any such Linux"
 	@echo "make clean      remove .venv and everything built"
 
 $(VENV)/.ready-%: pyproject.toml
@@ -71,6 +72,18 @@ bench-peers: $(VENV)/.ready-dev
 	@$(PIP) install --quiet --no-deps faster-whisper openai-whisper
 	@$(BIN)/python -m tests.benchmarks.peers build/peers $(SET) --language $(SPOKEN)
 	@$(BIN)/python -m tests.benchmarks.peft_training build/peft
+
+# A folder that runs from anywhere, in any HOME: the interpreter itself, without what only builders need, and Lect.
+PORTABLE := build/portable
+portable:
+	@rm -rf $(PORTABLE) && mkdir -p $(PORTABLE)
+	@cp -a "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')" $(PORTABLE)/python
+	@cd $(PORTABLE)/python && rm -rf include share lib/libpython*.a lib/python*/test lib/python*/config-* \
+		lib/python*/idlelib lib/python*/ensurepip lib/python*/site-packages/[!_p]* lib/python*/EXTERNALLY-MANAGED
+	@$(PORTABLE)/python/bin/python3 -m pip --disable-pip-version-check install --quiet --no-warn-script-location .
+	@printf '#!/bin/sh\nexec "$$(dirname "$$(readlink -f "$$0")")/python/bin/python3" -I -m lect "$$@"\n' > $(PORTABLE)/lect
+	@chmod +x $(PORTABLE)/lect
+	@du -sh $(PORTABLE)
 
 clean:
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

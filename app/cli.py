@@ -21,10 +21,12 @@ from .output import note, print_json
 
 COMMANDS = {
     "ui": "open the page: record, train and transcribe in the browser",
+    "desktop": "open the page in a window of its own",
     "demo": "adapt the starter to a sample set, score it, pack it and transcribe offline",
     "doctor": "what this machine can do, and what to mend",
     "init": "make a project",
     "import": "take labelled recordings into a project",
+    "consent": "what the community and each speaker allow; delete a speaker's recordings",
     "check": "report on a project's clips and labels before training",
     "split": "divide the clips into train, dev and test",
     "train": "teach a frozen backbone the project's lect",

@@ -152,7 +152,18 @@ def model_card(
         advice="" if helps(scores) else NOT_RECOMMENDED,
     )
     own = f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else ""
-    return _header(manifest, licence, kind) + "\n" + body + own
+    return _header(manifest, licence, kind) + "\n" + body + _rights(manifest.get("rights", {})) + own
+
+
+def _rights(stated: Mapping[str, Any]) -> str:
+    """What the community and its speakers allow, where anything was stated."""
+    lines = [f"- community: {stated['community']}"] if stated.get("community") else []
+    lines += [f"- {name}: {stated[name]}" for name in ("licence", "consent") if stated.get(name)]
+    lines += [f"- Local Contexts labels: {', '.join(stated['labels'])}"] if stated.get("labels") else []
+    lines += [f"- {use}: {answer}" for use, answer in stated.get("uses", {}).items() if answer]
+    if agreed := stated.get("speakers_agreed"):
+        lines += [f"- speakers who agreed to {use}: {count} of {stated['speakers']}" for use, count in agreed.items()]
+    return "\n## Rights\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def _header(manifest: Mapping[str, Any], licence: str, kind: Kind) -> str:

@@ -29,7 +29,7 @@ from .pack_archive import Archive, check_sums, opened, sums, zipped
 from .pack_manifest import Manifest, manifest_of
 from .pack_tensors import Tensor, Tensors, facts, load, misfit, parameters
 
-FORMAT_VERSION = 2  # 1 had no language model
+FORMAT_VERSION = 3  # 1 had no language model, 2 no rights; where none are stated, 2 is written still
 MANIFEST = "manifest.json"
 ADAPTER_CONFIG = "adapter_config.json"
 TENSORS = "adapter_model.safetensors"
@@ -64,6 +64,7 @@ class PackContents:
     data: Mapping[str, SplitFacts] = field(default_factory=dict)  # split -> what it was made of
     licence: str = "other"
     notes: str = ""  # what its maker adds to the model card
+    rights: Mapping[str, Any] = field(default_factory=dict)  # what community and speakers allow, see `consent.rights`
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def dumped(value: Any) -> bytes:
 def describe(contents: PackContents) -> dict[str, Any]:
     """The manifest of a pack."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if contents.rights else FORMAT_VERSION - 1,
         "name": contents.name,
         "language": contents.language,
         "backbone": contents.backbone.name,
@@ -153,6 +154,7 @@ def describe(contents: PackContents) -> dict[str, Any]:
         "tensors": facts(contents.tensors),
         "scores": dict(contents.scores),
         "created_by": f"lect {_version()}",
+        **({"rights": dict(contents.rights)} if contents.rights else {}),
     }
 
 

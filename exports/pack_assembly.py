@@ -14,7 +14,8 @@ from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import read_json, sha256_file
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.contract.tensor_names import changes_weights
-from lect.engine.data.clips import Run
+from lect.engine.data.clips import Clip, Run
+from lect.engine.data.consent import check_covered, rights
 from lect.engine.data.store import Project
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import open_backbone
@@ -50,10 +51,13 @@ def pack_contents(
     """What a pack or a portable export of a run says and holds, without what changed the network's own weights.
 
     name: of the pack (the project's); licence: of the pack (that of all speakers' recordings, where they share one);
-    notes: what its maker adds to the model card. Raises UsageError for a run that has no result.
+    notes: what its maker adds to the model card. Raises UsageError for a run that has no result, or that somebody's
+    consent does not cover.
     """
     files = RunFiles(run.folder)
     tensors = {key: tensor for key, tensor in _result(run).items() if not changes_weights(key)}
+    clips = _clips(project, files)
+    check_covered(project, "share", clips)
     request, vocabulary = files.request(), Vocabulary.from_json(read_json(files.vocabulary))
     settings = request.settings
     return PackContents(
@@ -70,6 +74,7 @@ def pack_contents(
         data=_data(project, files),
         licence=licence or _licence(project),
         notes=notes,
+        rights=rights(project, clips),
     )
 
 
@@ -111,7 +116,14 @@ def _data(project: Project, files: RunFiles) -> Mapping[str, SplitFacts]:
     return facts
 
 
+def _clips(project: Project, files: RunFiles) -> list[Clip]:
+    """All that the run was made with and that is not gone for good: what was deleted was learnt from too."""
+    hashes = {sha for each in files.clip_hashes().values() for sha in each}
+    return [clip for clip in [*project.clips(), *project.trash()] if clip.sha256 in hashes]
+
+
 def _licence(project: Project) -> str:
     # Speakers who allow different things, or who were not asked, leave the choice to the maker.
-    licences = {speaker.licence for speaker in project.speakers()}
+    shared = project.community().licence
+    licences = {speaker.licence or shared for speaker in project.speakers()} or {shared}
     return licences.pop() if len(licences) == 1 and "" not in licences else MIXED_LICENCE

@@ -3,8 +3,9 @@
 It does not know files.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lect.engine.contract.errors import PackError
@@ -29,6 +30,7 @@ class Manifest:
     tensors: dict[str, Any]  # name -> {"shape", "dtype"}
     scores: dict[str, Any]  # split -> rates with their conditions
     created_by: str
+    rights: dict[str, Any] = field(default_factory=dict)  # what community and speakers allow, as `consent.rights` says
 
 
 def manifest_of(value: Mapping[str, Any], pack: str) -> Manifest:
@@ -48,6 +50,8 @@ def manifest_of(value: Mapping[str, Any], pack: str) -> Manifest:
             raise _refused(pack, f"its {name} is neither text nor number")
     if type(manifest.method.get("ctc_weight")) not in (type(None), *NUMBERS):
         raise _refused(pack, "its ctc_weight is no number")
+    if not isinstance(manifest.rights, dict) or not _is_text(json.dumps(manifest.rights, ensure_ascii=False)):
+        raise _refused(pack, "its rights are no table of texts")
     if not all(map(_has_rates, manifest.scores.values())):
         raise _refused(pack, "its scores are no rates")
     return manifest

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             note(f"The page is at {url} (Ctrl-C ends it; a training goes on by itself).")
         if not (args.no_browser or args.json):
             _open_browser(url)
-        _end_tidily()
+        end_tidily()
         with contextlib.suppress(KeyboardInterrupt):  # how a person closes it
             server.run(sockets=[listener])
     remark(args, "The page is closed.")
@@ -68,7 +68,7 @@ def _password(args: argparse.Namespace) -> str | None:
     return password
 
 
-def _end_tidily() -> None:
+def end_tidily() -> None:
     """Turns the signals of a system that shuts down, and of a terminal that is closed, into Ctrl-C: temporary files are
     removed at the end."""
     for name in ("SIGTERM", "SIGHUP"):

@@ -1,5 +1,6 @@
 """A project's settings, text rules and speakers: their fields, and what saves them."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -96,7 +97,8 @@ def save_speaker(folder: str, name: str, licence: str, consent: str, request: gr
     if not name.strip():
         raise UsageError("The speaker has no name: write one, or a letter that stands for them.")
     project = opened(folder)
-    project.save_speakers([Speaker(name.strip(), consent.strip(), licence.strip())])
+    old = next((one for one in project.speakers() if one.name == name.strip()), Speaker(name.strip()))
+    project.save_speakers([replace(old, consent=consent.strip(), licence=licence.strip())])
     return speaker_table(project, words_for(request))
 
 

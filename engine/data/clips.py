@@ -6,9 +6,9 @@ Knows no database and no folders (`store`), and no audio format (`audio`).
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,34 @@ class Speaker:
     consent: str = ""  # what was agreed to, in free words
     licence: str = ""  # of the recordings, such as "CC0-1.0"
     notes: str = ""
+    uses: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of `consent.USES` -> yes or no; what is not there: not asked
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Speaker":
+        """From the database."""
+        return cls(**{**row, "uses": json.loads(row["uses"])})
+
+    def row(self) -> dict[str, Any]:
+        """For the database."""
+        return {**asdict(self), "uses": to_json(dict(self.uses))}
+
+
+@dataclass(frozen=True)
+class Community:
+    """Whose language or tradition the recordings are of, and what it allows."""
+
+    name: str = ""
+    consent: str = ""  # what was agreed to, in free words
+    licence: str = ""  # of all recordings whose speaker states none
+    labels: tuple[str, ...] = ()  # codes of Local Contexts' labels
+    uses: Mapping[str, str] = field(default_factory=dict)  # of `consent.USES` -> yes, no, or ask each person
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Community":
+        """From what the project keeps."""
+        return cls(**{**value, "labels": tuple(value.get("labels", ()))})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ disk (`layouts`), how sound is decoded (`audio`), nor where clips are kept (`sto
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -221,7 +221,7 @@ def _speakers(items: Iterable[Item], existing: Iterable[Speaker]) -> list[Speake
         old = known.get(item.speaker, Speaker(item.speaker))
         consent = old.consent or cell(item.extra, CONSENT_COLUMNS)
         licence = old.licence or cell(item.extra, LICENCE_COLUMNS)
-        new = Speaker(old.name, consent, licence, old.notes)
+        new = replace(old, consent=consent, licence=licence)
         if item.speaker and not item.problem and new != old:
             known[new.name] = changed[new.name] = new
     return list(changed.values())

@@ -175,4 +175,10 @@ def _edits(db: Database) -> None:
     db.table("edits").create({"id": int, "made": str, "before": str}, pk="id")  # before: JSON of Edit.before
 
 
-MIGRATIONS: tuple[Step, ...] = (_clips, _runs, _edits)
+def _uses(db: Database) -> None:
+    """What speakers and their community allow, use by use."""
+    db.table("speakers").add_column("uses", str, not_null_default="{}")
+    db.table("project").add_column("community", str, not_null_default="{}")
+
+
+MIGRATIONS: tuple[Step, ...] = (_clips, _runs, _edits, _uses)

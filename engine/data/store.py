@@ -26,7 +26,7 @@ from ..contract.errors import StoreError
 from ..contract.files import write_bytes
 from ..text.rules import TextRules
 from . import clips as records
-from .clips import SPLITS, UNSPLIT, Clip, Edit, Kept, Pack, Run, Score, Speaker, Take
+from .clips import SPLITS, UNSPLIT, Clip, Community, Edit, Kept, Pack, Run, Score, Speaker, Take
 from .migrations import (
     BUSY_TIMEOUT_S,
     MIGRATIONS,
@@ -199,7 +199,7 @@ class Project:
         assert changes.get("split", UNSPLIT) in (*SPLITS, UNSPLIT), changes
         with self._write() as db:
             if "speaker" in changes:
-                db.table("speakers").insert(asdict(Speaker(str(changes["speaker"]))), ignore=True)
+                db.table("speakers").insert(Speaker(str(changes["speaker"])).row(), ignore=True)
             _edit(db, ids, changes)
 
     def relabel(self, clip_id: int, text: str) -> None:
@@ -255,12 +255,20 @@ class Project:
     def speakers(self) -> list[Speaker]:
         """The known speakers by name."""
         with self._connection() as db:
-            return [Speaker(**row) for row in db.table("speakers").rows_where("name != ''", order_by="name")]
+            return [Speaker.from_row(row) for row in db.table("speakers").rows_where("name != ''", order_by="name")]
 
     def save_speakers(self, speakers: Iterable[Speaker]) -> None:
-        """Adds speakers, or changes consent, licence and notes of those with these names."""
+        """Adds speakers, or changes what is known of those with these names."""
         with self._write() as db:
-            db.table("speakers").upsert_all(map(asdict, speakers), pk="name")
+            db.table("speakers").upsert_all([speaker.row() for speaker in speakers], pk="name")
+
+    def community(self) -> Community:
+        """Whose recordings these are, and what it allows."""
+        return Community.from_json(json.loads(self._setting("community")))
+
+    def save_community(self, community: Community) -> None:
+        """Changes that."""
+        self._set({"community": records.to_json(asdict(community))})
 
     def add_run(self, settings: dict[str, Any]) -> str:
         """Enters a new run and makes its folder; its id. `settings["method"]` names its method."""
@@ -416,7 +424,7 @@ def _same_sound(db: Database, digest: str, sound: str) -> dict[str, Any] | None:
 
 
 def _insert_clip(db: Database, take: Take, digest: str, language: str) -> dict[str, Any]:
-    db.table("speakers").insert(asdict(Speaker(take.speaker)), ignore=True)
+    db.table("speakers").insert(Speaker(take.speaker).row(), ignore=True)
     row = records.clip_row(take, digest, language)
     return {**row, "id": _insert(db, "clips", row)}
 

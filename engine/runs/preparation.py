@@ -17,6 +17,7 @@ from ..contract.run_files import RunFiles
 from ..contract.run_request import RunRequest
 from ..contract.train_settings import TrainSettings
 from ..data.clips import SPLITS, Clip
+from ..data.consent import check_covered
 from ..data.layouts.items import decode
 from ..data.store import Project
 from ..model.backbone import open_backbone
@@ -117,7 +118,10 @@ def checked(request: RunRequest) -> RunRequest:
 
 
 def gather(project: Project, request: RunRequest) -> RunData:
-    """Splits what has no split yet and builds the vocabulary. Raises TrainError when there is too little."""
+    """Splits what has no split yet and builds the vocabulary.
+
+    Raises TrainError when there is too little, UsageError where somebody's consent does not cover training.
+    """
     if any(not clip.split for clip in project.clips(usable_only=True)):
         project.assign_splits()
     clips = {split: project.clips(split, usable_only=True) for split in SPLITS}
@@ -129,6 +133,7 @@ def gather(project: Project, request: RunRequest) -> RunData:
             f"There are {len(clips['train'])} usable clips to train on and {len(clips['dev'])} to check with: "
             f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
         )
+    check_covered(project, "train", [clip for each in clips.values() for clip in each])
     vocabulary = run_vocabulary(project, request, [rules.apply(clip.text) for clip in clips["train"]])
     return RunData(project, clips, vocabulary)
 

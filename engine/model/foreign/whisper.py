@@ -139,13 +139,14 @@ def plain_whisper(model: EncoderDecoder, vocabulary: Vocabulary, name: str, lice
     tensors = {key: tensor.detach().float() for key, tensor in model.state_dict().items()}
     tensors[EMBEDDING] = tensors[EMBEDDING][torch.tensor([ids[row] for row in range(len(rows))])]
     tokens = in_published_order(ordinary_tokens(vocabulary.symbols), len(rows), name)
+    names = named(tokens)
     return Whisper(
         name,
         tensors | {ENCODER_POSITIONS: sinusoids(torch.arange(frames), config.dim)},
         config.heads,
         tokens,
         licence,
-        sorted(rows[index] for index in vocabulary.suppressed if not CONTROL.fullmatch(tokens[rows[index]])),
+        sorted(rows[index] for index in vocabulary.suppressed if not CONTROL.fullmatch(names[rows[index]])),
         bool(vocabulary.languages()),
         config.alignment_heads,
     )
