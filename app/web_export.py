@@ -34,14 +34,14 @@ def export_web(args: argparse.Namespace) -> int:
     from lect.exports.pack import read_pack
     from lect.exports.web_folder import write_web
 
-    if args.portable or args.bundle or args.out or args.build or args.layout != "lect":
-        raise UsageError("--web takes no other form or place: leave --portable, --bundle, --build, --layout and -o out.")
+    if args.portable or args.bundle or args.out or args.layout != "lect":
+        raise UsageError("--web takes no other form or place: leave --portable, --bundle, --layout and -o out.")
     if args.pack and args.run_id:
         raise UsageError("Name a pack or a run, not both.")
     with _pack(args) as pack:
         named = args.backbone
         backbone = open_backbone(named or WHISPER) if pack is None else backbone_of(read_pack(pack), named)
-        report = write_web(args.web, backbone, pack, args.onnxruntime_web)
+        report = write_web(args.web, backbone, pack, args.onnxruntime_web, args.build or "int8")
     following = f"lect web {args.web}"
     value = {"folder": args.web, "form": "web", "bytes": report.bytes, "first_load": report.first_load}
     text = f"{args.web}: {size(report.bytes)}, of which a browser loads {size(report.first_load)} before the first text."

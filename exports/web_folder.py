@@ -33,7 +33,6 @@ LEFT_HERE = ("README.md", "onnxruntime.LICENSE")
 CONTENTS = "contents.js"  # which files there are; it tells an earlier export
 MODEL, RUNTIME, LICENCES = "model", "onnxruntime", "licences"
 PACK = "pack.lect"
-BUILD = "int8"
 MOST_BYTES = 1_000_000_000  # of a model: browsers give a page 4 GB at most, and loading takes several copies
 
 
@@ -46,9 +45,9 @@ class WebReport:
 
 
 def write_web(
-    folder: Path, backbone: Backbone, pack: Path | None = None, onnxruntime: Path | None = None
+    folder: Path, backbone: Backbone, pack: Path | None = None, onnxruntime: Path | None = None, build: str = "int8"
 ) -> WebReport:
-    """Writes the folder atomically; onnxruntime: as `onnxruntime_web` takes it.
+    """Writes the folder atomically; onnxruntime: as `onnxruntime_web` takes it; build: float32 or int8.
 
     Raises UsageError, PackError or BackboneError.
     """
@@ -62,7 +61,7 @@ def write_web(
         shutil.copytree(PAGE, made, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*LEFT_HERE))
         for name, data in runtime.items():
             _write_runtime(made / RUNTIME / name, data)
-        _write_model(made / MODEL, backbone)
+        _write_model(made / MODEL, backbone, build)
         _copy_licences(made / LICENCES, backbone)
         if pack is not None:
             shutil.copyfile(pack, made / PACK)
@@ -78,8 +77,8 @@ def _write_runtime(path: Path, data: bytes) -> None:
     write_bytes(path.with_name(f"{path.name}.gz") if is_wasm else path, gzip.compress(data, mtime=0) if is_wasm else data)
 
 
-def _write_model(folder: Path, backbone: Backbone) -> None:
-    graphs = checked_graphs(backbone, BUILD)
+def _write_model(folder: Path, backbone: Backbone, build: str) -> None:
+    graphs = checked_graphs(backbone, build)
     files = {"encoder": graphs.encoder, "decoder": graphs.decoder, "own_decoder": graphs.own_decoder, "vad": SILERO}
     folder.mkdir(parents=True)
     names = {}

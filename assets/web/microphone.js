@@ -1,6 +1,7 @@
 // The microphone as it is: no lossy coder, and none of the browser's own processing.
 
-import { resampled } from "./sound.js";
+import { resampled } from "./resampling.js";
+import { RATE } from "./sound.js";
 
 const CONSTRAINTS = { autoGainControl: false, echoCancellation: false, noiseSuppression: false, channelCount: 1 };
 
@@ -27,7 +28,10 @@ export class Microphone {
     await this.context.close();
     const samples = new Float32Array(this.blocks.reduce((sum, block) => sum + block.length, 0));
     let at = 0;
-    for (const block of this.blocks) samples.set(block, at), (at += block.length);
-    return resampled(samples, this.context.sampleRate);
+    for (const block of this.blocks) {
+      samples.set(block, at);
+      at += block.length;
+    }
+    return resampled(samples, this.context.sampleRate, RATE);
   }
 }

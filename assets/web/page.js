@@ -2,8 +2,9 @@
 
 import { Microphone } from "./microphone.js";
 import { Result } from "./result.js";
-import { fromFile, wav } from "./sound.js";
+import { fromFile, RATE } from "./sound.js";
 import { say } from "./texts.js";
+import { writeWav } from "./wav.js";
 import { Work } from "./work.js";
 
 const find = (id) => document.getElementById(id);
@@ -112,7 +113,7 @@ async function record() {
     microphone = null;
     showRecording();
     const name = `${say("recording", { time: new Date().toLocaleString("sv").replaceAll(":", "-") })}.wav`;
-    await transcribe(new File([wav(samples)], name, { type: "audio/wav" }), async () => samples);
+    await transcribe(new File([writeWav(samples, RATE)], name, { type: "audio/wav" }), async () => samples);
     return;
   }
   warn("");
