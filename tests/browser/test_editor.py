@@ -81,7 +81,7 @@ def test_keys_do_all_and_a_reload_finds_it(window: Window, draft: tuple[Place, s
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Control+i")
     until(page, lambda: texts() == ["ba", "da go mi ñu", "mi su", "la go"])
-    page.keyboard.press("Control+j")
+    page.keyboard.press("Control+j")  # of the second half, whether or not the page knows it already
     until(page, lambda: texts() == ["ba", "da go mi ñu mi su", "la go"])
     page.keyboard.press("Control+z")
     until(page, lambda: len(texts()) == 4)
