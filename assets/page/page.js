@@ -1,4 +1,4 @@
-// What the whole page needs: its language and direction, keys, playing clips, and saving files.
+// What the whole page needs: its language and direction, keys, and playing clips.
 
 document.documentElement.lang = window.lectLanguage || "en";
 // Gradio's own words are in the browser's language, unless that is said to be another.
@@ -127,10 +127,3 @@ document.addEventListener("click", (event) => {
   sound.src = button.dataset.play;
   sound.play().catch(rest);
 });
-
-// lectSave(made): saves a file that the server made, {name, content in base64} as JSON.
-window.lectSave = (made) => {
-  const { name, content } = JSON.parse(made);
-  const href = `data:application/octet-stream;base64,${content}`;
-  Object.assign(document.createElement("a"), { href, download: name }).click();
-};

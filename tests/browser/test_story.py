@@ -92,15 +92,19 @@ def test_from_an_empty_project_to_a_transcription(window: Window, home: Path, tm
     page.locator("#transcribe-files input[type=file]").set_input_files(sound)
     page.locator("#transcribe-files", has_text=sound.suffix).wait_for()
     page.locator("#transcribe-go").click()
-    page.locator("#transcript textarea").wait_for()
     page.locator("#transcribed", has_text="1 of 1 recording").wait_for()
     assert page.locator("#transcribed .bad").count() == 0
-    assert page.locator("#transcript textarea").input_value() == Runtime.open(pack).transcribe(sound).text
-    fill(page, "transcript", "ba gó")
+    words = page.locator("lect-editor .words")
+    words.first.wait_for()
+    found = Runtime.open(pack).transcribe(sound)
+    assert words.all_text_contents() == [segment.text for segment in found.segments]
+    words.first.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("ba gó")
     with page.expect_download() as download:
         page.locator("#save-json").click()
     saved = json.loads(Path(download.value.path()).read_text())
-    assert (saved["file"], saved["text"]) == (sound.name, "ba gó")
+    assert (saved["file"], saved["segments"][0]["text"]) == (sound.name, "ba gó")
     assert download.value.suggested_filename == f"{sound.stem}.json"
 
 

@@ -33,7 +33,7 @@ class Editor extends HTMLElement {
     this.wave = new Wave(this.querySelector(".wave-box"), {
       chosen: (id) => this.choose(id, { play: true, focus: true }),
       moved: (part, start, end) => this.draft.act({ do: "move", part, start, end }),
-      added: (start, end) => this.draft.act({ do: "add", start, end }),
+      added: (start, end) => this.recut({ do: "add", start, end }),
       at: (time) => this.follow(time),
     });
     this.draft = new Draft(this.address, {
@@ -67,15 +67,15 @@ class Editor extends HTMLElement {
     this.count = make("span", { className: "muted" });
     this.status = make("span", { className: "muted saved", aria: { role: "status" } });
     this.message = make("p", { className: "notice warn", hidden: true, aria: { role: "alert" } });
-    this.undo = button("undo", () => this.draft.act({ do: "undo" }));
-    this.redo = button("redo", () => this.draft.act({ do: "redo" }));
+    this.undo = button("undo", () => this.recut({ do: "undo" }));
+    this.redo = button("redo", () => this.recut({ do: "redo" }));
     const rate = make("select", { className: "rate-choice", onchange: () => { this.wave.rate = Number(rate.value); }, aria: { "aria-label": words("draft_rate") } },
       ...[0.5, 0.75, 1, 1.25, 1.5].map((times) => make("option", { value: times, textContent: `×${times}`, selected: times === 1 })));
     const zoom = make("input", { type: "range", min: 10, max: 400, value: 60, oninput: () => this.wave.zoom(Number(zoom.value)), aria: { "aria-label": words("draft_zoom") } });
     this.list = make("ol", { className: "parts", aria: { "aria-label": words("draft_segments") } });
     this.tools = make("div", { className: "tools", aria: { role: "toolbar", "aria-label": words("draft_tools") } },
       button("split", () => this.split(), { onmousedown: (event) => event.preventDefault() }), // the cursor stays where it is
-      button("merge", () => this.draft.act({ do: "merge", part: this.chosen })),
+      button("merge", () => this.recut({ do: "merge", part: this.chosen })),
       button("remove", () => this.remove_()),
       this.voice = make("input", { className: "voice", placeholder: words("draft_voice"), onchange: () => this.draft.act({ do: "speaker", part: this.chosen, speaker: this.voice.value }), aria: { "aria-label": words("draft_voice"), list: "voices" } }));
     this.append(
@@ -84,6 +84,7 @@ class Editor extends HTMLElement {
       this.keys(), this.message, this.list, this.saving(), this.teaching());
     this.addEventListener("keydown", (event) => this.key(event));
     this.list.addEventListener("click", (event) => this.click(event));
+    this.list.addEventListener("beforeinput", (event) => { if (this.busy) event.preventDefault(); });
     this.list.addEventListener("input", (event) => this.typed(event));
     this.list.addEventListener("change", (event) => this.ticked(event));
     this.list.addEventListener("focusin", (event) => this.focused(event));
@@ -305,13 +306,20 @@ class Editor extends HTMLElement {
     setTimeout(() => this.mark(row));
   }
 
+  // What changes which segments there are. Until it is done, a letter would be typed into another segment than is meant,
+  // and a key mean another one, so letters are not taken and keys wait.
+  recut(asked) {
+    this.busy = (this.busy ?? 0) + 1;
+    return this.draft.act(asked).finally(() => { this.busy -= 1; });
+  }
+
   async split() {
     const row = this.rows.get(this.chosen);
     const offset = [...this.before(row)].length, whole = plain(row.querySelector(".words").textContent);
-    if (whole && 0 < offset && offset < [...whole].length) return this.draft.act({ do: "split", part: this.chosen, offset });
+    if (whole && 0 < offset && offset < [...whole].length) return this.recut({ do: "split", part: this.chosen, offset });
     const part = this.draft.part(this.chosen), when = this.wave.sound?.currentTime ?? 0;
     const inside = part.start < when && when < part.end;
-    return this.draft.act({ do: "split_at", part: this.chosen, when: inside ? when : (part.start + part.end) / 2 });
+    return this.recut({ do: "split_at", part: this.chosen, when: inside ? when : (part.start + part.end) / 2 });
   }
 
   async check() {
@@ -325,7 +333,7 @@ class Editor extends HTMLElement {
   remove_() {
     const gone = this.chosen;
     if (!this.step(1, { focus: true })) this.step(-1, { focus: true });
-    this.draft.act({ do: "remove", part: gone });
+    this.recut({ do: "remove", part: gone });
   }
 
   move(start, end) {
@@ -342,20 +350,20 @@ class Editor extends HTMLElement {
       [event.code === "Space" && (event.shiftKey || command), () => this.hear()],
       [event.key === "Escape", () => this.wave.stop()],
       [command && event.code === "KeyI", () => this.split()],
-      [command && event.code === "KeyJ", () => this.draft.act({ do: "merge", part: this.chosen })],
+      [command && event.code === "KeyJ", () => this.recut({ do: "merge", part: this.chosen })],
       [event.altKey && event.shiftKey && event.key === "ArrowLeft", () => this.move(0, -EDGE_S)],
       [event.altKey && event.shiftKey && event.key === "ArrowRight", () => this.move(0, EDGE_S)],
       [event.altKey && event.key === "ArrowLeft", () => this.move(-EDGE_S, 0)],
       [event.altKey && event.key === "ArrowRight", () => this.move(EDGE_S, 0)],
       [event.altKey && event.key === "Delete", () => this.remove_()],
-      [command && (event.code === "KeyY" || (event.shiftKey && event.code === "KeyZ")), () => this.draft.act({ do: "redo" })],
-      [command && event.code === "KeyZ", () => this.draft.act({ do: "undo" })],
+      [command && (event.code === "KeyY" || (event.shiftKey && event.code === "KeyZ")), () => this.recut({ do: "redo" })],
+      [command && event.code === "KeyZ", () => this.recut({ do: "undo" })],
     ];
     const found = actions.find(([is]) => is);
     if (!found || event.target.matches("select, .teach input, .voice")) return;
     event.preventDefault();
     event.stopPropagation();
-    if (this.chosen) found[1]();
+    if (this.chosen) this.busy ? this.draft.last.then(found[1]) : found[1]();
   }
 
   // From a transcript to a training
