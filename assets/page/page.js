@@ -68,14 +68,16 @@ document.addEventListener("keydown", (event) => {
   else if (!recorder || found.matches(".record")) found.click();
 });
 
-// The arrow keys go from step to step.
+// The arrow keys go from step to step, and from choice to choice: Gradio gives each radio button a group of its own.
+const ROWS = [["[role=tab]", "[role=tablist]"], ["input[type=radio]", "fieldset"]];
+
 document.addEventListener("keydown", (event) => {
-  const tab = event.target.closest?.("[role=tab]");
-  if (!tab || event.ctrlKey || event.altKey || event.metaKey) return;
-  const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]:not(:disabled)")];
-  const at = all.indexOf(tab), ahead = rtl ? -1 : 1;
-  const to = { ArrowRight: at + ahead, ArrowLeft: at - ahead, Home: 0, End: all.length - 1 }[event.key];
-  const next = to === undefined ? null : all[(to + all.length) % all.length];
+  const row = ROWS.find(([item]) => event.target.matches?.(item));
+  if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
+  const all = [...event.target.closest(row[1]).querySelectorAll(`${row[0]}:not(:disabled)`)];
+  const at = all.indexOf(event.target), ahead = rtl ? -1 : 1;
+  const places = { ArrowRight: at + ahead, ArrowLeft: at - ahead, ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
+  const next = event.key in places && all.at(places[event.key] % all.length);
   if (!next) return;
   event.preventDefault();
   next.click();
