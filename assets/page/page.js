@@ -44,7 +44,12 @@ document.addEventListener("input", ({ target }) => {
 // What a click has opened elsewhere on the page is brought into view: a field, ready to be typed in; a part of the page.
 const later = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
 window.lectFocus = (part) => later(() => document.querySelector(`${part} textarea, ${part} input`)?.focus());
-window.lectShow = (part) => later(() => document.querySelector(part)?.scrollIntoView({ block: "nearest" }));
+window.lectShow = (part) => later(() => {
+  const shown = document.querySelector(part);
+  // On a phone it lies over the foot of the page, and what was clicked goes above it.
+  const over = shown?.closest("#clip-side") && getComputedStyle(shown.closest("#clip-side")).position === "fixed";
+  (over ? document.activeElement : shown)?.scrollIntoView({ block: over ? "start" : "nearest" });
+});
 
 const KEYS = {
   r: "lect-recorder .record", p: "#verdict [data-play], lect-recorder .replay", k: "#keep", d: "#discard", s: "#skip",
