@@ -54,6 +54,7 @@ def build(page: Page) -> None:
     bind(shown_first.then, estimate, *asked)
     for changed_choice in train_form.changes(choices):
         bind(changed_choice, estimate, *asked, trigger_mode="multiple")
+    bind(page.tabs.select, away, [], [])
     for field in choices[-len(train_form.FIELDS) :]:
         bind(field.input, check, *asked, trigger_mode="always_last")
     bind(page.project.change, choose_backbone, [page.project], [backbone, message, shown])
@@ -145,6 +146,12 @@ def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[Any]:
     facts = {key: say(f"count_{key}", count=found[key]) for key in ("steps", "clips")}
     facts |= {key: found[key] for key in ("device", "precision")}
     yield notice(say("estimate_result", length=duration(found["seconds"], say), **facts))
+
+
+def away(event: gr.EventData) -> None:
+    """Measures nothing for a step that is no longer looked at."""
+    if event._data.get("id") != "train":
+        estimates.forget()
 
 
 def check(request: gr.Request, folder: str, *choices: Any) -> str:

@@ -44,7 +44,12 @@ document.addEventListener("input", ({ target }) => {
 // What a click has opened elsewhere on the page is brought into view: a field, ready to be typed in; a part of the page.
 const later = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
 window.lectFocus = (part) => later(() => document.querySelector(`${part} textarea, ${part} input`)?.focus());
-window.lectShow = (part) => later(() => document.querySelector(part)?.scrollIntoView({ block: "nearest" }));
+window.lectShow = (part) => later(() => {
+  const shown = document.querySelector(part);
+  // On a phone it lies over the foot of the page, and what was clicked goes above it.
+  const over = shown?.closest("#clip-side") && getComputedStyle(shown.closest("#clip-side")).position === "fixed";
+  (over ? document.activeElement : shown)?.scrollIntoView({ block: over ? "start" : "nearest" });
+});
 
 const KEYS = {
   r: "lect-recorder .record", p: "#verdict [data-play], lect-recorder .replay", k: "#keep", d: "#discard", s: "#skip",
@@ -68,14 +73,16 @@ document.addEventListener("keydown", (event) => {
   else if (!recorder || found.matches(".record")) found.click();
 });
 
-// The arrow keys go from step to step.
+// The arrow keys go from step to step, and from choice to choice: Gradio gives each radio button a group of its own.
+const ROWS = [["[role=tab]", "[role=tablist]"], ["input[type=radio]", "fieldset"]];
+
 document.addEventListener("keydown", (event) => {
-  const tab = event.target.closest?.("[role=tab]");
-  if (!tab || event.ctrlKey || event.altKey || event.metaKey) return;
-  const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]:not(:disabled)")];
-  const at = all.indexOf(tab), ahead = rtl ? -1 : 1;
-  const to = { ArrowRight: at + ahead, ArrowLeft: at - ahead, Home: 0, End: all.length - 1 }[event.key];
-  const next = to === undefined ? null : all[(to + all.length) % all.length];
+  const row = ROWS.find(([item]) => event.target.matches?.(item));
+  if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
+  const all = [...event.target.closest(row[1]).querySelectorAll(`${row[0]}:not(:disabled)`)];
+  const at = all.indexOf(event.target), ahead = rtl ? -1 : 1;
+  const places = { ArrowRight: at + ahead, ArrowLeft: at - ahead, ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 };
+  const next = event.key in places && all.at(places[event.key] % all.length);
   if (!next) return;
   event.preventDefault();
   next.click();

@@ -28,6 +28,7 @@ from ..training.features import Example, FeatureCache
 from ..training.state import make_state
 from ..training.train import TrainData, train
 from .preparation import LEAST_TRAIN_CLIPS, checked, continued, run_vocabulary
+from .process import give_way
 
 TRAINED, CHECKED = 8, 4  # clips that are tried
 STEPS = 3  # the first one, which sets things up, does not count
@@ -122,6 +123,7 @@ def _examples(project: Project, clips: Sequence[Clip], vocabulary: Vocabulary) -
 
 def main(folder: str) -> int:
     """Reads a request, and writes an estimate, or why there is none, as one JSON object."""
+    give_way()  # as the training will
     try:
         request = RunRequest.from_json(json.load(sys.stdin))
         print(json.dumps(asdict(estimate(Project.open(Path(folder)), request))))

@@ -1,5 +1,6 @@
 """The process that trains a run, from outside: started, asked to end, and followed by its events."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 WORKER = "lect.engine.runs.worker"
 POLL_SECONDS = 0.2
+NICENESS = 10  # so that the page answers at once while a training, or its measurement, keeps every core busy
 FULL_BYTES = 1 << 20  # with less left on a disk, nothing more is said about the end of what wrote to it
 
 
@@ -27,6 +29,12 @@ def start_run(project: "Project", run_id: str) -> subprocess.Popen[bytes]:
     command = module_command(WORKER, str(project.folder), run_id)
     with files.log.open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def give_way() -> None:
+    """Lets other processes go before this one."""
+    if hasattr(os, "setpriority"):  # not on Windows
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def stop_run(project: "Project", run_id: str) -> None:

@@ -18,10 +18,9 @@ from ..contract.events import Event, Failed
 from ..contract.run_files import RunFiles
 from ..data.store import Project
 from .execution import run_training
-from .process import stop_run
+from .process import give_way, stop_run
 from .queue import start_next
 
-NICENESS = 10  # so that the page answers at once while a training keeps every core busy
 HELD_BYTES = 256 << 10  # the database needs half of it in order to note how a run ended
 
 Report = Callable[[Event], None]
@@ -29,8 +28,7 @@ Report = Callable[[Event], None]
 
 def main(project_folder: str, run_id: str) -> int:
     """Trains one run; the exit code is 0 when it ended well."""
-    if hasattr(os, "setpriority"):  # not on Windows
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    give_way()
     project = Project.open(Path(project_folder))
     try:
         return _train(project, run_id)
