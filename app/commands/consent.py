@@ -89,7 +89,7 @@ def _uses(args: argparse.Namespace, old: Any) -> dict[str, str]:
 
 def _show(args: argparse.Namespace, project: "Project") -> None:
     community, clips = project.community(), project.clips()
-    rows = [("(community) " + community.name, "", *_cells(community))]
+    rows: list[tuple[str | int, ...]] = [("(community) " + community.name, "", *_cells(community))]
     rows += [
         (each.name, sum(clip.speaker == each.name for clip in clips), *_cells(each)) for each in project.speakers()
     ]

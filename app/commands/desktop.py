@@ -6,8 +6,6 @@ itself, and the next window finds it again.
 
 import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -141,7 +139,7 @@ def _browser(url: str, server: "subprocess.Popen[str]") -> None:
 
 
 def _end(server: "subprocess.Popen[str]") -> None:
-    server.send_signal(signal.SIGTERM if os.name != "nt" else signal.CTRL_BREAK_EVENT)
+    server.terminate()
     try:
         server.wait(ENDS_WITHIN_S)
     except subprocess.TimeoutExpired:

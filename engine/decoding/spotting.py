@@ -37,7 +37,8 @@ class Spot:
 def costs(log_probs: LogProbs) -> Costs:
     """(frames, vocab) -> what is kept of it."""
     best = log_probs.max(axis=1, keepdims=True)
-    return np.rint(np.minimum((best - log_probs) / STEP, 255)).astype(np.uint8).T
+    steps: Costs = np.rint(np.minimum((best - log_probs) / STEP, 255)).astype(np.uint8).T
+    return steps
 
 
 def spot(

@@ -36,8 +36,9 @@ def test_words_are_found_and_written(lect: Lect, pack: Path, recordings: Path, t
     assert all(0 <= hit["start"] < hit["end"] for hit in hits)
     for name in ("csv", "eaf", "TextGrid"):
         assert (tmp_path / "out" / f"07.{name}").is_file()
-    with (tmp_path / "out" / "07.csv").open(encoding="utf-8") as file:
-        assert any("go" in row for row in csv.reader(file))
+    best = found.json["hits"][0]
+    with (tmp_path / "out" / f"{Path(best['recording']).stem}.csv").open(encoding="utf-8") as file:
+        assert any(best["word"] in row for row in csv.reader(file))
     shown = lect("find", "go", recordings, "--pack", pack, "--vad", "off", "--threshold", "0.1", "--top", "2")
     assert "score" in shown.out and "the best 2 of which are shown" in shown.out
 
