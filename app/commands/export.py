@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--portable", action="store_true", help="one pair of graphs with everything inside")
     form.add_argument("--bundle", action="store_true", help="the pack and its backbone")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
-    parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32)")
+    parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32) or a page (int8)")
     parser.add_argument(
         "--layout",
         choices=("lect", "whisper"),
