@@ -44,7 +44,9 @@ def export_web(args: argparse.Namespace) -> int:
         report = write_web(args.web, backbone, pack, args.onnxruntime_web, args.build or "int8")
     following = f"lect web {args.web}"
     value = {"folder": args.web, "form": "web", "bytes": report.bytes, "first_load": report.first_load}
-    text = f"{args.web}: {size(report.bytes)}, of which a browser loads {size(report.first_load)} before the first text."
+    text = (
+        f"{args.web}: {size(report.bytes)}, of which a browser loads {size(report.first_load)} before the first text."
+    )
     text += f"\nNext: {following}, or copy the folder to any file host with https."
     print_result(args, value | {"next": following}, text)
     return 0

@@ -21,7 +21,6 @@ from lect.engine.contract.tensor_names import EMBEDDING
 from lect.engine.model.backbone import Backbone
 
 from .export_folders import whole_folder
-from .graph_files import graph_files
 from .onnx_network import CTC_STRIDE, POSITIONS, WINDOW_SECONDS
 from .onnxruntime_web import onnxruntime_web
 from .opening import checked_graphs, own_vocabulary
@@ -74,7 +73,9 @@ def write_web(
 def _write_runtime(path: Path, data: bytes) -> None:
     # Few file hosts pack WebAssembly by themselves: a quarter of its bytes. The time of packing must not change them.
     is_wasm = path.suffix == ".wasm"
-    write_bytes(path.with_name(f"{path.name}.gz") if is_wasm else path, gzip.compress(data, mtime=0) if is_wasm else data)
+    write_bytes(
+        path.with_name(f"{path.name}.gz") if is_wasm else path, gzip.compress(data, mtime=0) if is_wasm else data
+    )
 
 
 def _write_model(folder: Path, backbone: Backbone, build: str) -> None:

@@ -44,6 +44,8 @@ INSIDE = {
     "lect/assets/page/languages.tsv",
     "lect/assets/page/texts/en.json",
     "lect/assets/page/fonts/NotoSans-Regular.woff2",
+    "lect/assets/web/index.html",
+    "lect/assets/web/worker.js",
     "lect/assets/sample/metadata.csv",
     "lect/assets/sample/audio/Andrea-0008.ogg",
 }

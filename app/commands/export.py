@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "program (openai), where nothing but its weights was trained; whisper: graphs for onnx-asr, of any run",
     )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
-    parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32)")
+    parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32) or a page (int8)")
     parser.add_argument("--weights", choices=WEIGHTS, help="with --layout, float16; q8_0 and q5_1 are whisper.cpp's")
     add_web(parser)
     add_project(parser)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +23,13 @@ HEADERS = {
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
+}
+
+TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".webmanifest": "application/manifest+json",
+    ".gz": "application/octet-stream",
 }
 
 
@@ -51,14 +59,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    # A system's own table may call modules anything, and browsers then refuse them.
-    extensions_map = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript",
-        ".mjs": "text/javascript",
-        ".webmanifest": "application/manifest+json",
-        ".gz": "application/octet-stream",
-    }
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        """A file's type: a system's own table may call modules anything, and browsers then refuse them."""
+        return TYPES.get(Path(path).suffix) or super().guess_type(path)
 
     def end_headers(self) -> None:
         """Adds our headers to every answer."""

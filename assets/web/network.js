@@ -29,7 +29,7 @@ export class Network {
     const isOwn = !(EMBEDDING in tensors) && Boolean(this.facts.files.own_decoder);
     const encoder = await this.session(this.facts.files.encoder);
     const decoder = await this.session(isOwn ? this.facts.files.own_decoder : this.facts.files.decoder);
-    const placed = new Set(["decoder prompts"]);
+    const placed = new Set();
     const feeds = (session) => {
       const shapes = session.inputMetadata.filter(({ name }) => !OWN_INPUTS.includes(name) && !name.startsWith(PAST));
       return Object.fromEntries(shapes.map(({ name, shape }) => [name, this.#input(name, shape, tensors, placed)]));
@@ -57,7 +57,7 @@ export class Network {
     return new this.ort.Tensor("float32", Float32Array.from(given.data), given.shape);
   }
 
-  // A decoder prompt (length, heads, head_dim) as the first rows of the cache: { data, length, heads, size }.
+  // A decoder prompt (length, heads, head_dim) as the first rows of the cache (1, heads, length, head_dim).
   #prompt([, heads, , size], name, tensors, placed) {
     placed.add(name);
     const { shape, data } = tensors[name] ?? { shape: [0, heads, size], data: new Float32Array(0) };

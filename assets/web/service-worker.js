@@ -14,7 +14,7 @@ const key = (path) => `${SCOPE}${path}?${LECT.files[path].sha256}`;
 
 self.addEventListener("install", (event) => {
   self.skipWaiting();
-  event.waitUntil(Promise.all(LECT.shell.map((path) => kept(path))));
+  event.waitUntil(Promise.all(LECT.shell.map((path) => kept(path, event))));
 });
 
 self.addEventListener("activate", (event) => {
@@ -25,15 +25,16 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(SCOPE)) return;
   const path = decodeURIComponent(new URL(request.url).pathname.slice(new URL(SCOPE).pathname.length)) || "index.html";
-  if (path in LECT.files) event.respondWith(kept(path).then(isolated));
+  if (path in LECT.files) event.respondWith(kept(path, event).then(isolated));
 });
 
-async function kept(path) {
+async function kept(path, event) {
   const cache = await caches.open(CACHE);
   const found = await cache.match(key(path));
   if (found) return found;
   const answer = await fetch(SCOPE + path, { cache: "no-cache" });
-  if (answer.ok) await cache.put(key(path), answer.clone()).catch(() => {}); // a full disk must not end the page
+  // Not awaited, so that the page sees its bytes come; and a full disk must not end the page.
+  if (answer.ok) event.waitUntil(cache.put(key(path), answer.clone()).catch(() => {}));
   return answer;
 }
 

@@ -47,7 +47,7 @@ export class Vocabulary {
 
   // The text that each token adds; a character whose bytes are shared among tokens is the last one's.
   pieces(ids, marks = false) {
-    const symbols = ids.map((id) => this.#symbol(id)).map((symbol) => (CONTROL.test(symbol) ? "" : symbol));
+    const symbols = ids.map((id) => this.symbolOf(id)).map((symbol) => (CONTROL.test(symbol) ? "" : symbol));
     if (this.kind === "bytes") return fromBytes(symbols).map((piece) => piece.replace(UNWRITABLE, " "));
     const shown = this.hasMarks ? symbols.map((symbol) => (isMark(symbol) ? markPiece(symbol, marks) : symbol)) : symbols;
     return this.kind === "unigram" ? shown.map((symbol) => symbol.replaceAll("▁", " ")) : shown;
@@ -55,7 +55,7 @@ export class Vocabulary {
 
   // The languages that the decoder may start with; none where it starts with no language.
   languages() {
-    return this.start.some((id) => this.codes.includes(this.#symbol(id).slice(2, -2))) ? this.codes : [];
+    return this.start.some((id) => this.codes.includes(this.symbolOf(id).slice(2, -2))) ? this.codes : [];
   }
 
   control(name) {
@@ -67,7 +67,7 @@ export class Vocabulary {
     return Object.assign(Object.create(Vocabulary.prototype), this, { start });
   }
 
-  #symbol(id) {
+  symbolOf(id) {
     return this.symbols[id - SPECIALS.length] ?? "";
   }
 }

@@ -145,7 +145,9 @@ VOCABULARIES = {
     "slots": Vocabulary("grapheme", (*" abc", "[size:", "[/]")),
     "unigram": Vocabulary("unigram", ("▁", "a", "▁ba", "e\N{COMBINING ACUTE ACCENT}", "da"), (-1.0,) * 5),
     "phones": Vocabulary("phone", (" ", "a", "\N{COMBINING TILDE}", "t͡ʃ")),
-    "bytes": Vocabulary("bytes", (*(lettered(bytes([byte])) for byte in "Ġ ça…\n".encode()), "<|en|>", lettered(" no"))),
+    "bytes": Vocabulary(
+        "bytes", (*(lettered(bytes([byte])) for byte in "Ġ ça…\n".encode()), "<|en|>", lettered(" no"))
+    ),
 }
 
 
