@@ -81,7 +81,8 @@ class Editor extends HTMLElement {
     this.append(
       make("div", { className: "editor-head" }, this.heading, this.count, this.status, make("span", { className: "space" }), this.undo, this.redo, rate, zoom),
       make("div", { className: "wave-box", aria: { "aria-hidden": "true" } }),
-      this.keys(), this.message, this.list, this.saving(), this.teaching());
+      this.keys(), this.message, this.tools, this.list, // the tools are in no row: rows would move under the mouse
+      this.saving(), this.teaching());
     this.addEventListener("keydown", (event) => this.key(event));
     this.list.addEventListener("click", (event) => this.click(event));
     this.list.addEventListener("beforeinput", (event) => { if (this.busy) event.preventDefault(); });
@@ -217,7 +218,6 @@ class Editor extends HTMLElement {
     this.rows.get(this.chosen)?.removeAttribute("aria-current");
     this.chosen = id;
     row.setAttribute("aria-current", "true");
-    row.append(this.tools);
     this.voice.value = part.speaker;
     if (focus && document.activeElement !== row.querySelector(".words")) {
       row.querySelector(".words").focus({ preventScroll: true });
