@@ -198,8 +198,8 @@ class Recorder extends HTMLElement {
   }
 
   handOver(file, target) {
-    // Gradio puts an upload button's input beside it.
-    const input = document.getElementById(target).parentElement.querySelector("input[type=file]");
+    // Gradio puts an upload button's input before it, and those of other buttons may stand beside.
+    const input = document.getElementById(target).previousElementSibling;
     const files = new DataTransfer();
     files.items.add(file);
     input.files = files.files;
