@@ -39,8 +39,8 @@ def export_web(args: argparse.Namespace) -> int:
     if args.pack and args.run_id:
         raise UsageError("Name a pack or a run, not both.")
     with _pack(args) as pack:
-        named = args.backbone
-        backbone = open_backbone(named or WHISPER) if pack is None else backbone_of(read_pack(pack), named)
+        of_pack = None if pack is None else backbone_of(read_pack(pack), args.backbone)
+        backbone = of_pack or open_backbone(args.backbone or WHISPER)
         report = write_web(args.web, backbone, pack, args.onnxruntime_web, args.build or "int8")
     following = f"lect web {args.web}"
     value = {"folder": args.web, "form": "web", "bytes": report.bytes, "first_load": report.first_load}
