@@ -138,7 +138,9 @@ def _contents(folder: Path, first: list[str], pack: Pack | None) -> bytes:
     """A script, so that the page and its service worker read the same list."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
-    files = {name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for name, path in names.items()}
+    files: dict[str, dict[str, Any]] = {
+        name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for name, path in names.items()
+    }
     value = {
         "pack": None if pack is None else PACK,
         "shell": [name for name in files if not name.startswith((f"{MODEL}/", f"{LICENCES}/", PACK))],

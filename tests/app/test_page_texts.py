@@ -58,11 +58,8 @@ def test_every_catalogue_says_which_language_it_is() -> None:
 def test_no_text_is_left_that_nothing_says() -> None:
     places = [*(ROOT / "app" / "page").rglob("*.py"), *(ROOT / "assets" / "page").rglob("*.js")]
     code = "\n".join(path.read_text(encoding="utf-8") for path in places)
-    begins = set(re.findall(r'f?"([a-z_]+_)(?:\{|"\s*\+)', code)) | {
-        "method_",
-        "effort_",
-        "choose_",
-    }  # the rest is a value
+    begins = {"method_", "effort_", "choose_"}  # the rest is a value
+    begins |= set(re.findall(r'f?"([a-z_]+_)(?:\{|"\s*\+)', code)) | set(re.findall(r"`([a-z_]+_)\$\{", code))
     quoted = set(re.findall(r"""["']([a-z_]+)["']""", code))
     assert not [key for key in catalogues()[DEFAULT] if key not in quoted and not key.startswith(tuple(begins))]
 
