@@ -144,7 +144,7 @@ def _contents(folder: Path, first: list[str], pack: Pack | None) -> bytes:
     value = {
         "pack": None if pack is None else PACK,
         "shell": [name for name in files if not name.startswith((f"{MODEL}/", f"{LICENCES}/", PACK))],
-        "firstLoad": sum(files[name]["bytes"] for name in first),
+        "firstLoad": sum(names[name].stat().st_size for name in first),
         "files": files,
     }
     return b"self.LECT = " + _json(value).rstrip() + b";\n"

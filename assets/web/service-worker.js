@@ -25,8 +25,14 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(SCOPE)) return;
   const path = decodeURIComponent(new URL(request.url).pathname.slice(new URL(SCOPE).pathname.length)) || "index.html";
-  if (path in LECT.files) event.respondWith(kept(path, event).then(isolated));
+  if (path === "contents.js") event.respondWith(isolated(contents()));
+  else if (path in LECT.files) event.respondWith(kept(path, event).then(isolated));
 });
+
+// The list that this worker works by: a newer one's files are not kept yet.
+function contents() {
+  return new Response(`self.LECT = ${JSON.stringify(LECT)};`, { headers: { "Content-Type": "text/javascript" } });
+}
 
 async function kept(path, event) {
   const cache = await caches.open(CACHE);

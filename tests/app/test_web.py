@@ -16,22 +16,22 @@ from tests.app.conftest import Lect
 
 def test_a_page_needs_the_known_runtime(lect: Lect, tmp_path: Path) -> None:
     page = tmp_path / "page"
-    assert lect("export", "--web", page, "--backbone", "tiny").failed_with("npm pack", "--onnxruntime-web")
+    assert lect("export", "--web", page, "--backbone", "tiny").failed_with("npm pack", "--onnxruntime-web", code=2)
     for name in SHA256:
         (tmp_path / name).write_bytes(b"another")
     other = lect("export", "--web", page, "--backbone", "tiny", "--onnxruntime-web", tmp_path)
-    assert other.failed_with("does not hold", "npm pack")
+    assert other.failed_with("does not hold", "npm pack", code=2)
     (tmp_path / "no.tgz").write_bytes(b"none")
-    assert lect("export", "--web", page, "--onnxruntime-web", tmp_path / "no.tgz").failed_with("no npm package")
+    assert lect("export", "--web", page, "--onnxruntime-web", tmp_path / "no.tgz").failed_with("no npm package", code=2)
     assert not page.exists()
 
 
 def test_options_that_do_not_go_together_are_refused(lect: Lect, tmp_path: Path) -> None:
-    assert lect("export", "--pack", "a.lect").failed_with("--web DIR")
-    assert lect("export", "--web", tmp_path, "--run", "1", "--portable").failed_with("--portable", "leave")
-    assert lect("export", "--web", tmp_path, "--run", "1", "--pack", "a.lect").failed_with("not both")
-    assert lect("export", "--web", tmp_path, "--pack", tmp_path / "a.lect").failed_with("no pack")
-    assert lect("web", tmp_path).failed_with("lect export --web")
+    assert lect("export", "--pack", "a.lect").failed_with("--web DIR", code=2)
+    assert lect("export", "--web", tmp_path, "--run", "1", "--portable").failed_with("--portable", "leave", code=2)
+    assert lect("export", "--web", tmp_path, "--run", "1", "--pack", "a.lect").failed_with("not both", code=2)
+    assert lect("export", "--web", tmp_path, "--pack", tmp_path / "a.lect").failed_with("no pack", code=2)
+    assert lect("web", tmp_path).failed_with("lect export --web", code=2)
 
 
 def test_the_server_sends_files_that_a_browser_isolates(tmp_path: Path) -> None:

@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from lect.engine.audio.reading import SAMPLE_RATE, load_audio
 from lect.engine.audio.writing import write_wav
 from lect.engine.decoding.language_model import LanguageModel
 from lect.engine.model.backbone import home as lect_home
 from lect.engine.model.backbone import open_backbone
-from lect.exports.onnxruntime_web import FETCHING, SHA256, VERSION
+from lect.exports.onnxruntime_web import FETCHING, VERSION
 from lect.exports.pack import write_pack
 from lect.exports.runtime import Runtime
 from lect.exports.web_folder import write_web
 from tests import ROOT
-from tests.app.conftest import speech
 from tests.browser.conftest import PATIENCE_MS
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, adaptation, contents
@@ -114,8 +114,9 @@ def texts(window: Any) -> list[str]:
 
 
 def recording(path: Path) -> Path:
-    sound = np.concatenate([speech("ba da go mi"), np.zeros(32_000, np.float32), speech("su la", 1)])
-    write_wav(path, sound)
+    """Two sentences with a pause between that cuts them apart."""
+    spoken = [load_audio(SAMPLE / f"Andrea-{number}.ogg") for number in ("0008", "0011")]
+    write_wav(path, np.concatenate([spoken[0], np.zeros(2 * SAMPLE_RATE, np.float32), spoken[1]]))
     return path
 
 
@@ -188,16 +189,6 @@ def test_nothing_is_wider_than_the_window(opened: Opened, page: str, width: int,
     assert window.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_only_the_known_runtime_is_taken(tmp_path: Path) -> None:
-    from lect.engine.contract.errors import UsageError
-    from lect.exports.onnxruntime_web import onnxruntime_web
-
-    for name in SHA256:
-        (tmp_path / name).write_bytes(b"another")
-    with pytest.raises(UsageError, match="npm pack"):
-        onnxruntime_web(tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["starter", "whisper-base"])
 def test_forty_clips_get_the_text_of_the_python_runtime(
@@ -219,7 +210,5 @@ def test_forty_clips_get_the_text_of_the_python_runtime(
 
 def wave_of(source: Path, path: Path) -> Path:
     """The same sound in a form that both sides read alike: browsers decode Opus and Vorbis otherwise."""
-    from lect.engine.audio.reading import load_audio
-
     write_wav(path, load_audio(source))
     return path
