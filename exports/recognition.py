@@ -77,7 +77,7 @@ class OnnxRecogniser:
         for batch in self.network.batches(waveforms, batch_seconds, self.adapted.window_samples):
             encoded = self.network.encode([waveforms[index] for index in batch], self.adapted)
             longest = max(len(waveforms[index]) for index in batch)
-            hop = _hop_seconds(max(longest, self.adapted.window_samples), encoded)
+            hop = _hop_seconds(max(longest, self.adapted.window_samples), encoded.ctc_lengths)
             assert encoded.ctc_log_probs is not None
             for row, index in enumerate(batch):
                 found[index] = encoded.ctc_log_probs[row, : encoded.ctc_lengths[row]], hop
@@ -85,12 +85,14 @@ class OnnxRecogniser:
 
     def _batch(self, waveforms: Sequence[Samples]) -> Iterator[Recognised]:
         encoded, lengths = self.network.encode(waveforms, self.adapted), np.array([len(each) for each in waveforms])
-        hop = _hop_seconds(max(lengths.max(), self.adapted.window_samples), encoded)
-        attended = Attended(np.ceil(lengths / SAMPLE_RATE / hop).astype(np.int64))
+        samples = max(lengths.max(), self.adapted.window_samples)
+        hop, attended_hop = (_hop_seconds(samples, frames) for frames in (encoded.ctc_lengths, encoded.lengths))
+        attended = Attended(np.ceil(lengths / SAMPLE_RATE / attended_hop).astype(np.int64))
         for row, (waveform, one) in enumerate(zip(waveforms, self._search(encoded, attended), strict=True)):
             ctc = None if encoded.ctc_log_probs is None else encoded.ctc_log_probs[row, : encoded.ctc_lengths[row]]
             heads = attended.of(row, one.start, one.hypothesis.tokens) if ctc is None else None
-            timed = with_times(self.vocabulary, one.hypothesis, ctc, hop, len(waveform) / SAMPLE_RATE, heads)
+            own_hop = hop if heads is None else attended_hop
+            timed = with_times(self.vocabulary, one.hypothesis, ctc, own_hop, len(waveform) / SAMPLE_RATE, heads)
             if heads is not None:
                 timed = replace(timed, words=without_silence(timed.words, waveform))
             yield replace(timed, language=one.language, doubt=one.doubt)
@@ -122,7 +124,8 @@ def with_times(
 ) -> Recognised:
     """A hypothesis about a waveform of so many seconds.
 
-    ctc: (frames, vocab), `hop` seconds apart, if there is any; attended: in its place, as `token_spans` takes it.
+    ctc: (frames, vocab), if there is any; attended: in its place, as `token_spans` takes it; the frames of either are
+    `hop` seconds apart.
     """
     logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
     spans = None if ctc is None else _spans(ctc, hypothesis, hop)
@@ -140,9 +143,9 @@ def with_times(
     )
 
 
-def _hop_seconds(samples: int, encoded: Encoded) -> float:
-    """How far apart the CTC head's frames are, from how many the batch's longest clip has."""
-    hop = samples / max(1, int(encoded.ctc_lengths.max()))
+def _hop_seconds(samples: int, frames: Ints) -> float:
+    """How far apart frames are, from how many the batch's longest clip has."""
+    hop = samples / max(1, int(frames.max()))
     return max(1, round(hop / HOP_UNIT_SAMPLES)) * HOP_UNIT_SAMPLES / SAMPLE_RATE
 
 

@@ -1,6 +1,6 @@
 """The times of words by a Whisper's alignment heads, on a tiny random one: what graphs give, and what is made of it.
 
-How near they are to the truth cannot be seen on random weights.
+How near they are to the truth cannot be seen on random weights; the last test hears the Whisper that ships.
 """
 
 import shutil
@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
+from lect.engine.contract.files import ASSETS
 from lect.engine.contract.tensor_names import ALIGNMENT
 from lect.engine.decoding.search import DecodeOptions
 from lect.engine.model.backbone import Backbone, write_sums
@@ -119,3 +120,13 @@ def test_the_gate_compares_what_the_heads_attend_to(whisper: Backbone, clips: li
     model.decoder.config = replace(WHISPER, alignment_heads=WHISPER.alignment_heads[::-1])
     with pytest.raises(ParityError, match="differ from the model"):
         check_parity(System(model, {}, BYTES), graph_files(whisper.folder), Clips(clips))
+
+
+def test_words_of_real_speech_are_spread_over_it() -> None:
+    runtime = Runtime.open(device="cpu", compute_type="int8", options=DecodeOptions(beam_size=1))
+    runtime.set_language("sw")
+    said = runtime.transcribe(ASSETS / "sample" / "audio" / "m1-0001.ogg")
+    starts = [word.start / said.seconds for word in said.words]
+    assert said.word_times == "attention" and len(starts) > 6
+    assert all(one < other for one, other in pairwise(starts)) and starts[0] < 0.2 and starts[-1] > 0.7
+    assert 0.3 < starts[len(starts) // 2] < 0.7
