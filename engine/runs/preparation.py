@@ -103,13 +103,14 @@ def checked(request: RunRequest) -> RunRequest:
     Raises UsageError for a placement, projections or a backbone that there are not, and where a weight was asked for of
     a CTC loss that there is no head for.
     """
-    backbone = open_backbone(request.backbone)
+    backbone, stated = open_backbone(request.backbone), request.stated
     request = recommended(request, backbone)
     parse_placement(request.settings.spec.placement, backbone.config)
     parse_projections(request.settings.spec.on)
     if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):
         return request
-    if request.settings.ctc_weight not in (0.0, TrainSettings().ctc_weight):
+    weight = request.settings.ctc_weight
+    if weight and ("ctc_weight" in stated or weight != TrainSettings().ctc_weight):
         raise UsageError(
             f"The backbone {request.backbone!r} has no CTC head for its own vocabulary: leave --ctc-weight or "
             "--vocabulary out."

@@ -142,7 +142,7 @@ def test_a_request_has_a_language_of_its_own(home: Path) -> None:
 def test_it_learns_and_is_packed(lect: Lect, whisper: Path, home: Path, project: Path) -> None:
     assert lect("backbone", "add", whisper, "--name", "quick", "--window-seconds", "2").code == 0
     assert open_backbone("quick").sha256 != open_backbone("fetched").sha256, "another window is another network"
-    on_it = ("train", "--project", project, "--backbone", "quick", *FAST)
+    on_it = ("train", "--project", project, "--backbone", "quick", "--vocabulary", "backbone", *FAST)
     assert lect(*on_it, "--ctc-weight", "0.5").failed_with("no CTC head", code=2)
     assert lect(*on_it, "--language", "tlh").failed_with("en, sw", code=2)
     assert lect("train", "--project", project, "--backbone", "tiny", "--language", "sw").failed_with(

@@ -40,12 +40,14 @@ def window(tmp_path: Path) -> Path:
     """The folder of the stand-in, where it leaves what it was told."""
     (tmp_path / "stand-in").mkdir()
     (tmp_path / "stand-in" / "webview.py").write_text(STAND_IN)
+    (tmp_path / "stand-in" / "browse").write_text('#!/bin/sh\ntouch "$(dirname "$0")/browsed"\n')
+    (tmp_path / "stand-in" / "browse").chmod(0o755)
     return tmp_path / "stand-in"
 
 
 def start(tmp_path: Path, window: Path, *arguments: str) -> "subprocess.Popen[str]":
     environment = {**os.environ, "LECT_HOME": str(tmp_path / "home"), "PYTHONPATH": f"{window}:{Path.cwd()}"}
-    environment["BROWSER"] = f"touch {window / 'browser'}; true %s"
+    environment["BROWSER"] = f"{window / 'browse'} %s"
     command = [sys.executable, "-m", "lect", "desktop", *arguments]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -76,7 +78,7 @@ def test_one_window_that_ends_its_page(tmp_path: Path, window: Path) -> None:
 def test_a_machine_without_windows_gets_the_browser(tmp_path: Path, window: Path) -> None:
     (window / "no-screen").write_text("yes")
     page = start(tmp_path, window)
-    wait_for(tmp_path / "home" / "desktop.json")
+    wait_for(window / "browsed")
     page.terminate()
     assert "No window can be shown here" in page.communicate(timeout=300)[1]
 
