@@ -10,12 +10,15 @@ import pytest
 
 from lect.app.page import first, languages, train_form, transcribe
 from lect.app.page.backbones import Installed, installed, spoken_by, titled, writer_of, writers
+from lect.app.page.editor.draft import transcript_of
+from lect.app.page.editor.place import place_of
 from lect.app.page.texts import words_in
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.files import ASSETS
 from lect.engine.contract.run_request import STARTER, RunRequest
 from lect.engine.data.store import Project
 from lect.exports.runtime import Runtime
+from lect.exports.transcript import Transcript
 from tests.app.conftest import Lect
 from tests.app.tiny_whisper import whisper_folder
 
@@ -53,12 +56,11 @@ def shown(typed: str = "", folder: str = "", seen: Any = ()) -> dict[str, Any]:
     return dict(zip(names, transcribe.show(folder, typed, seen, REQUEST), strict=True))
 
 
-def transcribed(path: str, language: str) -> transcribe.Transcribed:
+def transcribed(path: str, language: str) -> Transcript:
     """One recording as the step transcribes it while no project is open."""
-    steps = list(transcribe.run(REQUEST, [str(SPEECH)], "", path, language, None, None, 4, "float32", ""))
-    (found,) = steps[-1][3]
-    assert found.transcript, found.error
-    return found
+    *_, (said, _, _, number) = transcribe.run(REQUEST, [str(SPEECH)], "", path, language, None, None, 4, "float32", "")
+    assert number.isdecimal(), said
+    return transcript_of(place_of("").read(number))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +140,8 @@ def test_without_a_project_the_whisper_writes_and_finds_the_language_out(mini: P
     view = shown()
     words = dict((path, words) for words, path in view["pack"].choices)[str(mini)]
     assert words == "Whisper mini, 2 languages, nothing trained"
-    found = transcribed(str(mini), "").transcript
-    assert found and found.text == Runtime.open(mini).transcribe(SPEECH).text
+    found = transcribed(str(mini), "")
+    assert found.text == Runtime.open(mini).transcribe(SPEECH).text
     assert found.language and found.language.probability and 0.5 <= found.language.probability <= 1
     seen = transcribe.transcripts.shown([MINI], [[transcribe.Transcribed("a.ogg", found)]], 1, SAY)
     code, probability = found.language.code, found.language.probability
@@ -149,16 +151,16 @@ def test_without_a_project_the_whisper_writes_and_finds_the_language_out(mini: P
 def test_a_given_language_is_not_found_out_and_the_next_window_is_not_bound_to_it(mini: Path) -> None:
     other = {"en": "sw", "sw": "en"}[code_of(transcribed(str(mini), ""))]
     given = transcribed(str(mini), other)
-    assert code_of(given) == other and given.transcript and given.transcript.language
-    assert given.transcript.language.probability is None
-    assert "Language found" not in transcribe.transcripts.shown([MINI], [[given]], 1, SAY)
+    assert code_of(given) == other and given.language and given.language.probability is None
+    shown_of = transcribe.transcripts.shown([MINI], [[transcribe.Transcribed("a.ogg", given)]], 1, SAY)
+    assert "Language found" not in shown_of
     assert code_of(transcribed(str(mini), "")) != other
 
 
-def code_of(found: transcribe.Transcribed) -> str:
+def code_of(found: Transcript) -> str:
     """The language that a transcript is in."""
-    assert found.transcript and found.transcript.language
-    return found.transcript.language.code
+    assert found.language
+    return found.language.code
 
 
 def test_the_language_follows_what_was_typed_and_what_a_person_chose(mini: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -189,8 +190,9 @@ def test_every_format_has_every_word(draft: Draft, kind: str) -> None:
     shown = WRITERS[kind](transcript_of(corrected), Path("a.wav"))
     if kind == "json":
         shown = json.loads(shown)["text"]
+    shown = re.sub("<[^>]*>", " ", shown) if shown.startswith("<?xml") else shown  # whose names hold words too
     places = [shown.find(word) for word in ("ba", "gó", "da", "ñu", "go", "mi", "la")]
-    assert -1 not in places and (kind in ("eaf", "TextGrid") or places == sorted(places))
+    assert -1 not in places and (kind in ("eaf", "saymore", "flextext", "TextGrid") or places == sorted(places))
     if kind == "srt":
         assert shown.count(" --> ") == 4
 
