@@ -34,7 +34,7 @@ def export_web(args: argparse.Namespace) -> int:
     from lect.exports.pack import read_pack
     from lect.exports.web_folder import write_web
 
-    if args.portable or args.bundle or args.out or args.layout != "lect":
+    if args.portable or args.bundle or args.out or args.layout:
         raise UsageError("--web takes no other form or place: leave --portable, --bundle, --layout and -o out.")
     if args.pack and args.run_id:
         raise UsageError("Name a pack or a run, not both.")
