@@ -7,7 +7,7 @@ import pytest
 from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, go
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
 
 
 def label(page: Any) -> str:

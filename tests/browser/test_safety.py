@@ -22,7 +22,7 @@ from lect.engine.data.store import Project
 from tests import ROOT
 from tests.browser.conftest import FAKE_DEVICE, PATIENCE_MS, Server, Window, fill, go, start_server, unfold
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
 
 
 def status(url: str, **headers: str) -> int:

@@ -13,7 +13,7 @@ from lect.exports.runtime import Runtime
 from tests.app.conftest import WORDS, write_set
 from tests.browser.conftest import Window, choose_tiny, fill, go, lead, unfold
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
 
 
 def zipped(folder: Path, target: Path) -> Path:
