@@ -14,7 +14,7 @@ from itertools import chain, count, groupby
 
 from ...contract.errors import TextError
 from .items import Tier
-from .spans import Annotated, Annotation
+from .spans import Annotated, Annotation, seconds_of
 from .xml_files import parse_xml, recording_path
 
 Span = tuple[int, float, float]  # its number in the document, start and end in seconds; NaN where ELAN has no time
@@ -30,7 +30,7 @@ def parse(data: bytes, name: str) -> Annotated:
     header = root.find("HEADER")
     if header is not None and header.get("TIME_UNITS", "milliseconds") != "milliseconds":
         raise TextError(f"{name} counts time in {header.get('TIME_UNITS')}: save it again in ELAN, in milliseconds.")
-    slots = {each.get("TIME_SLOT_ID", ""): _seconds(each.get("TIME_VALUE")) for each in root.iter("TIME_SLOT")}
+    slots = {each.get("TIME_SLOT_ID", ""): seconds_of(each.get("TIME_VALUE")) for each in root.iter("TIME_SLOT")}
     tiers = {each.get("TIER_ID", ""): each for each in root.findall("TIER")}
     numbers = count()
     spans = {key: span for tier in tiers.values() for key, span in _aligned(tier, slots, numbers).items()}
@@ -127,20 +127,12 @@ def _joined(texts: list[tuple[Span, tuple[int, ...], str]]) -> Iterator[Annotati
             yield Annotation(start, end, text)
 
 
-def _seconds(milliseconds: str | None) -> float:
-    try:
-        seconds = float(milliseconds or "") / 1000
-    except ValueError:
-        return math.nan
-    return seconds if math.isfinite(seconds) else math.nan
-
-
 def _media(header: ET.Element | None) -> Iterator[tuple[str, float]]:
     """(address, the time in it at which the document's time begins, in seconds) of each recording: below the
     document's folder where it states that, and where it was on the machine that wrote it.
     """
     for each in [] if header is None else header.findall("MEDIA_DESCRIPTOR"):
-        origin = _seconds(each.get("TIME_ORIGIN"))
+        origin = seconds_of(each.get("TIME_ORIGIN"))
         for address in (each.get("RELATIVE_MEDIA_URL"), each.get("MEDIA_URL")):
             if path := recording_path(address):
                 yield path, 0.0 if math.isnan(origin) else origin

@@ -4,13 +4,12 @@ The text of a phrase is its own, or that of its words; a translation (gls) is a 
 milliseconds; a phrase without them stays, without length.
 """
 
-import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from ...contract.errors import TextError
 from .items import Tier
-from .spans import Annotated, Annotation
+from .spans import Annotated, Annotation, seconds_of
 from .xml_files import parse_xml, recording_path
 
 TEXT, PUNCTUATION, TRANSLATION = "txt", "punct", "gls"
@@ -63,13 +62,5 @@ def _said(item: ET.Element) -> str:
 
 
 def _annotation(phrase: ET.Element, text: str) -> Annotation:
-    start, end = (_seconds(phrase.get(f"{edge}-time-offset")) for edge in ("begin", "end"))
+    start, end = (seconds_of(phrase.get(f"{edge}-time-offset")) for edge in ("begin", "end"))
     return Annotation(start, end, text, (phrase.get("speaker") or "").strip())
-
-
-def _seconds(milliseconds: str | None) -> float:
-    try:
-        seconds = float(milliseconds or "") / 1000
-    except ValueError:
-        return math.nan
-    return seconds if math.isfinite(seconds) else math.nan

@@ -1,5 +1,6 @@
 """What annotation files have in common: texts with their times, in tiers."""
 
+import math
 from dataclasses import dataclass
 
 from .items import Tier
@@ -24,3 +25,12 @@ class Annotated:
 
     tiers: list[tuple[Tier, list[Annotation]]]
     media: tuple[tuple[str, float], ...] = ()  # recordings: path, and the time in it where the file's time begins, in s
+
+
+def seconds_of(milliseconds: str | None) -> float:
+    """NaN where a file has no number."""
+    try:
+        seconds = float(milliseconds or "") / 1000
+    except ValueError:
+        return math.nan
+    return seconds if math.isfinite(seconds) else math.nan

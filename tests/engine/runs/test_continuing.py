@@ -25,7 +25,7 @@ from lect.engine.runs.preparation import create_run
 from lect.engine.runs.recipe import continuing, reason
 from lect.engine.text.vocabulary import Vocabulary
 from lect.engine.text.vocabulary_building import build_vocabulary, grown
-from tests.conftest import PHONES, WORDS
+from tests.conftest import PHONES
 from tests.engine.data.test_store import speech
 
 SETTINGS = TrainSettings(
@@ -101,17 +101,6 @@ def test_what_makes_tensors_fit_is_as_it_was() -> None:
     for other in (replace(asked, backbone="tiny"), replace(asked, settings=TrainSettings(AdaptationSpec("adapter")))):
         with pytest.raises(UsageError, match="leave --backbone, --method"):
             continuing(other, before)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A set in three splits."""
-    project = Project.create(tmp_path / "project", "p", "xx")
-    for seed, text in enumerate(WORDS):
-        write_wav(tmp_path / f"{seed}.wav", speech(seed))
-        split = "dev" if seed in (0, 1) else "test" if seed == 2 else "train"
-        project.keep(tmp_path / f"{seed}.wav", speech(seed), text, split=split)
-    return project
 
 
 def test_a_run_goes_on_from_another(project: Project, tiny_backbone: Backbone, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from lect.engine.audio.reading import SAMPLE_RATE
-from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
 from lect.engine.contract.errors import BackboneError, UsageError
 from lect.engine.contract.events import Done, Ended, Event, LanguageModelChosen, Scored, Scoring
@@ -32,8 +31,6 @@ from lect.engine.runs.preparation import checked, create_run
 from lect.engine.runs.results import decoding, load_run
 from lect.engine.runs.scored import score_run
 from lect.engine.text.vocabulary import BOS, Vocabulary
-from tests.conftest import WORDS
-from tests.engine.data.test_store import speech
 
 SETTINGS = TrainSettings(
     AdaptationSpec(num_virtual_tokens=2), max_steps=20, copies=1, per_device_train_batch_size=4, evaluations=1
@@ -45,17 +42,6 @@ def backbone(tiny_backbone: Backbone, tmp_path: Path) -> Backbone:
     """One that a test may take away."""
     copytree(tiny_backbone.folder, tmp_path / "backbone")
     return open_backbone(str(tmp_path / "backbone"))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A set in three splits."""
-    project = Project.create(tmp_path / "project", "p", "xx")
-    for seed, text in enumerate(WORDS):
-        write_wav(tmp_path / f"{seed}.wav", speech(seed))
-        split = "dev" if seed in (0, 1) else "test" if seed == 2 else "train"
-        project.keep(tmp_path / f"{seed}.wav", speech(seed), text, split=split)
-    return project
 
 
 def start(project: Project, backbone: Backbone, settings: TrainSettings) -> tuple[str, Iterator[Event]]:
