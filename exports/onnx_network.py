@@ -99,7 +99,7 @@ class Network:
     def __init__(self, files: GraphFiles, cuda: bool, threads: int | None, *, own: bool = False):
         self._files, self._cuda, self._threads = files, cuda, threads
         self._decoders = dict[Path, Session]()
-        with ThreadPoolExecutor(1) as beside:  # loading takes one core, and half of a short clip's time
+        with ThreadPoolExecutor(1) as beside:  # each loads on one core
             decoder = beside.submit(self._decoder, own) if own and self.has_own_decoder else None
             self.encoder = open_session(files.encoder, cuda, threads)
             if decoder:
