@@ -20,7 +20,7 @@ from lect.app.page.editor import routes, teaching
 from lect.app.page.editor.actions import action_of
 from lect.app.page.editor.cutting import cut_only
 from lect.app.page.editor.draft import Draft, draft_of, from_line, to_line, transcript_of
-from lect.app.page.editor.place import OutdatedError, Place, place_of
+from lect.app.page.editor.place import NO_PROJECT, OutdatedError, Place, place_of
 from lect.app.page.editor.words import LEAST_S, cut_at, retimed
 from lect.app.page.texts import words_in
 from lect.app.rounds import rounds
@@ -300,7 +300,8 @@ def test_no_address_leads_out_of_a_projects_drafts(kept: tuple[Project, Place, s
         f"/project/{key}/transcript/{number}/file/pickle",
         f"/project/{key}/transcript/{number}/file/..%2fdraft.json",
         f"/project/{key}/transcripts/{number}-..%2f..%2flect/txt",
-        f"/project/none/transcript/{number}",
+        f"/project/nowhere/transcript/{number}",
+        f"/project/{NO_PROJECT}/transcript/999",
     ):
         assert window.get(path).status_code == 404, path
 

@@ -23,6 +23,8 @@ const make = (tag, options = {}, ...inside) => {
 };
 
 class Editor extends HTMLElement {
+  static observedAttributes = ["at"];
+
   connectedCallback() {
     if (this.draft) return;
     this.address = this.getAttribute("at");
@@ -48,15 +50,28 @@ class Editor extends HTMLElement {
     addEventListener("visibilitychange", this.leaving);
   }
 
+  // Gradio keeps an element whose address alone is another, and takes out what is in it.
+  attributeChangedCallback(_, before) {
+    if (before === null) return;
+    setTimeout(() => {
+      this.close();
+      this.replaceChildren();
+      this.connectedCallback();
+    });
+  }
+
   disconnectedCallback() {
     // Gradio moves what it draws anew: only what stays away is closed.
-    setTimeout(() => {
-      if (this.isConnected || !this.draft) return;
-      this.draft.flush();
-      this.wave.close();
-      removeEventListener("pagehide", this.leaving);
-      removeEventListener("visibilitychange", this.leaving);
-    });
+    setTimeout(() => this.isConnected || this.close());
+  }
+
+  close() {
+    if (!this.draft) return;
+    this.draft.flush();
+    this.wave.close();
+    this.draft = null;
+    removeEventListener("pagehide", this.leaving);
+    removeEventListener("visibilitychange", this.leaving);
   }
 
   // What it is made of
