@@ -11,12 +11,14 @@ from .shared import Page
 STEPS = (project, record, upload, clips, train, results, export, transcribe)
 NEED_PROJECT = STEPS[1:-1]
 UPLOADS_KEPT_S = 24 * 3600
-SCRIPTS = ("/words.js", "/page/events.js", "/page/page.js", "/page/ticks.js", "/page/recorder.js")
+SCRIPT = '<script src="{}"></script>'
+FIRST = "".join(map(SCRIPT.format, ("/words.js", "/page/page.js")))  # before Gradio's own, which ask for the language
+SCRIPTS = ("/page/events.js", "/page/ticks.js", "/page/recorder.js")
 EDITOR = (
     '<link rel="stylesheet" href="/page/editor/editor.css"><script type="module" src="/page/editor/editor.js"></script>'
 )
 ICON = '<link rel="icon" href="/page/icon.svg">'
-HEAD = ICON + "".join(f'<script src="{address}"></script>' for address in SCRIPTS) + EDITOR
+HEAD = ICON + "".join(map(SCRIPT.format, SCRIPTS)) + EDITOR
 # A window remembers its own project, so that two windows may have two and a reload finds it again.
 REMEMBERED = '() => sessionStorage.getItem("lect-project") || ""'
 REMEMBER = '(folder) => { sessionStorage.setItem("lect-project", folder); return folder; }'

@@ -12,6 +12,8 @@ import gradio as gr
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse, Response
+from gradio.routes import templates
+from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -22,11 +24,13 @@ from lect.engine.data.store import Project
 
 from . import recent, waiting
 from .access import MAX_UPLOAD_BYTES, Guard, ServerOptions
-from .build import HEAD, build_page, theme
+from .build import FIRST, HEAD, build_page, theme
 from .editor import routes as editor
 from .folders import zips
 from .scratch import Scratch
 from .texts import labels, language_of, texts_of
+
+PAGE = "frontend/index.html"  # of Gradio's templates
 
 
 def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scratch]:
@@ -34,6 +38,7 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scr
     scratch = Scratch()
     os.environ["GRADIO_TEMP_DIR"] = str(scratch.uploads)
     blocks = build_page(options.local, scratch, project)
+    _load_first(FIRST)
     blocks.has_launched = True  # `launch` sets it, mounting does not; without it Gradio checks no path
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app)
@@ -58,6 +63,13 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scr
         # A page elsewhere whose name resolves to this machine must not be taken for ours.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", options.host])
     return app, scratch
+
+
+def _load_first(elements: str) -> None:
+    """Puts elements before all others: Gradio adds its `head` once it runs, and has chosen the language by then."""
+    folder = Path(gr.__file__).with_name("templates")
+    source = (folder / PAGE).read_text(encoding="utf-8").replace("<head>", f"<head>{elements}", 1)
+    templates.env.loader = ChoiceLoader([DictLoader({PAGE: source}), FileSystemLoader(folder)])
 
 
 def _answer_malformed(app: FastAPI) -> None:

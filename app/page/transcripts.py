@@ -94,7 +94,9 @@ def _words(one: Transcribed, say: Say) -> str:
     if one.transcript is None:
         return f'<span class="bad">{text(one.error)}</span>'
     if not one.transcript.text:
-        return f'<span class="muted">{text(say("transcribe_silence"))}</span>'
+        parts = len(one.transcript.segments)
+        said = say("draft_count", done=0, total=parts) if parts else say("transcribe_silence")
+        return f'<span class="muted">{text(said)}</span>'
     return f'<bdi class="speech">{" ".join(map(_word, one.transcript.words))}</bdi>'
 
 

@@ -1,5 +1,6 @@
 """Transcripts corrected in a real browser: by keys, by clicks, in two windows, through a kill; and made into clips."""
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_keys_do_all_and_a_reload_finds_it(window: Window, draft: tuple[Place, s
     assert page.evaluate("document.activeElement.textContent") == "la go"
     page.keyboard.press("Alt+Delete")
     until(page, lambda: texts() == ["ba", "da go mi ñu", "mi su"])
-    page.locator("lect-editor .saved", has_text="Saved").wait_for()
+    page.locator("lect-editor .saved", has_text=re.compile("^Saved")).wait_for()
     page.reload()
     go(page, "Transcribe")
     page.locator("lect-editor .parts li.done").wait_for()
@@ -163,7 +164,7 @@ def test_what_is_typed_survives_a_kill(browser: Any, home: Path, draft: tuple[Pl
     text(page, 1).click()
     page.keyboard.press("End")
     page.keyboard.type(" ñu")
-    page.locator("lect-editor .saved", has_text="Saved").wait_for()
+    page.locator("lect-editor .saved", has_text=re.compile("^Saved")).wait_for()
     doomed.stop(signal.SIGKILL)
     assert place.read(number).parts[1].text == "mi su ñu"
     page.keyboard.type(" go")
