@@ -34,6 +34,7 @@ def build(page: Page) -> None:
                 planned = html_block(elem_id="plan")
                 choices = train_form.choices()
                 added = found_whispers.build(page, "train")
+                expected = html_block(elem_id="estimate")
                 start = gr.Button(label("train_start"), variant="primary", elem_id="start")
                 message = html_block(elem_id="train-message")
                 runs = html_block(elem_id="runs", picks=True)
@@ -49,20 +50,20 @@ def build(page: Page) -> None:
     choice = [page.project, *choices]
     at = [page.project, shown]
     method, backbone, vocabulary = choices[0], choices[2], choices[4]
-    shown_first = bind(tab.select, show, [page.project, backbone, shown], [*view, backbone, message], **IN_TURN)
-    asked = [choice, [message]]
+    shown_first = bind(tab.select, show, [page.project, backbone, shown], [*view, backbone, expected, message], **IN_TURN)
+    asked = [choice, [expected]]
     bind(shown_first.then, estimate, *asked)
     for changed_choice in train_form.changes(choices):
         bind(changed_choice, estimate, *asked, trigger_mode="multiple")
     bind(page.tabs.select, away, [], [])
     for field in choices[-len(train_form.FIELDS) :]:
         bind(field.input, check, *asked, trigger_mode="always_last")
-    bind(page.project.change, choose_backbone, [page.project], [backbone, message, shown])
+    bind(page.project.change, choose_backbone, [page.project], [backbone, expected, message, shown])
     for trigger in added:
         bind(trigger, offer_backbones, [page.project, backbone], [backbone])
     for decides in (tab.select, method.change, backbone.change, vocabulary.change):
         bind(decides, plan, [page.project, method, backbone, vocabulary], [planned])
-    bind(start.click, begin, choice, [*view, message, page.header], **IN_TURN)
+    bind(start.click, begin, choice, [*view, expected, message, page.header], **IN_TURN)
     bind(stop.click, end, at, [message], **IN_TURN)
     bind(leave.click, step_back, at, view, **IN_TURN)
     bind(resume.click, go_on, at, [*view, message], **IN_TURN)
@@ -81,17 +82,17 @@ def show(folder: str, backbone: str | None, shown: str, request: gr.Request) -> 
     say = words_for(request)
     if not folder:
         nothing = empty(say("no_project"), say("tab_project"), "project")
-        return *train_view.without_run(nothing, ready=False), offer_backbones(folder, backbone, request), ""
+        return *train_view.without_run(nothing, ready=False), offer_backbones(folder, backbone, request), "", ""
     project = opened(folder)
     views = train_view.looks(project)
     first = next((view.run.id for view in views if view.live), "") or shown
     run_id = first if first in {view.run.id for view in views} else views[-1].run.id if views else ""
-    return *train_view.of_run(project, run_id, say), offer_backbones(folder, backbone, request), ""
+    return *train_view.of_run(project, run_id, say), offer_backbones(folder, backbone, request), "", ""
 
 
 def choose_backbone(folder: str, request: gr.Request) -> tuple[Any, ...]:
     """(the backbones, with the one that suits the project's language chosen; no estimate and no run of another)."""
-    return offer_backbones(folder, None, request), "", ""
+    return offer_backbones(folder, None, request), "", "", ""
 
 
 def offer_backbones(folder: str, chosen: str | None, request: gr.Request) -> gr.Radio:
@@ -116,11 +117,11 @@ def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
         asked = train_form.for_project(train_form.request(*choices), project)
         run_id = create_run(project, asked)
     except LectError as error:  # in place: the button is beside it
-        return *[gr.skip()] * 9, notice(_why(error, say), "bad"), gr.skip()
+        return *[gr.skip()] * 9, "", notice(_why(error, say), "bad"), gr.skip()
     queue.enqueue(project, run_id)
     command = shlex.join(["lect", "train", *arguments(asked)])
     same = f'<p class="muted">{text(say("train_command"))} <code>{text(command)}</code></p>'
-    return *train_view.of_run(project, run_id, say), same, header(folder, request)
+    return *train_view.of_run(project, run_id, say), "", same, header(folder, request)
 
 
 def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[Any]:

@@ -98,7 +98,7 @@ class Recorder extends HTMLElement {
     this.ui.device.firstElementChild.textContent = say("source");
     this.ui.device.lastElementChild.addEventListener("change", (event) => localStorage.setItem(CHOSEN, event.target.value));
     // Nothing is recorded unseen: when another step is opened, the take ends and waits.
-    new ResizeObserver(() => { if (!this.offsetParent && this.dataset.state === "recording") this.stop(); }).observe(this);
+    new ResizeObserver(() => { if (!this.offsetParent && this.dataset.state === "recording") this.stop(); }).observe(this.firstElementChild);
     this.show("idle");
     this.listDevices();
   }

@@ -179,6 +179,15 @@ def project(home: Path, tmp_path: Path) -> Iterator[Project]:
         stop_run(made, run.id)
 
 
+def until(page: Any, so: Callable[[], bool]) -> None:
+    """Waits until the server's files say so."""
+    for _ in range(PATIENCE_MS // 50):
+        if so():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it never was so")
+
+
 def go(page: Any, step: str) -> None:
     """Opens a step by its English name."""
     page.get_by_role("tab", name=step, exact=True).click()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lect.engine.data.store import Project
-from tests.browser.conftest import Window, fill, go
+from tests.browser.conftest import Window, fill, go, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
 
@@ -51,6 +51,7 @@ def test_a_recording_ends_with_its_step_and_waits(window: Window, project: Proje
     page.wait_for_timeout(1500)
     go(page, "Clips")
     page.wait_for_function("!document.querySelector('lect-recorder[data-state=recording]')")
+    until(page, lambda: any((project.folder / "waiting").glob("*.json")))
     page.reload()
     page.locator("#header .header").wait_for()
     go(page, "Record")

@@ -2,7 +2,6 @@
 
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from lect.engine.data.store import Project
 from lect.exports.transcript import Transcript
 from tests.app.conftest import speech
 from tests.app.test_page_editor import transcript
-from tests.browser.conftest import PATIENCE_MS, Window, go, start_server
+from tests.browser.conftest import PATIENCE_MS, Window, go, start_server, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
 TEXTS = ("ba da go", "mi su", "la go")
@@ -51,15 +50,6 @@ def opened(window: Window, **options: Any) -> Any:
 
 def text(page: Any, row: int) -> Any:
     return page.locator("lect-editor .words").nth(row)
-
-
-def until(page: Any, so: Callable[[], bool]) -> None:
-    """Waits until the server's files say so."""
-    for _ in range(PATIENCE_MS // 50):
-        if so():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("it never was so")
 
 
 def test_keys_do_all_and_a_reload_finds_it(window: Window, draft: tuple[Place, str]) -> None:
