@@ -66,9 +66,9 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scr
 
 
 def _load_first(elements: str) -> None:
-    """Puts elements before all others: Gradio adds its `head` once it runs, and has chosen the language by then."""
+    """Puts elements into the page itself: Gradio adds its `head` once it runs, and has chosen the language by then."""
     folder = Path(gr.__file__).with_name("templates")
-    source = (folder / PAGE).read_text(encoding="utf-8").replace("<head>", f"<head>{elements}", 1)
+    source = (folder / PAGE).read_text(encoding="utf-8").replace("</head>", f"{elements}</head>", 1)
     templates.env.loader = ChoiceLoader([DictLoader({PAGE: source}), FileSystemLoader(folder)])
 
 

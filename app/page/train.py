@@ -50,7 +50,9 @@ def build(page: Page) -> None:
     choice = [page.project, *choices]
     at = [page.project, shown]
     method, backbone, vocabulary = choices[0], choices[2], choices[4]
-    shown_first = bind(tab.select, show, [page.project, backbone, shown], [*view, backbone, expected, message], **IN_TURN)
+    shown_first = bind(
+        tab.select, show, [page.project, backbone, shown], [*view, backbone, expected, message], **IN_TURN
+    )
     asked = [choice, [expected]]
     bind(shown_first.then, estimate, *asked)
     for changed_choice in train_form.changes(choices):

@@ -1,14 +1,19 @@
 // What the whole page needs: its language and direction, keys, and playing clips.
 
-document.documentElement.lang = window.lectLanguage || "en";
-// Gradio's own words are in the browser's language, unless that is said to be another.
-Object.defineProperty(navigator, "language", { get: () => document.documentElement.lang });
+const language = window.lectLanguage || "en";
+const nameLanguage = () => { if (document.documentElement.lang !== language) document.documentElement.lang = language; };
+nameLanguage();
+new MutationObserver(nameLanguage).observe(document.documentElement, { attributeFilter: ["lang"] }); // Gradio names its own
+// Gradio takes the browser's language, unless that is said to be another; what it has no words in becomes English.
+Object.defineProperty(navigator, "language", { get: () => language });
+const translations = window.gradio_config?.i18n_translations;
+if (translations) translations.en = translations[language] || translations.en;
 document.addEventListener("change", ({ target }) => {
   if (!target.matches("[data-language]")) return;
   document.cookie = `lect-language=${target.value}; path=/; max-age=31536000; SameSite=Strict`;
   location.reload();
 });
-document.documentElement.dir = window.lectLanguage === "ar" ? "rtl" : "ltr";
+document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 
 // <lect-words key="…">: a text of the catalogue inside HTML.
 customElements.define("lect-words", class extends HTMLElement {

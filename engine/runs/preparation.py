@@ -20,7 +20,7 @@ from ..data.clips import SPLITS, Clip
 from ..data.consent import check_covered
 from ..data.layouts.items import decode
 from ..data.store import Project
-from ..model.backbone import open_backbone
+from ..model.backbone import Backbone, open_backbone
 from ..text.vocabulary import Vocabulary
 from ..text.vocabulary_building import build_vocabulary, grown
 from ..training.features import Example
@@ -107,6 +107,7 @@ def checked(request: RunRequest) -> RunRequest:
     request = recommended(request, backbone)
     parse_placement(request.settings.spec.placement, backbone.config)
     parse_projections(request.settings.spec.on)
+    _check_window(request.settings.window_seconds, backbone)
     if backbone.config.ctc or not request.keeps_vocabulary(backbone.vocabulary.kind):
         return request
     weight = request.settings.ctc_weight
@@ -116,6 +117,13 @@ def checked(request: RunRequest) -> RunRequest:
             "--vocabulary out."
         )
     return replace(request, settings=replace(request.settings, ctc_weight=0.0))
+
+
+def _check_window(seconds: float | None, backbone: Backbone) -> None:
+    most = backbone.config.mel_window_seconds
+    if seconds is not None and not 0 < seconds <= most:
+        room = f"hears {most:g} seconds at once" if most else "takes clips as long as they are"
+        raise UsageError(f"The backbone {backbone.name!r} {room}: give fewer --window-seconds, or leave them out.")
 
 
 def gather(project: Project, request: RunRequest) -> RunData:

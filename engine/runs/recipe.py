@@ -104,9 +104,10 @@ def _new_head(asked: AdaptationSpec) -> TrainSettings:
 
 def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
     """The same for a backbone that may have fewer layers, or no windows."""
-    small, windows = backbone.config.encoder_layers < LAYERS, backbone.config.mel_window_seconds > 0
+    small, own = backbone.config.encoder_layers < LAYERS, backbone.config.mel_window_seconds
     spec = replace(usual.spec, placement="e:all") if small else usual.spec
-    return replace(usual, spec=spec, window_seconds=usual.window_seconds if windows else None)
+    window = min(usual.window_seconds, own) if usual.window_seconds and own else None
+    return replace(usual, spec=spec, window_seconds=window)
 
 
 def _asked(asked: T, unasked: T, usual: T, stated: Collection[str]) -> T:

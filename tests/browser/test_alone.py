@@ -18,7 +18,7 @@ from tests import ROOT
 from tests.app.tiny_whisper import whisper_folder
 from tests.browser.conftest import Server, Window, choose, fill, go, start_server, unfold
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
 MINI, LITTLE = "whisper-mini", "whisper-little"  # installed; kept by another program
 

@@ -10,7 +10,7 @@ from lect.engine.data.store import Project
 from tests import ROOT
 from tests.browser.conftest import Window, fill, go, settled, unfold
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 STEPS = ("Project", "Record", "Import", "Clips", "Train", "Results", "Export", "Transcribe")
 # WCAG 2.1 AA; Gradio's own accordions and dropdowns are looked at as ours are.

@@ -7,7 +7,7 @@ import pytest
 from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, go, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 
 
 def label(page: Any) -> str:

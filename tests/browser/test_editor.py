@@ -16,7 +16,7 @@ from tests.app.conftest import speech
 from tests.app.test_page_editor import transcript
 from tests.browser.conftest import PATIENCE_MS, Window, go, start_server, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 TEXTS = ("ba da go", "mi su", "la go")
 HOUR = 900  # segments
 NAMELESS = """() => [...document.querySelectorAll("lect-editor :is(button, input, select, a, [role=textbox])")]

@@ -9,7 +9,7 @@ from lect.app.page.texts import catalogues
 from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, settled
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 SCRIPTS = {"latin": "Ɓa ŋgɔ́", "arabic": "جاهز", "hebrew": "שלום", "devanagari": "नमस्ते", "ethiopic": "ሰላም"}
 STEPS = ("project", "record", "import", "clips", "train", "results", "export", "transcribe")
 

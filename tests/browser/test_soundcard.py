@@ -10,7 +10,7 @@ from lect.engine.data.store import Project
 from tests.browser.conftest import Window, fill, go, start_server
 from tests.virtual_sound import needs_sound_server, play, virtual_microphone
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 
 
 def ready(page, sentence: str) -> None:  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ from lect.exports.runtime import Runtime
 from tests.app.conftest import WORDS, write_set
 from tests.browser.conftest import Window, choose_tiny, fill, go, lead, unfold
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 
 SPEECH = ASSETS / "sample" / "audio" / "Andrea-0008.ogg"
 

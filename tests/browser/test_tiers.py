@@ -10,7 +10,7 @@ from tests.browser.conftest import Window, go
 from tests.engine.data.test_annotations import aligned, eaf, tier
 from tests.engine.data.test_store import speech
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 
 
 def test_tiers_are_shown_and_chosen(window: Window, project: Project, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lect.exports.runtime import Runtime
 from tests.app.conftest import speech
 from tests.browser.conftest import Window, choose, choose_tiny, fill, go, unfold
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]  # walks through the page take minutes
+pytestmark = pytest.mark.browser
 LONG = 3000  # steps: more than a test waits for
 CLICK_S = 10.0  # a page that waited for the training would take longer; how quick it is, is measured by hand
 

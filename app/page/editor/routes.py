@@ -72,7 +72,8 @@ def add_routes(app: FastAPI) -> None:
 
     @app.post(AT + "/use")
     def use(key: str, number: str, asked: dict[str, Any], request: Request) -> Response:
-        say = words_in(language_of(request.headers.get("accept-language", "")))
+        headers = request.headers
+        say = words_in(language_of(headers.get("accept-language", ""), headers.get("cookie", "")))
         taken = teaching.use(_project(key), place_at(key), number, str(asked.get("consent", "")))
         return JSONResponse({"html": teaching.told(taken, say), "clips": len(taken.clips)})
 

@@ -93,6 +93,14 @@ def test_a_ctc_loss_needs_a_head_or_a_new_vocabulary(project: Project, whisper: 
         assert checked(other).settings.ctc_weight == 0.4
 
 
+def test_a_window_is_no_longer_than_the_backbones(whisper: Backbone, backbone: Backbone) -> None:
+    for name, seconds, said in ((whisper, 4.1, "hears 4 seconds at once"), (backbone, 1.0, "as long as they are")):
+        with pytest.raises(UsageError, match=said):
+            checked(RunRequest(str(name.folder), settings=replace(SETTINGS, window_seconds=seconds)))
+    asked = RunRequest(str(whisper.folder), settings=replace(SETTINGS, window_seconds=4.0))
+    assert checked(asked).settings.window_seconds == 4
+
+
 def test_clips_that_fill_windows_share_a_batch_by_these(whisper: Backbone, cpu: Device) -> None:
     recogniser = Recogniser(load_model(whisper), whisper.vocabulary, NO_HANDLES, DecodeOptions(), cpu)
     batches = recogniser.batches([np.zeros(SAMPLE_RATE, np.float32)] * 40)
