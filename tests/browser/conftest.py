@@ -38,7 +38,7 @@ backbone = open_backbone("tiny")
 build_backbone(backbone, load_model(backbone))
 """
 BLOCKED, REFUSED = "Content Security Policy", (403, 404)  # what our page asks for, and is not given
-PATIENCE_MS = 60_000  # two cores that others keep busy
+PATIENCE_MS = 120_000  # two cores that others keep busy
 
 
 @pytest.fixture(scope="session")
