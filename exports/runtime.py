@@ -31,8 +31,10 @@ from .segments import MAX_SECONDS, Gap, Piece, cut
 from .transcriber import Source, SpeechOptions, Transcriber
 from .transcript import Language, Segment, Skipped, Transcript, WordTimes
 from .whisper_decoding import WhisperDecoding, prompt_tokens
+from .windows import UNSPACED, is_missed, joined, parted
 
 HOTWORD_BOOST = 1.0  # a token; how it was chosen: docs/language_model.md
+WINDOWS = 2  # written at once: only the last of them is likely to have much room left
 TELLING_SAMPLES = 5 * SAMPLE_RATE  # so much speech tells its language; a shorter piece may be a mere yes
 
 
@@ -175,9 +177,14 @@ class Runtime(Transcriber):
             if isinstance(piece, Piece):
                 yield piece, *recogniser.heard([piece.samples])[0]
 
+    def is_enough(self, waiting: Sequence[Piece | Gap]) -> bool:
+        """A batch; where pieces share windows, some full ones."""
+        heard = sum(len(each.samples) for each in waiting if isinstance(each, Piece))
+        return heard >= WINDOWS * window if (window := self._window()) else super().is_enough(waiting)
+
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
         """The text of what a recording was cut into, in order."""
-        recognised = iter(self._in_one_language([each.samples for each in found if isinstance(each, Piece)]))
+        recognised = iter(self._recognised([each for each in found if isinstance(each, Piece)]))
         for each in found:
             start, end = each.start / SAMPLE_RATE, each.end / SAMPLE_RATE
             if isinstance(each, Gap):
@@ -205,6 +212,27 @@ class Runtime(Transcriber):
             replace(self.gathered([self._placed(one, 0.0, length)], started, whole), real_time_factor=factor)
             for one, length in zip(recognised, seconds, strict=True)
         ]
+
+    def _recognised(self, pieces: Sequence[Piece]) -> list[Recognised]:
+        """Of each piece; neighbours are heard together where a Whisper's window has room for them."""
+        window = self._window()
+        if not window:
+            return self._in_one_language([piece.samples for piece in pieces])
+        found = list[Recognised]()
+        heard = list(joined(pieces, window))
+        waveforms = [np.concatenate([piece.samples for piece in together]) for together in heard]
+        for together, whole in zip(heard, self.recognise(waveforms), strict=True):
+            found += parted(whole, together)
+        missed = [index for index, (piece, one) in enumerate(zip(pieces, found, strict=True)) if is_missed(piece, one)]
+        for index, one in zip(missed, self.recognise([pieces[index].samples for index in missed]), strict=True):
+            found[index] = one
+        return found
+
+    def _window(self) -> int:
+        """How many samples are heard together: 0, where pieces cannot be told apart again by the times of words."""
+        adapted, settled = self._opened.recogniser.adapted, not self._keeps_language
+        apart = adapted.has_alignment and settled and self.whisper is not None and self.language not in UNSPACED
+        return min(adapted.window_samples, int(MAX_SECONDS * SAMPLE_RATE)) if apart else 0
 
     def _in_one_language(self, waveforms: Sequence[Samples]) -> list[Recognised]:
         """As `recognise`; where the language is still open, one with words in it settles it before the others."""

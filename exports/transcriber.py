@@ -46,6 +46,10 @@ class Transcriber(ABC):
         """What writes one recording, and may remember its language; itself where there is nothing to remember."""
         return self
 
+    def is_enough(self, waiting: Sequence[Piece | Gap]) -> bool:
+        """Whether what a recording was cut into so far is worth writing at once."""
+        return _padded_seconds(waiting) >= BATCH_SECONDS
+
     @abstractmethod
     def written(self, found: Sequence[Piece | Gap]) -> Iterator[Segment | Skipped]:
         """The text of what a recording was cut into, in order."""
@@ -70,7 +74,7 @@ class Transcriber(ABC):
         blocks = stream(source if isinstance(source, np.ndarray) else Path(source))
         for found in cut(self.detector(speech.vad).windows(blocks), speech.cut):
             waiting.append(found)
-            if _padded_seconds(waiting) >= BATCH_SECONDS:
+            if writer.is_enough(waiting):
                 yield from writer.written(waiting)
                 waiting = []
         yield from writer.written(waiting)

@@ -31,7 +31,6 @@ from lect.engine.scoring.scores import score
 from lect.engine.text.rules import TextRules
 from tests import ROOT
 from tests.benchmarks.peer_programs import LOADERS, NEEDS, PROGRAMS, SHORT
-from tests.benchmarks.peer_weights import prepare
 
 FIRST_SECONDS = 10  # of the clip that is written first, as nearly as the set has it
 PAUSE = np.zeros(SAMPLE_RATE // 2, np.float32)  # between the clips of the long recording
@@ -60,6 +59,8 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=600, metavar="SECONDS")
     parser.add_argument("--programs", nargs="+", default=PROGRAMS, choices=PROGRAMS)
     args = parser.parse_args()
+    from tests.benchmarks.peer_weights import prepare  # with PyTorch, whose memory is not a program's
+
     prepare(args.folder)
     truth = write_recordings(args.folder, args.set, args.speaker, args.clips, args.long)
     there = [name for name in args.programs if find_spec(NEEDS[name.split()[0]])]
