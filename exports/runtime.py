@@ -218,12 +218,13 @@ class Runtime(Transcriber):
         window = self._window()
         if not window:
             return self._in_one_language([piece.samples for piece in pieces])
-        found = list[Recognised]()
-        heard = list(joined(pieces, window))
+        heard, found, missed = list(joined(pieces, window)), list[Recognised](), list[int]()
         waveforms = [np.concatenate([piece.samples for piece in together]) for together in heard]
         for together, whole in zip(heard, self.recognise(waveforms), strict=True):
-            found += parted(whole, together)
-        missed = [index for index, (piece, one) in enumerate(zip(pieces, found, strict=True)) if is_missed(piece, one)]
+            for piece, part in zip(together, parted(whole, together), strict=True):
+                if len(together) > 1 and is_missed(piece, part):
+                    missed.append(len(found))
+                found.append(part)
         for index, one in zip(missed, self.recognise([pieces[index].samples for index in missed]), strict=True):
             found[index] = one
         return found
