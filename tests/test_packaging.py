@@ -18,6 +18,7 @@ import pytest
 from tests import ROOT
 
 WHEEL_BYTES = 100_000_000  # 98.8 million were measured: the limit of the package index, and most of it weights
+TOOLS = {"uv": ("tool", "install"), "pipx": ("install",)}
 TAKEN_FOR_OURS = ("app", "engine", "exports", "assets", "tests")  # a person's own folders, with names as ours
 INSIDE = {
     "lect/py.typed",
@@ -152,6 +153,20 @@ def test_an_installed_lect_trains(installed: Path, folder: Path) -> None:
     few = ("--max-steps", "2", "--minutes", "0.5", "--copies", "1")
     trained = json.loads(lect(installed, folder, "train", *few, "--json").splitlines()[-1])
     assert trained["run"] == "001" and trained["test"]["clips"] == 15
+
+
+@pytest.mark.slow  # fetches what Lect needs from a package index
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("source", ("clone", "wheel"))
+def test_a_tool_makes_a_command_of_it(tool: str, source: str, wheel: Path, folder: Path) -> None:
+    if not (program := shutil.which(tool)):
+        pytest.skip(f"needs {tool} (run `pip install {tool}`)")
+    programs = folder / "programs"
+    places = {"UV_TOOL_DIR": "tools", "UV_TOOL_BIN_DIR": "programs", "PIPX_HOME": "tools", "PIPX_BIN_DIR": "programs"}
+    environment = {name: str(folder / place) for name, place in places.items()}
+    run([program, *TOOLS[tool], ROOT if source == "clone" else wheel], folder, **environment)
+    talk = ROOT / "assets" / "sample" / "audio" / "m7-0075.ogg"
+    assert lect(programs, folder, "transcribe", talk, "--language", "sw", "--compute-type", "int8").strip()
 
 
 def test_nothing_stray_lies_at_the_root() -> None:
