@@ -27,6 +27,7 @@ COMMANDS = {
     "init": "make a project",
     "import": "take labelled recordings into a project",
     "consent": "what the community and each speaker allow; delete a speaker's recordings",
+    "next": "what to record or to label next, and why",
     "check": "report on a project's clips and labels before training",
     "split": "divide the clips into train, dev and test",
     "train": "teach a frozen backbone the project's lect",

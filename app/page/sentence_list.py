@@ -27,7 +27,8 @@ def shown(standing: Standing, at: int, say: Say, removed: tuple[int, str] | None
         place, words = removed
         undo = f'<button class="link" data-pick="bring:{place}" data-value="{text(words)}">{text(say("undo"))}</button>'
         rows.insert(min(place, len(rows)), f'<li><span role="status">{text(say("sentence_removed"))}</span>{undo}</li>')
-    return f'<ol class="sentences" aria-label="{text(say("sentences_list"))}">{"".join(rows)}</ol>'
+    best = f'<button class="link" data-pick="best:0">{text(say("sentences_best"))}</button>' if len(wanted) > 2 else ""
+    return f'{best}<ol class="sentences" aria-label="{text(say("sentences_list"))}">{"".join(rows)}</ol>'
 
 
 def act(picked: Pick, project: Project) -> tuple[int, tuple[int, str] | None]:
@@ -38,6 +39,9 @@ def act(picked: Pick, project: Project) -> tuple[int, tuple[int, str] | None]:
     if kind == "bring":
         sentences.write(project, [*wanted[:at], Sentence(picked.value), *wanted[at:]])
         return at, None
+    if kind == "best":
+        sentences.write(project, _best_first(project, wanted))
+        return 0, None
     if not (0 <= at < len(wanted) and _mark(wanted[at].text) == mark):
         raise UsageError("The list of sentences has changed in another window: open this step again.")
     if kind == "go":
@@ -46,6 +50,17 @@ def act(picked: Pick, project: Project) -> tuple[int, tuple[int, str] | None]:
     where = ACTIONS[kind](wanted, at, picked.value)
     sentences.write(project, wanted)
     return where, (at, words) if kind == "remove" else None
+
+
+def _best_first(project: Project, wanted: list[Sentence]) -> list[Sentence]:
+    """Those first that teach a model most, of what is neither recorded nor skipped; the others as they were."""
+    from lect.engine.text.choosing import choose
+
+    rules = project.rules
+    texts = ["" if one.skipped else rules.apply(one.text) for one in wanted]
+    chosen = choose(texts, (rules.apply(clip.text) for clip in project.clips()), len(wanted))
+    first = [one.index for one in chosen]
+    return [wanted[index] for index in [*first, *sorted({*range(len(wanted))} - {*first})]]
 
 
 def _edit(wanted: list[Sentence], at: int, words: str) -> int:

@@ -143,3 +143,15 @@ def test_the_list_is_edited_and_a_stale_click_is_refused(project: Project) -> No
 
     act(bring, project)
     assert texts() == ["su mi", "ba da"]
+
+
+def test_what_helps_most_is_put_first_and_nothing_is_left_out(project: Project) -> None:
+    from lect.app.page.sentence_list import act
+
+    wanted = ["ba da", "ba da ba", "ŋu mi!", "da ba"]
+    sentences.add(project, wanted)
+    sentences.skip(project, "da ba", "no word")
+    assert act(Pick("best:0"), project) == (0, None)
+    found = sentences.read(project)
+    assert found[0].text == "ŋu mi!" and sorted(one.text for one in found) == sorted(wanted)
+    assert found[-1].skipped == "no word"
