@@ -9,6 +9,7 @@ import pytest
 from lect.app.page import record, sentences, waiting
 from lect.app.page.events import Pick
 from lect.app.page.record import discard_take, judge, judge_and_keep, keep_take, list_pick, move, restore, show
+from lect.app.page.sentences import Sentence
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError, UsageError
 from lect.engine.data.store import Project
@@ -149,8 +150,9 @@ def test_what_helps_most_is_put_first_and_nothing_is_left_out(project: Project) 
     from lect.app.page.sentence_list import act
 
     wanted = ["ba da", "ba da ba", "ŋu mi!", "da ba"]
-    sentences.add(project, wanted)
+    sentences.write(project, map(Sentence, wanted))
     sentences.skip(project, "da ba", "no word")
+    project.keep((b"RIFF", ".wav"), speech("ba da"), "ba da ba da")
     assert act(Pick("best:0"), project) == (0, None)
     found = sentences.read(project)
     assert found[0].text == "ŋu mi!" and sorted(one.text for one in found) == sorted(wanted)
