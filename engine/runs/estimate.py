@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..audio.reading import load_audio
 from ..contract.errors import LectError, TrainError, os_sentence
 from ..contract.events import Evaluated, Event, FeaturesReady, Stepped
 from ..contract.run_request import RunRequest
@@ -21,18 +22,21 @@ from ..contract.train_settings import TrainSettings
 from ..data.clips import Clip
 from ..data.splits import assign
 from ..data.store import Project
+from ..decoding.search import DecodeOptions
 from ..model.backbone import open_backbone
 from ..model.device import choose_device
+from ..model.weights import load_model
 from ..text.vocabulary import Vocabulary
 from ..training.features import Example, FeatureCache
 from ..training.state import make_state
 from ..training.train import TrainData, train
 from .preparation import LEAST_TRAIN_CLIPS, checked, continued, run_vocabulary
 from .process import give_way
+from .scored import bare_recogniser
 
 TRAINED, CHECKED = 8, 4  # clips that are tried
 STEPS = 3  # the first one, which sets things up, does not count
-SCORINGS = 2  # of dev and test at the end: the base and the adapted
+BARE = 2  # clips that the base writes alone: a Whisper's windows take seconds each
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Times:
     feature: float  # a clip through the frozen part
     step: float
     clip: float  # a clip's text
+    bare: float  # the same by the backbone alone, as dev and test are scored at the end
 
 
 def estimate(project: Project, request: RunRequest) -> Estimate:
@@ -69,7 +74,8 @@ def estimate(project: Project, request: RunRequest) -> Estimate:
     seconds = (
         times.feature * len(clips["train"]) * settings.copies
         + times.step * steps
-        + times.clip * (checks * len(clips["dev"]) + SCORINGS * (len(clips["dev"]) + len(clips["test"])))
+        + times.clip * checks * len(clips["dev"])
+        + (times.clip + times.bare) * (len(clips["dev"]) + len(clips["test"]))
     )
     return Estimate(seconds, steps, len(clips["train"]), device.name, device.precision)
 
@@ -99,13 +105,20 @@ def _timed(settings: TrainSettings, request: RunRequest, data: TrainData) -> Tim
     with tempfile.TemporaryDirectory(prefix="lect-estimate-") as folder:
         began = time.monotonic()
         cache = FeatureCache(Path(folder) / "cache")
-        state = make_state(settings, open_backbone(request.backbone), data.vocabulary, device, cache)
+        backbone = open_backbone(request.backbone)
+        state = make_state(settings, backbone, data.vocabulary, device, cache)
         for event in train(state, settings, data, Path(folder)):
             spent.setdefault(type(event), []).append(time.monotonic() - began)
             began = time.monotonic()
+    bare = bare_recogniser(load_model(backbone), backbone, data.vocabulary, DecodeOptions(), device)
+    waveforms = [load_audio(example.path) for example in data.dev[:BARE]]
+    began = time.monotonic()
+    bare.texts(waveforms)
+    alone = (time.monotonic() - began) / len(waveforms)
     # Without a cache, a step holds the frozen part.
     features, steps = spent.get(FeaturesReady, [0.0]), spent[Stepped][1:]
-    return Times(sum(features) / len(features), sum(steps) / len(steps), spent[Evaluated][-1] / len(data.dev))
+    written = spent[Evaluated][-1] / len(data.dev)
+    return Times(sum(features) / len(features), sum(steps) / len(steps), written, alone)
 
 
 def _even(clips: Sequence[Clip], count: int) -> list[Clip]:
