@@ -59,7 +59,7 @@ def build(page: Page) -> None:
         bind(changed_choice, estimate, *asked, trigger_mode="multiple")
     bind(page.tabs.select, away, [], [])
     for field in choices[-len(train_form.FIELDS) :]:
-        bind(field.input, check, *asked, trigger_mode="always_last")
+        bind(field.input, check, choice, [message], trigger_mode="always_last")  # no late estimate hides it
     bind(page.project.change, choose_backbone, [page.project], [backbone, expected, message, shown])
     for trigger in added:
         bind(trigger, offer_backbones, [page.project, backbone], [backbone])

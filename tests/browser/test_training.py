@@ -160,7 +160,7 @@ def test_what_the_command_refuses_the_page_refuses_too(window: Window, project: 
     page.locator("#start").click()
     page.locator("#train-message", has_text="The layers 'e:last99' are not understood").wait_for()
     fill(page, "expert-rank", "many")
-    page.locator("#estimate", has_text="Rank: write a whole number above 0.").wait_for()
+    page.locator("#train-message", has_text="Rank: write a whole number above 0.").wait_for()
     assert not project.runs()
 
 
