@@ -22,7 +22,9 @@ FULL = "The disk of {folder} is full: free some space and do it again; what was 
 OTHER = "{folder} cannot be used ({error}): check that it is there and that you may write it."
 DAMAGED = "The database in {folder} is damaged ({error}): open a copy of the project instead."
 # What SQLite says of a damaged file under the code that our own mistakes have too.
-SIGNS_OF_DAMAGE = ("unsupported file format", "malformed", "no such table", "no such column", "duplicate column")
+SIGNS_OF_DAMAGE = (
+    "unsupported file format", "malformed", "no such table", "no such column", "duplicate column", "decode to UTF-8",
+)  # fmt: skip
 # SQLite's primary result codes that a person can do something about.
 SENTENCES = {
     sqlite3.SQLITE_BUSY: "{folder} is in use by another program, which keeps its database locked: try again when it "
@@ -83,6 +85,8 @@ def plain_errors(folder: Path) -> Iterator[None]:
         if sentence is None:
             raise
         raise StoreError(sentence.format(folder=folder, error=error)) from error
+    except UnicodeDecodeError as error:  # SQLite quotes the damaged bytes in its own error
+        raise StoreError(DAMAGED.format(folder=folder, error="text that is no UTF-8")) from error
     except OSError as error:
         sentence = FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else OTHER
         raise StoreError(sentence.format(folder=folder, error=error.strerror)) from error

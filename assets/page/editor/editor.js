@@ -119,7 +119,7 @@ class Editor extends HTMLElement {
   }
 
   saving() {
-    const kinds = ["txt", "srt", "vtt", "TextGrid", "eaf", "json", "csv", "tsv", "ctm", "trn", "audacity"];
+    const kinds = ["txt", "srt", "vtt", "TextGrid", "eaf", "json", "csv", "tsv", "ctm", "trn", "audacity", "flextext", "saymore"];
     const links = kinds.map((kind) => make("a", { className: "act", id: `save-${kind}`, href: `${this.address}/file/${kind}`, download: "", textContent: kind,
       onclick: (event) => { if (this.draft.typed || this.draft.waiting) { event.preventDefault(); this.draft.flush().then(() => event.target.click()); } } }));
     return make("div", { className: "links saves" }, make("span", { className: "muted", textContent: words("draft_save") }), ...links);

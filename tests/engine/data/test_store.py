@@ -492,6 +492,19 @@ def test_a_row_that_no_lect_wrote_is_a_sentence(project: Project, table: str, co
         project.clips(), project.runs()
 
 
+def test_text_that_is_no_utf8_is_a_sentence(project: Project) -> None:
+    keep(project, 1)
+    with sqlite3.connect(project.folder / "lect.db") as db:
+        db.execute("update clips set sound_sha256 = cast(x'ff61' as text)")
+    with pytest.raises(StoreError, match=r"database in .* is damaged \(.*UTF-8.*\): open a copy"):
+        project.clips()
+    with sqlite3.connect(project.folder / "lect.db") as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("update sqlite_master set sql = cast(x'ff' || sql as text) where name = 'runs'")
+    with pytest.raises(StoreError, match="is damaged"):
+        Project.open(project.folder).runs()
+
+
 def test_a_database_with_a_damaged_head_is_a_sentence(project: Project) -> None:
     path = project.folder / "lect.db"
     with sqlite3.connect(path) as db:
