@@ -22,7 +22,7 @@ from .output import note, print_json
 COMMANDS = {
     "ui": "open the page: record, train and transcribe in the browser",
     "desktop": "open the page in a window of its own",
-    "demo": "adapt the starter to a sample set, score it, pack it and transcribe offline",
+    "demo": "adapt Whisper-base to a sample set, score it, pack it and transcribe offline",
     "doctor": "what this machine can do, and what to mend",
     "init": "make a project",
     "import": "take labelled recordings into a project",

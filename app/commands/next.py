@@ -20,7 +20,6 @@ from ..recordings import recordings
 from ..runtimes import add_packs, add_runtime, add_speech, open_runtime, speech_options
 
 if TYPE_CHECKING:
-    from lect.engine.data.store import Project
     from lect.engine.text.choosing import Choice
     from lect.exports.transcript import Segment
 
@@ -59,21 +58,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "There is no sentence to choose from: name a text file with one a line, or add some on the page."
         )
-    chosen = chosen_for(project, candidates, args.count)
+    chosen = sentences.helpful(project, candidates, args.count)
     added = sentences.add(project, [candidates[one.index] for one in chosen]) if args.add else 0
     value = {"sentences": [_value(one, candidates[one.index]) for one in chosen], "added": added}
     print_result(args, value, _described(chosen, candidates, added if args.add else None))
     return 0
-
-
-def chosen_for(project: "Project", candidates: Sequence[str], count: int) -> list["Choice"]:
-    """Of these sentences those that bring a project most; they are compared under its text rules."""
-    from lect.engine.text.choosing import choose
-
-    rules = project.rules
-    return choose(
-        [rules.apply(text) for text in candidates], (rules.apply(clip.text) for clip in project.clips()), count
-    )
 
 
 def _described(chosen: Sequence["Choice"], candidates: Sequence[str], added: int | None) -> str:

@@ -54,12 +54,8 @@ def act(picked: Pick, project: Project) -> tuple[int, tuple[int, str] | None]:
 
 def _best_first(project: Project, wanted: list[Sentence]) -> list[Sentence]:
     """Those first that teach a model most, of what is neither recorded nor skipped; the others as they were."""
-    from lect.engine.text.choosing import choose
-
-    rules = project.rules
-    texts = ["" if one.skipped else rules.apply(one.text) for one in wanted]
-    chosen = choose(texts, (rules.apply(clip.text) for clip in project.clips()), len(wanted))
-    first = [one.index for one in chosen]
+    texts = ["" if one.skipped else one.text for one in wanted]
+    first = [one.index for one in sentences.helpful(project, texts, len(wanted))]
     return [wanted[index] for index in [*first, *sorted({*range(len(wanted))} - {*first})]]
 
 

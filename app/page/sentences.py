@@ -13,6 +13,7 @@ from lect.engine.contract.errors import TextError
 from lect.engine.contract.files import write_bytes
 from lect.engine.data.clips import Clip
 from lect.engine.data.store import Project
+from lect.engine.text.choosing import Choice, choose
 from lect.engine.text.rules import nfc
 
 FILE = "sentences.tsv"
@@ -99,6 +100,13 @@ def add(project: Project, texts: Sequence[str]) -> int:
     if new:
         write(project, [*known, *new])
     return len(new)
+
+
+def helpful(project: Project, texts: Sequence[str], count: int) -> list[Choice]:
+    """Up to so many of the texts, those first that bring a project most; compared under its text rules."""
+    rules = project.rules
+    recorded = (rules.apply(clip.text) for clip in project.clips())
+    return choose([rules.apply(text) for text in texts], recorded, count)
 
 
 def skip(project: Project, text: str, reason: str) -> None:

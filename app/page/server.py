@@ -28,7 +28,7 @@ from .build import FIRST, HEAD, build_page, theme
 from .editor import routes as editor
 from .folders import zips
 from .scratch import Scratch
-from .texts import labels, language_of, texts_of
+from .texts import labels, language_for, texts_of
 
 PAGE = "frontend/index.html"  # of Gradio's templates
 
@@ -89,8 +89,7 @@ def add_routes(app: FastAPI) -> None:
 
     @app.get("/words.js")
     def words(request: Request) -> Response:
-        headers = request.headers
-        language = language_of(headers.get("accept-language", ""), headers.get("cookie", ""))
+        language = language_for(request.headers)
         text = json.dumps(texts_of(language), ensure_ascii=False)
         return Response(
             f"window.lectLanguage = {json.dumps(language)}; window.lectWords = {text};", media_type="text/javascript"

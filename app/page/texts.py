@@ -4,7 +4,7 @@ A window's language is the one that was chosen on the page (a cookie), else its 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -64,9 +64,14 @@ def language_of(header: str, cookies: str = "") -> str:
     return DEFAULT
 
 
+def language_for(headers: Mapping[str, str]) -> str:
+    """The language of a request with these headers."""
+    return language_of(headers.get("accept-language", ""), headers.get("cookie", ""))
+
+
 def words_for(request: gr.Request) -> Say:
     """The catalogue in the language of a request."""
-    return words_in(language_of(request.headers.get("accept-language", ""), request.headers.get("cookie", "")))
+    return words_in(language_for(request.headers))
 
 
 def duration(seconds: float, say: Say) -> str:

@@ -15,7 +15,7 @@ from lect.engine.data.store import Project
 from lect.exports.formats import EXTENSIONS, WRITERS
 
 from .. import recent
-from ..texts import language_of, words_in
+from ..texts import language_for, words_in
 from ..transcripts import zipped
 from . import teaching
 from .actions import action_of
@@ -72,8 +72,7 @@ def add_routes(app: FastAPI) -> None:
 
     @app.post(AT + "/use")
     def use(key: str, number: str, asked: dict[str, Any], request: Request) -> Response:
-        headers = request.headers
-        say = words_in(language_of(headers.get("accept-language", ""), headers.get("cookie", "")))
+        say = words_in(language_for(request.headers))
         taken = teaching.use(_project(key), place_at(key), number, str(asked.get("consent", "")))
         return JSONResponse({"html": teaching.told(taken, say), "clips": len(taken.clips)})
 
