@@ -162,7 +162,8 @@ def left_over(source: Path, items: Iterable[Item]) -> list[Path]:
     """The files of a folder that no item is about: neither recordings, nor labels of one."""
     paths = {item.path for item in items}
     stems = {(path.parent, _stem(path)) for path in paths}
-    return [path for path in files_in(source) if path not in paths and not _is_text_of(path, stems)]
+    whole = Path(os.path.abspath(source))  # as items name theirs, however the folder was named
+    return [path for path in files_in(whole) if path not in paths and not _is_text_of(path, stems)]
 
 
 def _is_text_of(path: Path, stems: Set[tuple[Path, str]]) -> bool:

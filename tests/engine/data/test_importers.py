@@ -408,7 +408,10 @@ def test_what_a_folder_holds_beside_is_named(tmp_path: Path, project: Project) -
     shutil.copy(source / "a.wav", source / "b.mov")  # a film of b.wav
     report = import_into(project, source)
     assert len(report.taken) == 2 and not report.skipped
-    assert [path.name for path in report.left] == ["a.eaf.bak", "b.mov", "memo.dss", "memo.txt", "notes.docx"]
+    others = ["a.eaf.bak", "b.mov", "memo.dss", "memo.txt", "notes.docx"]
+    assert [path.name for path in report.left] == others
+    again = import_into(project, Path(os.path.relpath(source)))
+    assert [path.name for path in again.left] == others
 
 
 def test_a_folder_without_recordings_says_so(tmp_path: Path) -> None:
