@@ -7,7 +7,8 @@ SQLite's `user_version`. Does not know what the tables are used for (`store`).
 import errno
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -23,7 +24,8 @@ OTHER = "{folder} cannot be used ({error}): check that it is there and that you 
 DAMAGED = "The database in {folder} is damaged ({error}): open a copy of the project instead."
 # What SQLite says of a damaged file under the code that our own mistakes have too.
 SIGNS_OF_DAMAGE = (
-    "unsupported file format", "malformed", "no such table", "no such column", "duplicate column", "decode to UTF-8",
+    "unsupported file format", "malformed", "no such table", "no such column", "duplicate column", "already exists",
+    "decode to UTF-8",
 )  # fmt: skip
 # SQLite's primary result codes that a person can do something about.
 SENTENCES = {
@@ -110,6 +112,26 @@ def migrate(db: Database, steps: Sequence[Step] | None = None) -> None:
     for number, step in enumerate((MIGRATIONS if steps is None else steps)[done:], start=done + 1):
         step(db)
         db.execute(f"PRAGMA user_version = {number}")
+
+
+def check_shape(db: Database, folder: Path) -> None:
+    """Raises StoreError where a table or a column is missing that the stated version has."""
+    there = _shape(db)
+    for table, columns in _whole_shape().items():
+        if missing := columns - there.get(table, set()):
+            raise StoreError(DAMAGED.format(folder=folder, error=f"{table} has no {', '.join(sorted(missing))}"))
+
+
+@cache
+def _whole_shape() -> dict[str, set[str]]:
+    with closing(Database(memory=True)) as db:
+        migrate(db)
+        return _shape(db)
+
+
+def _shape(db: Database) -> dict[str, set[str]]:
+    """The columns of each table."""
+    return {table.name: set(table.columns_dict) for table in db.tables}
 
 
 def shape_version(db: Database) -> int:

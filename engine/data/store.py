@@ -30,6 +30,7 @@ from .clips import SPLITS, UNSPLIT, Clip, Community, Edit, Kept, Pack, Run, Scor
 from .migrations import (
     BUSY_TIMEOUT_S,
     MIGRATIONS,
+    check_shape,
     connection,
     migrate,
     plain_errors,
@@ -80,6 +81,7 @@ class Project:
             if version < len(MIGRATIONS):
                 with transaction(db):
                     migrate(db)
+            check_shape(db, project.folder)
         return project
 
     @property

@@ -492,6 +492,22 @@ def test_a_row_that_no_lect_wrote_is_a_sentence(project: Project, table: str, co
         project.clips(), project.runs()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update sqlite_master set sql = replace(sql, 'sha256', 'sha356') where name = 'clips'",
+        "delete from sqlite_master where name = 'runs'",
+        "PRAGMA user_version = 1",  # of a database that has all tables
+    ],
+)
+def test_a_shape_that_no_lect_made_is_a_sentence(project: Project, change: str) -> None:
+    with sqlite3.connect(project.folder / "lect.db") as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute(change)
+    with pytest.raises(StoreError, match="is damaged"):
+        Project.open(project.folder)
+
+
 def test_text_that_is_no_utf8_is_a_sentence(project: Project) -> None:
     keep(project, 1)
     with sqlite3.connect(project.folder / "lect.db") as db:
