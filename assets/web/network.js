@@ -44,6 +44,7 @@ export class Network {
     const hasHead = encoder.outputNames.includes("ctc_log_probs") && adapted.encoderFeeds[CTC_WEIGHT]?.dims[0] !== 0;
     adapted.usesCtc = hasHead && method.ctc_weight !== 0;
     adapted.usesAttention = method.ctc_weight !== 1 || !adapted.usesCtc;
+    adapted.hasAlignment = decoder.outputNames.includes("alignment");
     const seconds = method.window_seconds;
     adapted.windowSamples = Math.round(16000 * (seconds >= 0 && seconds <= 60 ? seconds : this.facts.window_seconds));
     return adapted;

@@ -1,6 +1,7 @@
 // A network with what is plugged into it: recordings of any length to segments with times. As exports/runtime.py and
-// recognition.py, one piece at a time.
+// recognition.py, one window at a time.
 
+import { Attended, withoutSilence } from "./attended.js";
 import { bestPath } from "./ctc.js";
 import { Network } from "./network.js";
 import { readPack } from "./pack.js";
@@ -10,10 +11,13 @@ import { cut } from "./segments.js";
 import { speech } from "./vad.js";
 import { Vocabulary } from "./vocabulary.js";
 import { decodeWhisper } from "./whisper.js";
+import { heardSamples, isMissed, isSpaced, joined, parted, sideBySide } from "./windows.js";
 import { timedWords } from "./words.js";
 
 const RATE = 16000;
 const HOP_UNIT_SAMPLES = 80; // 5 ms: every frontend's frames are whole multiples apart
+const MAX_SECONDS = 30; // the longest stretch that a backbone takes at once
+const WINDOWS = 2; // written at once: only the last of them is likely to have much room left
 const BATCH_SECONDS = 60; // of pieces among which the Python runtime looks for the one that tells the language
 const TELLING_SAMPLES = 5 * RATE; // so much speech tells its language; a shorter piece may be a mere yes
 
@@ -59,10 +63,9 @@ export class Runtime {
   async *segments(samples, { language = "", onProgress = () => {} } = {}) {
     const spoken = { code: language, isOpen: !language && this.languages.length > 0 };
     let waiting = [];
-    const seconds = () => (waiting.length * Math.max(0, ...waiting.map((piece) => piece.samples.length))) / RATE;
     for await (const found of cut(speech(this.ort, this.vad, samples))) {
       if (found.samples) waiting.push(found);
-      if (waiting.length && (!spoken.isOpen || seconds() >= BATCH_SECONDS)) {
+      if (waiting.length && this.#isEnough(waiting, spoken)) {
         yield* this.#written(waiting, spoken);
         waiting = [];
       }
@@ -72,7 +75,42 @@ export class Runtime {
     onProgress(1);
   }
 
+  #isEnough(waiting, spoken) {
+    const window = this.#window(spoken);
+    if (window) return heardSamples(waiting) >= WINDOWS * window;
+    const longest = Math.max(...waiting.map(({ samples }) => samples.length));
+    return !spoken.isOpen || waiting.length * longest >= BATCH_SECONDS * RATE;
+  }
+
+  // How many samples are heard together: 0, where pieces cannot be told apart again by the times of words.
+  #window({ code, isOpen }) {
+    const isApart = this.isWhisper && this.adapted.hasAlignment && !isOpen && isSpaced(code);
+    return isApart ? Math.min(this.adapted.windowSamples, MAX_SECONDS * RATE) : 0;
+  }
+
   async *#written(pieces, spoken) {
+    const window = this.#window(spoken);
+    for await (const [piece, found] of window ? this.#together(pieces, window, spoken) : this.#alone(pieces, spoken)) {
+      if (found.isBlank || !found.text) continue;
+      const offset = piece.start / RATE, end = offset + piece.samples.length / RATE;
+      const words = found.words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset }));
+      yield { ...found, start: offset, end, words };
+    }
+  }
+
+  // Each piece with what was recognised of it; neighbours are heard in one window.
+  async *#together(pieces, window, { code }) {
+    for (const together of joined(pieces, window)) {
+      const parts = parted(await this.recognise(sideBySide(together), code), together);
+      for (const [index, piece] of together.entries()) {
+        const isHeard = together.length === 1 || !isMissed(piece, parts[index]);
+        yield [piece, isHeard ? parts[index] : await this.recognise(piece.samples, code)];
+      }
+    }
+  }
+
+  // The same, each heard by itself; while the language is open, one with words settles it before the others.
+  async *#alone(pieces, spoken) {
     let told = null;
     if (spoken.isOpen && pieces.length) {
       const telling = Math.min(Math.max(...pieces.map((piece) => piece.samples.length)), TELLING_SAMPLES);
@@ -81,11 +119,7 @@ export class Runtime {
       if (told.recognised.text) Object.assign(spoken, { code: told.recognised.language.code, isOpen: false });
     }
     for (const piece of pieces) {
-      const found = piece === told?.piece ? told.recognised : await this.recognise(piece.samples, spoken.code);
-      if (found.isBlank || !found.text) continue;
-      const offset = piece.start / RATE, end = offset + piece.samples.length / RATE;
-      const words = found.words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset }));
-      yield { ...found, start: offset, end, words };
+      yield [piece, piece === told?.piece ? told.recognised : await this.recognise(piece.samples, spoken.code)];
     }
   }
 
@@ -93,7 +127,10 @@ export class Runtime {
   async recognise(samples, language = "") {
     const { network, adapted, vocabulary, facts } = this;
     const encoded = await network.encode(samples, adapted);
-    const makeDecoder = () => network.decoder(encoded, adapted);
+    const seconds = samples.length / RATE, padded = Math.max(samples.length, adapted.windowSamples);
+    const attendedHop = hopSeconds(padded, encoded.frames);
+    const attended = encoded.ctc ? null : new Attended(Math.ceil(seconds / attendedHop));
+    const makeDecoder = () => network.decoder(encoded, adapted, attended && ((...step) => attended.note(...step)));
     const shared = { makeDecoder, vocabulary, positions: facts.positions };
     let found;
     if (this.isWhisper) {
@@ -101,15 +138,17 @@ export class Runtime {
     } else {
       const options = adapted.usesAttention ? this.options : { ...this.options, ctcWeight: 1 };
       const frames = encoded.ctc && options.ctcWeight ? encoded.ctcFrames : encoded.frames;
-      found = { hypothesis: await decode({ ...shared, ctc: encoded.ctc, frames, options }), doubt: "" };
+      found = { hypothesis: await decode({ ...shared, ctc: encoded.ctc, frames, options }), doubt: "", start: vocabulary.start };
     }
     const { tokens, confidences } = found.hypothesis;
-    const hop = hopSeconds(Math.max(samples.length, adapted.windowSamples), encoded.ctcFrames);
+    const heads = attended?.of(found.start, tokens) ?? null;
+    const hop = heads ? attendedHop : hopSeconds(padded, encoded.ctcFrames);
+    const words = timedWords(vocabulary, found.hypothesis, encoded.ctc, hop, seconds, heads);
     const logs = confidences.map((confidence) => Math.log(Math.max(confidence, 1e-9)));
     return {
       tokens,
       text: vocabulary.decode(tokens),
-      words: timedWords(vocabulary, found.hypothesis, encoded.ctc, hop, samples.length / RATE),
+      words: heads ? withoutSilence(words, samples) : words,
       confidence: logs.length ? Math.exp(logs.reduce((a, b) => a + b) / logs.length) : 0,
       isBlank: encoded.ctc !== null && !bestPath(encoded.ctc.scores, encoded.ctc.frames, encoded.ctc.vocab).length,
       language: found.language ?? (this.language ? { code: this.language, probability: null } : null),

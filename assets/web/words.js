@@ -1,18 +1,21 @@
 // The words of a hypothesis with their times in seconds, as engine/decoding/words.py and exports/recognition.py.
 
+import { ATTENTION_REACH_S, tokenSpans } from "./attended.js";
 import { ctcAlign } from "./ctc.js";
 
 const REACH_S = 0.03; // CTC writes a token where it is surest: a word reaches a little beyond its first and last
 
-// [{ text, start, end, confidence }]; ctc: as the search has it, or null; hop: seconds between its frames.
-export function timedWords(vocabulary, { tokens, confidences }, ctc, hop, seconds) {
-  const aligned = ctc && ctcAlign(ctc.scores, ctc.frames, ctc.vocab, tokens);
-  const spans = aligned ? aligned.map(([start, end]) => [start * hop, end * hop]) : spread(vocabulary.pieces(tokens), seconds);
-  return placedWords(words(vocabulary, tokens, confidences), spans, seconds, REACH_S);
+// [{ text, start, end, confidence }]; ctc: as the search has it, or null; attended: in its place, as `tokenSpans` takes
+// it, or null; hop: seconds between the frames of either.
+export function timedWords(vocabulary, { tokens, confidences }, ctc, hop, seconds, attended = null) {
+  const pieces = vocabulary.pieces(tokens), aligned = ctc && ctcAlign(ctc.scores, ctc.frames, ctc.vocab, tokens);
+  let spans = aligned ? aligned.map(([start, end]) => [start * hop, end * hop]) : spread(pieces, seconds);
+  if (attended) spans = tokenSpans(attended, pieces, hop);
+  return placed(words(vocabulary, tokens, confidences), spans, seconds, attended ? ATTENTION_REACH_S : REACH_S);
 }
 
 // Words between the times of their tokens, none over another; reach: how far a word goes beyond its tokens.
-export function placedWords(found, spans, seconds, reach) {
+function placed(found, spans, seconds, reach) {
   const inner = found.map((word) => [
     Math.min(spans[word.first][0], seconds),
     Math.min(spans[word.end - 1][1], seconds),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.decoding.alignment import ctc_align
 from lect.engine.decoding.ctc import best_paths
 from lect.engine.decoding.language_model import LanguageModel
@@ -18,11 +19,14 @@ from lect.engine.decoding.search import DecodeOptions, Hypothesis, search
 from lect.engine.model.backbone import Backbone
 from lect.engine.text.byte_pairs import lettered
 from lect.engine.text.vocabulary import EOS, Vocabulary
+from lect.exports.attended import Attended
+from lect.exports.attention_times import without_silence
 from lect.exports.formats import WRITERS
 from lect.exports.pack import read_pack, write_pack
-from lect.exports.recognition import with_times
+from lect.exports.recognition import Recognised, with_times
 from lect.exports.segments import FRAME_SAMPLES, CutOptions, Piece, cut
 from lect.exports.transcript import Segment, TimedWord, Transcript
+from lect.exports.windows import is_missed, joined, parted
 from tests.conftest import TINY
 from tests.exports.conftest import LETTERS, adaptation, contents
 
@@ -173,6 +177,65 @@ def test_tokens_are_the_same_text_and_words(name: str) -> None:
         # Half a millisecond is rounded up by the one and to the even by the other.
         edges = [edge for word in words for edge in (word["start"], word["end"])]
         assert edges == pytest.approx([edge for _, *pair in wanted for edge in pair], abs=0.0011)
+
+
+def test_words_are_where_the_heads_attended() -> None:
+    vocabulary, rng, hop, start = VOCABULARIES["bytes"], np.random.default_rng(5), 0.02, (1, 2)
+    expected, cases = list[Any](), list[dict[str, Any]]()
+    for _ in range(30):
+        tokens = rng.integers(4, len(vocabulary), rng.integers(0, 12)).tolist()
+        frames, heads = int(rng.integers(2, 90)), int(rng.integers(1, 4))
+        places = np.linspace(0, frames, len(tokens) + 1)[:, None, None] + rng.normal(0, 2, (len(tokens) + 1, heads, 1))
+        weights = np.exp(-(((np.arange(frames + 9) - places) / 4) ** 2)) + 0.01
+        samples = rng.standard_normal(frames * 320) * np.repeat(rng.choice([1e-4, 1], frames), 320)
+        hypothesis = Hypothesis(tuple(tokens), 0.0, (0.5,) * len(tokens))
+        attended = Attended(np.array([frames]))
+        for step in range(len(tokens) + 1):
+            attended.note(np.zeros(1, np.int64), np.array([[*start, *tokens[:step]]]), weights[None, step])
+        noted = attended.of(0, start, tokens)
+        timed = with_times(vocabulary, hypothesis, None, hop, len(samples) / SAMPLE_RATE, noted)
+        expected.append([[word.text, word.start, word.end] for word in without_silence(timed.words, samples)])
+        shared = {"hypothesis": {"tokens": tokens, "confidences": [0.5] * len(tokens)}, "hop": hop}
+        sizes = {"heads": heads, "width": frames + 9, "frames": frames, "weights": packed(weights)}
+        cases.append(
+            {"kind": "attended", "vocabulary": vocabulary.to_json(), "samples": packed(samples), **shared, **sizes}
+        )
+    found = [[[word[key] for key in ("text", "start", "end")] for word in words] for words in ported(cases)]
+    assert [[word[0] for word in words] for words in found] == [[word[0] for word in words] for words in expected]
+    edges, wanted = ([edge for words in each for _, *pair in words for edge in pair] for each in (found, expected))
+    assert edges == pytest.approx(wanted, abs=0.0011)
+
+
+def test_what_a_window_wrote_is_parted_alike() -> None:
+    rng, most = np.random.default_rng(6), 30 * SAMPLE_RATE
+    for _ in range(10):
+        lengths = rng.integers(SAMPLE_RATE, 20 * SAMPLE_RATE, rng.integers(1, 9)).tolist()
+        starts = np.round(np.sort(rng.uniform(0, 30, 12)), 3)
+        words = tuple(TimedWord("ba" * n, float(start), float(start) + 0.5, 0.8) for n, start in enumerate(starts, 1))
+        whole = Recognised((5,) * 20, " ".join(word.text for word in words), words, 0.7, False)
+        pieces = [Piece(0, np.zeros(length, np.float32)) for length in lengths]
+        expected = [
+            [each.text, each.confidence, [(word.start, word.end) for word in each.words], is_missed(piece, each)]
+            for together in joined(pieces, most)
+            for piece, each in zip(together, parted(whole, together), strict=True)
+        ]
+        shown = {**vars(whole), "words": [vars(word) for word in words]}
+        (groups,) = ported([{"kind": "windows", "lengths": lengths, "most": most, "whole": shown}])
+        found = [
+            [
+                each["text"],
+                each["confidence"],
+                [(word["start"], word["end"]) for word in each["words"]],
+                each["isMissed"],
+            ]
+            for group in groups
+            for each in group
+        ]
+        assert [[text, missed] for text, *_, missed in found] == [[text, missed] for text, *_, missed in expected]
+        assert [each[1] for each in found] == pytest.approx([each[1] for each in expected])
+        assert [edge for each in found for pair in each[2] for edge in pair] == pytest.approx(
+            [edge for each in expected for pair in each[2] for edge in pair], abs=0.0011
+        )
 
 
 def test_recordings_are_cut_at_the_same_samples() -> None:

@@ -1,6 +1,7 @@
 // Runs the page's modules for tests/exports/test_web_port.py: a list of cases on stdin, a list of results on stdout.
 
 import { readFileSync } from "node:fs";
+import { Attended, withoutSilence } from "../../assets/web/attended.js";
 import { bestPath, ctcAlign } from "../../assets/web/ctc.js";
 import { LanguageModel } from "../../assets/web/language_model.js";
 import { readPack } from "../../assets/web/pack.js";
@@ -8,6 +9,7 @@ import { readTensors } from "../../assets/web/safetensors.js";
 import { OPTIONS, search } from "../../assets/web/search.js";
 import { cut } from "../../assets/web/segments.js";
 import { Vocabulary } from "../../assets/web/vocabulary.js";
+import { isMissed, joined, parted } from "../../assets/web/windows.js";
 import { timedWords } from "../../assets/web/words.js";
 import { WRITERS } from "../../assets/web/writers.js";
 
@@ -53,6 +55,23 @@ const kinds = {
   decode: ({ vocabulary, tokens }) => Vocabulary.fromJson(vocabulary).decode(tokens),
   words: ({ vocabulary, hypothesis, ctc, hop, seconds }) =>
     timedWords(Vocabulary.fromJson(vocabulary), hypothesis, ctc && posteriors(ctc), hop, seconds),
+  attended({ vocabulary, hypothesis, weights, heads, width, frames, hop, samples }) {
+    const attended = new Attended(frames), read = [], start = [1, 2], given = floats(weights);
+    for (const [step, token] of [2, ...hypothesis.tokens].entries()) {
+      read.push([...(read.at(-1) ?? [1]), token]);
+      const data = given.subarray(step * heads * width, (step + 1) * heads * width);
+      attended.note([read.at(-1)], { data, dims: [1, heads, width] });
+    }
+    const noted = attended.of(start, hypothesis.tokens), waveform = floats(samples);
+    const words = timedWords(Vocabulary.fromJson(vocabulary), hypothesis, null, hop, waveform.length / 16000, noted);
+    return withoutSilence(words, waveform);
+  },
+  windows({ lengths, most, whole }) {
+    const pieces = lengths.map((length) => ({ samples: new Float32Array(length) }));
+    return [...joined(pieces, most)].map((together) =>
+      parted(whole, together).map((part, index) => ({ ...part, isMissed: isMissed(together[index], part) })),
+    );
+  },
   async cut({ samples, likely, block }) {
     const found = [];
     for await (const each of cut(windows(floats(samples), floats(likely), block))) {
