@@ -169,6 +169,20 @@ def test_a_tool_makes_a_command_of_it(tool: str, source: str, wheel: Path, folde
     assert lect(programs, folder, "transcribe", talk, "--language", "sw", "--compute-type", "int8").strip()
 
 
+@pytest.mark.slow  # fetches what Lect needs from a package index, and fills 700 MB
+def test_a_portable_folder_transcribes_in_an_empty_home(folder: Path) -> None:
+    if sys.platform != "linux" or shutil.which("make") is None:
+        pytest.skip("needs Linux, and make")
+    made, moved, home = folder / "made", folder / "moved", folder / "nobody"
+    run(["make", "portable", f"PYTHON={sys.executable}", f"PORTABLE={made}"], ROOT)
+    made.rename(moved)
+    home.mkdir()
+    talk = ROOT / "assets" / "sample" / "audio" / "m7-0075.ogg"
+    nothing = ["env", "-i", "PATH=/usr/bin:/bin", f"HOME={home}", f"PYTHONPATH={folder}"]
+    asked = ["transcribe", talk, "--language", "sw", "--compute-type", "int8"]
+    assert run([*nothing, moved / "lect", *asked], folder).strip()
+
+
 def test_nothing_stray_lies_at_the_root() -> None:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("needs Git, and a checkout")
