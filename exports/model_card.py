@@ -120,6 +120,28 @@ print(onnx_asr.load_model("whisper", "FOLDER").recognize("recording.wav"))
 The language is inside: none needs to be named. `sha256sum -c SHA256SUMS` checks that no byte was changed.""",
 )
 
+SHERPA = Kind(
+    "finetune",
+    """\
+A Whisper, `{backbone}`, with what it learnt to transcribe **{language}** inside (method `{method}`), as ONNX graphs for
+sherpa-onnx. It has a vocabulary of {symbols} tokens and the text rules `{normalisation}`.""",
+    """\
+```python
+import sherpa_onnx
+import soundfile
+
+recogniser = sherpa_onnx.OfflineRecognizer.from_whisper(
+    "FOLDER/encoder.onnx", "FOLDER/decoder.onnx", "FOLDER/tokens.txt"
+)
+stream = recogniser.create_stream()
+samples, rate = soundfile.read("recording.wav", dtype="float32")  # at most 30 s
+stream.accept_waveform(rate, samples)
+recogniser.decode_stream(stream)
+print(stream.result.text)
+```
+The language is inside: none needs to be named. `sha256sum -c SHA256SUMS` checks that no byte was changed.""",
+)
+
 
 @dataclass(frozen=True)
 class SplitFacts:

@@ -1,7 +1,7 @@
 """A run as a folder for a machine that has nothing else.
 
 Each form passes its gate on the run's dev clips, or is not made. It does not know how graphs are made (`portable`,
-`bundle`, `whisper_folder`, `plain_whisper`).
+`bundle`, `whisper_folder`, `sherpa_folder`, `plain_whisper`).
 """
 
 import tempfile
@@ -20,8 +20,11 @@ from .pack_assembly import check_packable, pack_contents
 from .parity import Clips, ParityReport
 from .plain_whisper import RunnerReport, write_run
 from .portable import write_portable
+from .sherpa_folder import write_sherpa_folder
 from .whisper_folder import write_whisper_folder
 
+# Of programs that run ONNX graphs: onnx-asr, and sherpa-onnx.
+ONNX_LAYOUTS = {"whisper": write_whisper_folder, "sherpa": write_sherpa_folder}
 GATE_SPLIT = "dev"  # whose clips the graphs and PyTorch must transcribe alike
 
 
@@ -36,10 +39,10 @@ def export_portable(project: Project, run: Run, folder: Path, build: Build) -> P
     return write_portable(folder, pack_contents(project, run), model, gate_clips(project, run), build)
 
 
-def export_whisper(project: Project, run: Run, folder: Path) -> float:
-    """A Whisper's run as onnx-asr opens it; its largest difference from PyTorch. Errors as `write_whisper_folder`."""
+def export_whisper(project: Project, run: Run, folder: Path, layout: str) -> float:
+    """A Whisper's run as graphs of `ONNX_LAYOUTS`; the largest difference from PyTorch. Errors as their writers'."""
     model = load_run(project, run.id).model
-    return write_whisper_folder(folder, pack_contents(project, run), model, gate_clips(project, run).waveforms)
+    return ONNX_LAYOUTS[layout](folder, pack_contents(project, run), model, gate_clips(project, run).waveforms)
 
 
 def export_for_runner(project: Project, run: Run, folder: Path, layout: str, weights: str | None) -> RunnerReport:

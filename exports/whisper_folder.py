@@ -4,7 +4,7 @@ It is a gate like every export: the graphs must give what PyTorch gives, to the 
 nothing of Lect's search: whoever opens it writes greedily, one window of 30 s at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ WINDOW_SAMPLES = FEATURE_FRAMES * SAMPLE_RATE // 100
 NAMES = {BOS: "<|startoftranscript|>", EOS: "<|endoftext|>", PAD: "<|nospeech|>", UNK: "<|startoflm|>"}
 STEPS = 6  # of the decoder that the gate compares
 
+# Features of a window -> the tokens so far (1, length) and the next one's logits (vocabulary,), step by step, greedily.
+Steps = Callable[[np.ndarray], Iterator[tuple[np.ndarray, np.ndarray]]]
+
 
 def write_whisper_folder(
     folder: Path, contents: PackContents, model: EncoderDecoder, waveforms: Sequence[Samples]
@@ -51,11 +54,11 @@ def write_whisper_folder(
     with whole_folder(folder, MANIFEST) as made:
         save_graph(whisper_encoder(model, constants), made / ENCODER, {})
         save_graph(whisper_decoder(model, constants, contents.vocabulary), made / DECODER, {})
-        difference = _difference(made, model, constants, contents.vocabulary, waveforms)
-        manifest = describe(contents) | {"parity": {"difference": difference, "tolerance": TOLERANCE}}
+        worst = difference(model, constants, waveforms, _steps(made, contents.vocabulary))
+        manifest = describe(contents) | {"parity": {"difference": worst, "tolerance": TOLERANCE}}
         for name, data in _files(contents, model, manifest).items():
             (made / name).write_bytes(data)
-    return difference
+    return worst
 
 
 def check_whisper(model: EncoderDecoder, vocabulary: Vocabulary) -> None:
@@ -113,19 +116,13 @@ def _files(contents: PackContents, model: EncoderDecoder, manifest: dict[str, An
 
 
 @torch.no_grad()
-def _difference(
-    folder: Path, model: EncoderDecoder, constants: Constants, vocabulary: Vocabulary, waveforms: Sequence[Samples]
-) -> float:
-    """The largest relative error of states and logits over some greedy steps. Raises ParityError."""
-    encoder, decoder = (open_session(folder / name, cuda=False, threads=None) for name in (ENCODER, DECODER))
+def difference(model: EncoderDecoder, constants: Constants, waveforms: Sequence[Samples], steps: Steps) -> float:
+    """The largest relative error of logits over some greedy steps. Raises ParityError."""
     handles, worst = Handles.from_tensors(constants), 0.0
     for waveform in waveforms[:STEPS]:
         audio, lengths = map(torch.from_numpy, padded([waveform[:WINDOW_SAMPLES]]))
         expected = model.encoder(model.encoder.embed(audio, lengths), handles)
-        (states,) = encoder.run(["last_hidden_state"], {"input_features": _features(model, waveform)})
-        worst = max(worst, relative_error(states, expected.values.numpy()))
-        tokens = np.array([vocabulary.start])
-        for written, logits in _greedy_steps(decoder, tokens, states):
+        for written, logits in steps(features(model, waveform)):
             of_torch = model.teacher_forcing(expected, torch.from_numpy(written), handles)[0, -1].numpy()
             allowed = logits > -1e8
             worst = max(worst, relative_error(logits[allowed], of_torch[allowed]))
@@ -134,8 +131,17 @@ def _difference(
     return worst
 
 
+def _steps(folder: Path, vocabulary: Vocabulary) -> Steps:
+    encoder, decoder = (open_session(folder / name, cuda=False, threads=None) for name in (ENCODER, DECODER))
+
+    def steps(heard: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        (states,) = encoder.run(["last_hidden_state"], {"input_features": heard})
+        return _greedy_steps(decoder, np.array([vocabulary.start]), states)
+
+    return steps
+
+
 def _greedy_steps(decoder: Session, tokens: np.ndarray, states: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The tokens so far (1, length) and the next one's logits (vocabulary,), step by step."""
     cache = _empty(decoder)
     for _ in range(STEPS):
         began = any(rows.shape[0] for rows in cache.values())
@@ -146,7 +152,7 @@ def _greedy_steps(decoder: Session, tokens: np.ndarray, states: np.ndarray) -> I
         tokens = np.concatenate([tokens, logits[:, -1:].argmax(-1)], axis=1)
 
 
-def _features(model: EncoderDecoder, waveform: Samples) -> np.ndarray:
+def features(model: EncoderDecoder, waveform: Samples) -> np.ndarray:
     """(1, mels, frames) of a window, as such programs compute them."""
     assert isinstance(model.encoder.frontend, MelFrontend)
     window = np.zeros((1, WINDOW_SAMPLES), np.float32)

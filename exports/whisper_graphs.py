@@ -27,7 +27,9 @@ NEVER = -1e9  # finite, so that probabilities are numbers
 _BATCH, _TOKENS, _PAST = 2, 5, 3  # of the examples: sizes of 1 and equal ones would be kept as facts
 
 
-class _Encoder(nn.Module):
+class WhisperEncoder(nn.Module):
+    """Features to states."""
+
     def __init__(self, model: EncoderDecoder, handles: Handles):
         super().__init__()
         self.encoder, self.handles = model.encoder, handles
@@ -36,13 +38,13 @@ class _Encoder(nn.Module):
         """(batch, mels, frames) -> (batch, frames / 2, dim)."""
         values = input_features.transpose(1, 2)
         assert isinstance(self.encoder.frontend, MelFrontend)
-        frames = self.encoder.frontend.convolved(Frames(values, _full(values)))._replace(whole=True)
+        frames = self.encoder.frontend.convolved(Frames(values, whole(values)))._replace(whole=True)
         encoded: Frames = self.encoder(self.encoder.placed(frames), self.handles)
         return encoded.values
 
 
-class _Decoder(nn.Module):
-    """What both branches share."""
+class WhisperDecoder(nn.Module):
+    """What every decoder of such a layout shares."""
 
     scale: Tensor
     bias: Tensor
@@ -64,10 +66,10 @@ class _Decoder(nn.Module):
         return logits * self.scale[rows] + self.bias[rows]
 
 
-class _First(_Decoder):
+class _First(WhisperDecoder):
     def forward(self, input_ids: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, ...]:
         """(batch, length), (batch, frames, dim) -> logits, then each layer's self and cross keys and values."""
-        encoded = Frames(encoder_hidden_states, _full(encoder_hidden_states))
+        encoded = Frames(encoder_hidden_states, whole(encoder_hidden_states))
         past = self.decoder.past(input_ids.shape[0], self.handles, encoder_hidden_states)
         cross = self.decoder.cross(encoded, self.handles)
         logits, grown = self.decoder(input_ids, 0, past, cross, self.handles)
@@ -75,7 +77,7 @@ class _First(_Decoder):
         return self.masked(logits, 0), *(rows for own, encoder in pairs for rows in (*own, *encoder))
 
 
-class _Later(_Decoder):
+class _Later(WhisperDecoder):
     def forward(self, input_ids: Tensor, *memories: Tensor) -> tuple[Tensor, ...]:
         """(batch, 1), each layer's self and cross keys and values -> logits, each layer's grown self ones."""
         pairs = [KeyValue(*pair) for pair in zip(memories[::2], memories[1::2], strict=True)]
@@ -88,7 +90,7 @@ class _Later(_Decoder):
         return self.masked(logits, position), *(rows for memory in own for rows in memory)
 
 
-def _full(values: Tensor) -> Tensor:
+def whole(values: Tensor) -> Tensor:
     """(batch,) the length of each row: all of it."""
     return torch.full((values.shape[0],), 1, dtype=torch.int64) * values.shape[1]
 
@@ -97,7 +99,7 @@ def whisper_encoder(model: EncoderDecoder, constants: Constants) -> onnx.ModelPr
     """input_features (batch, mels, 3000) -> last_hidden_state; constants: the adaptation's tensors by input name."""
     features = torch.randn(_BATCH, model.config.mels, FEATURE_FRAMES)
     port = Port("input_features", features, {0: "batch"})
-    exported = export(_Encoder(model, Handles.from_tensors(constants)), [port], ["last_hidden_state"])
+    exported = export(WhisperEncoder(model, Handles.from_tensors(constants)), [port], ["last_hidden_state"])
     return helper.make_model(exported.graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from lect.exports.parity import ParityReport
     from lect.exports.plain_whisper import RunnerReport
 
-ONNX_WHISPER = "whisper"
-LAYOUTS = (ONNX_WHISPER, "huggingface", "ctranslate2", "ggml", "openai")
+ONNX_LAYOUTS = ("whisper", "sherpa")
+LAYOUTS = (*ONNX_LAYOUTS, "huggingface", "ctranslate2", "ggml", "openai")
 WEIGHTS = ("float16", "float32", "q8_0", "q5_1")
 
 
@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layout",
         choices=LAYOUTS,
         help="a Whisper for transformers (huggingface), faster-whisper (ctranslate2), whisper.cpp (ggml) or OpenAI's "
-        "program (openai), where nothing but its weights was trained; whisper: graphs for onnx-asr, of any run",
+        "program (openai), where nothing but its weights was trained; whisper and sherpa: graphs for onnx-asr and "
+        "sherpa-onnx, of any run",
     )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where (packs/RUN-FORM in the project)")
     parser.add_argument("--build", choices=BUILDS, help="of a portable export (float32) or a page (int8)")
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     remark(args, "Exporting, and comparing with PyTorch: this can take a minute or two.")
     if args.layout:
-        return _whisper(args) if args.layout == ONNX_WHISPER else _for_runner(args)
+        return _whisper(args) if args.layout in ONNX_LAYOUTS else _for_runner(args)
     form = "portable" if args.portable else "bundle" if args.bundle else "backbone"
     folder, report = _backbone(args) if form == "backbone" else _run(args, form)
     value = {"folder": folder, "form": form, "bytes": _bytes(folder), "parity": report.to_json()}
@@ -85,7 +86,7 @@ def check(args: argparse.Namespace) -> None:
             "Say how the run is to leave: --portable (any ONNX runtime), --bundle (its pack and backbone) or --layout "
             "(another program)."
         )
-    if not args.run_id and (args.portable or args.bundle or args.layout == ONNX_WHISPER):
+    if not args.run_id and (args.portable or args.bundle or args.layout in ONNX_LAYOUTS):
         raise UsageError("Name the run, as in --run latest.")
     if not args.run_id and bool(args.out) != bool(args.layout):
         raise UsageError(
@@ -93,7 +94,7 @@ def check(args: argparse.Namespace) -> None:
         )
     if args.build and not args.portable:
         raise UsageError("--build is for --portable: a backbone and a bundle have both builds.")
-    if args.weights and args.layout in (None, ONNX_WHISPER):
+    if args.weights and args.layout in (None, *ONNX_LAYOUTS):
         raise UsageError("--weights goes with --layout huggingface, ctranslate2, ggml or openai.")
 
 
@@ -137,9 +138,9 @@ def _whisper(args: argparse.Namespace) -> int:
 
     project = open_project(args)
     run = find_run(project, args.run_id)
-    folder = args.out or default_folder(project, run, ONNX_WHISPER)
-    difference = export_whisper(project, run, folder)
-    value = {"folder": folder, "form": ONNX_WHISPER, "difference": difference}
+    folder = args.out or default_folder(project, run, args.layout)
+    difference = export_whisper(project, run, folder, args.layout)
+    value = {"folder": folder, "form": args.layout, "difference": difference}
     text = f"{folder}: the graphs differ from PyTorch by {difference:.0e} at most; its README.md says how to open it."
     print_result(args, value, text)
     return 0

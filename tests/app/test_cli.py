@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from lect.app.cli import COMMANDS, plain_options
-from lect.app.commands.export import LAYOUTS, ONNX_WHISPER, WEIGHTS
+from lect.app.commands.export import LAYOUTS, ONNX_LAYOUTS, WEIGHTS
 from lect.app.output import duration, print_json, size, table
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import os_sentence
+from lect.exports import run_export
 from lect.exports.runners import RUNNERS
 from tests import ROOT
 from tests.app.conftest import Lect, Outcome, speech
@@ -65,7 +66,7 @@ def test_what_makes_no_sense_is_exit_code_2_and_one_sentence(lect: Lect, argumen
 
 
 def test_the_programs_that_an_export_names() -> None:
-    assert set(LAYOUTS) == {ONNX_WHISPER, *RUNNERS}
+    assert set(LAYOUTS) == {*ONNX_LAYOUTS, *RUNNERS} and set(ONNX_LAYOUTS) == run_export.ONNX_LAYOUTS.keys()
     assert set(WEIGHTS) == {weights for runner in RUNNERS.values() for weights in runner.weights}
 
 
