@@ -44,6 +44,10 @@ class CutOptions:
             raise UsageError(f"The longest segment must have 1 to {MAX_SECONDS:.0f} s.")
 
 
+# A breath ends a segment: short ones are typed at one hearing, and make clips that any training takes.
+AT_BREATHS = CutOptions(vad_min_silence_duration_ms=300, vad_speech_pad_ms=150, vad_max_speech_duration_s=10.0)
+
+
 @dataclass(frozen=True)
 class Piece:
     """A stretch of speech."""

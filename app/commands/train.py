@@ -7,18 +7,21 @@ training after its step and keeps the best; a second Ctrl-C leaves it running by
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.scoring.recommendation import helps
 
 from ..options import LATEST, add_project, find_run, open_project
-from ..output import print_result, remark
+from ..output import percent, print_result, remark
 from ..train_options import add_train_options, request_of
 
 if TYPE_CHECKING:
     from lect.engine.data.clips import Run
     from lect.engine.data.store import Project
+    from lect.engine.runs.guesses import Guess
 
 INTERRUPTED = 130
 
@@ -39,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="start a new run where this one's best ended (latest), by its method and in its vocabulary, which grows",
     )
+    again.add_argument(
+        "--untranscribed",
+        nargs="+",
+        type=Path,
+        metavar="RECORDING",
+        help="recordings, or folders of them, that nobody has written down: the run of --from (else the latest) writes "
+        "them, and what it is surest of is learnt too",
+    )
     again.add_argument("--detach", action="store_true", help="start it and return; --resume watches it again")
 
 
@@ -57,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         print_result(args, {"run": run_id, "folder": project.run(run_id).folder, "detached": True}, text)
         return 0
     interrupted = watch(args, project, run_id)
-    value, text = _summary(args, project.run(run_id))
+    value, text = _summary(args, project, project.run(run_id))
     print_result(args, value, text)
     return INTERRUPTED if interrupted else 0
 
@@ -65,12 +76,17 @@ def run(args: argparse.Namespace) -> int:
 def _run_id(args: argparse.Namespace, project: "Project") -> str:
     if args.resume is not None:
         return _run_to_resume(project, args.resume).id
-    from lect.engine.contract.run_files import RunFiles
     from lect.engine.runs.preparation import RunData, create_run
     from lect.engine.runs.recipe import reason
 
+    from ..untranscribed import sure_guesses
+
     start = find_run(project, args.start).id if args.start else ""
-    run_id = create_run(project, replace(request_of(args), start=start))
+    request, guesses = replace(request_of(args), start=start), list["Guess"]()
+    if args.untranscribed:
+        request = replace(request, guessed_by=start or find_run(project, LATEST).id)
+        guesses = sure_guesses(args, project, request.guessed_by)
+    run_id = create_run(project, request, guesses)
     clips = RunData.open(project, run_id).clips["train"]
     minutes, voices = sum(clip.seconds for clip in clips) / 60, len({clip.speaker for clip in clips})
     remark(args, reason(RunFiles(project.run(run_id).folder).request(), minutes, voices))
@@ -87,7 +103,7 @@ def _run_to_resume(project: "Project", name: str) -> "Run":
     return unfinished[-1]
 
 
-def _summary(args: argparse.Namespace, run: "Run") -> tuple[dict[str, Any], str]:
+def _summary(args: argparse.Namespace, project: "Project", run: "Run") -> tuple[dict[str, Any], str]:
     """What came of a run, for machines and for people."""
     from ..scores import SPLITS, before_after, figures, has_scores, judged, stored
 
@@ -100,8 +116,23 @@ def _summary(args: argparse.Namespace, run: "Run") -> tuple[dict[str, Any], str]
     value["recommended"] = helps({split: adapted.to_json(rows=False) for split, (_, adapted) in pairs.items()})
     text = [before_after(pairs)] if pairs else []
     text += [sentence for split, (_, sentence) in verdicts.items() if split == list(pairs)[-1]]
+    guesser = RunFiles(run.folder).request().guessed_by
+    if guesser and "dev" in pairs and has_scores(before := project.run(guesser).folder, "dev"):
+        earlier, now = stored(before, guesser, "dev")[1].cer, pairs["dev"][1].cer
+        value["guesser"] = {"run": guesser, "dev_cer": earlier, "brought": earlier - now}
+        text.append(brought(guesser, earlier, now))
     if not value["recommended"]:
         text.append(
             "This run is not recommended: on dev, the backbone alone makes no more errors. Transcribe with that."
         )
     return value | {"next": following}, "\n".join([*text, f"Next: {following}"])
+
+
+def brought(guesser: str, earlier: float, now: float) -> str:
+    """What learning from a run's guesses brought, and what to do where it brought nothing."""
+    if now < earlier:
+        return f"What was guessed brought dev from {percent(earlier)} (run {guesser}) to {percent(now)} CER."
+    return (
+        f"What was guessed brought nothing: dev has {percent(now)} CER, and {percent(earlier)} by run {guesser}. "
+        "Transcribe with that one."
+    )

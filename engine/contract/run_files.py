@@ -37,6 +37,16 @@ class RunFiles:
         return self.folder / "clips.json"
 
     @property
+    def guesses(self) -> Path:
+        """What a run guessed in recordings that nobody has written down, and is learnt too; not in every run."""
+        return self.guessed / "guesses.json"
+
+    @property
+    def guessed(self) -> Path:
+        """The folder of these, with their sound."""
+        return self.folder / "guessed"
+
+    @property
     def texts(self) -> Path:
         """Further sentences for the language model, one a line, under the text rules; not in every run."""
         return self.folder / "texts.txt"

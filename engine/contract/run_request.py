@@ -28,6 +28,7 @@ class RunRequest:
     texts: str = ""  # file of more sentences of the lect, one a line, for the language model
     language_model_weight: float | None = None  # 0: no language model; None: chosen on dev
     start: str = ""  # the run whose result the training starts from; "": the backbone alone
+    guessed_by: str = ""  # the run whose guesses at recordings that nobody has written down are learnt too
     stated: tuple[str, ...] = ()  # fields of settings and spec that were asked for at their usual value, see `recipe`
 
     def keeps_vocabulary(self, kind: str) -> bool:
@@ -56,5 +57,6 @@ class RunRequest:
             value.get("texts", ""),
             value.get("language_model_weight"),
             value.get("start", ""),
+            value.get("guessed_by", ""),
             tuple(value.get("stated", ())),
         )

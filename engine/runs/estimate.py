@@ -30,7 +30,7 @@ from ..text.vocabulary import Vocabulary
 from ..training.features import Example, FeatureCache
 from ..training.state import make_state
 from ..training.train import TrainData, train
-from .preparation import LEAST_TRAIN_CLIPS, checked, continued, run_vocabulary
+from .preparation import LEAST_TRAIN_CLIPS, checked, continued, learnt_rules, run_vocabulary
 from .process import give_way
 from .scored import bare_recogniser
 
@@ -128,8 +128,9 @@ def _even(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def _examples(project: Project, clips: Sequence[Clip], vocabulary: Vocabulary) -> list[Example]:
+    rules = learnt_rules(project.rules, vocabulary)
     return [
-        Example(clip.sha256, clip.path, clip.seconds, tuple(vocabulary.encode(project.rules.apply(clip.text))))
+        Example(clip.sha256, clip.path, clip.seconds, tuple(vocabulary.encode(rules.apply(clip.text))))
         for clip in clips
     ]
 

@@ -21,9 +21,11 @@ from ..data.consent import check_covered
 from ..data.layouts.items import decode
 from ..data.store import Project
 from ..model.backbone import Backbone, open_backbone
+from ..text.rules import TextRules
 from ..text.vocabulary import Vocabulary
 from ..text.vocabulary_building import build_vocabulary, grown
 from ..training.features import Example
+from .guesses import Guess, guessed_examples, keep_guesses
 from .recipe import continuing, recommended
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
@@ -37,6 +39,7 @@ class RunData:
     project: Project
     clips: dict[str, list[Clip]]
     vocabulary: Vocabulary
+    guessed: tuple[Example, ...] = ()  # learnt beside the clips of train
 
     @classmethod
     def open(cls, project: Project, run_id: str) -> "RunData":
@@ -46,7 +49,8 @@ class RunData:
         clips = {
             split: [by_hash[sha] for sha in hashes if sha in by_hash] for split, hashes in files.clip_hashes().items()
         }
-        return cls(project, clips, Vocabulary.from_json(read_json(files.vocabulary)))
+        vocabulary = Vocabulary.from_json(read_json(files.vocabulary))
+        return cls(project, clips, vocabulary, tuple(guessed_examples(files, vocabulary)))
 
     def texts(self, split: str) -> list[str]:
         """Normalised labels."""
@@ -55,14 +59,18 @@ class RunData:
 
     def examples(self, split: str) -> list[Example]:
         """As training reads them."""
-        return [
-            Example(clip.sha256, clip.path, clip.seconds, tuple(self.vocabulary.encode(text)))
-            for clip, text in zip(self.clips[split], self.texts(split), strict=True)
+        rules = learnt_rules(self.project.rules, self.vocabulary)
+        labelled = [
+            Example(clip.sha256, clip.path, clip.seconds, tuple(self.vocabulary.encode(rules.apply(clip.text))))
+            for clip in self.clips[split]
         ]
+        return [*labelled, *self.guessed] if split == "train" else labelled
 
 
-def create_run(project: Project, request: RunRequest) -> str:
-    """Enters a run and fixes its data; returns its id.
+def create_run(project: Project, request: RunRequest, guesses: Sequence[Guess] = ()) -> str:
+    """Enters a run and fixes its data, with what it is to learn of recordings that nobody has written down.
+
+    Returns its id.
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
@@ -75,6 +83,8 @@ def create_run(project: Project, request: RunRequest) -> str:
     write_json(files.settings, request.to_json())
     write_json(files.vocabulary, data.vocabulary.to_json())
     write_json(files.clips, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
+    if guesses:
+        keep_guesses(files, guesses)
     if texts:
         write_bytes(files.texts, "\n".join(filter(None, texts)).encode())
     elif before and before.texts.exists():
@@ -169,6 +179,15 @@ def run_vocabulary(project: Project, request: RunRequest, texts: Sequence[str]) 
     if request.vocabulary != "backbone" and not request.keeps_vocabulary(own.kind):
         return build_vocabulary(texts).led_by(own, language)
     return own.starting(language) if request.language or language in known else own
+
+
+def learnt_rules(rules: TextRules, vocabulary: Vocabulary) -> TextRules:
+    """How labels are learnt: as they are scored, but in a Whisper's own vocabulary with the case and the punctuation
+    that they have.
+
+    It has always written so, and would first have to unlearn it.
+    """
+    return replace(rules, case="keep", punctuation="keep") if vocabulary.kind == "bytes" else rules
 
 
 def _lines(path: Path) -> list[str]:

@@ -29,6 +29,11 @@ NEW_HEAD = TrainSettings(
     ctc_weight=1.0,
     window_seconds=1.0,
 )
+# For the tokens that a Whisper has written all along. Smoothed labels would have it doubt all of its 50,000: Dutch of
+# ten minutes, by LoRA in the decoder, had 4.6 to 4.9 % of characters wrong with them, 4.1 to 4.7 % without, and 4.3 %
+# before any training.
+OWN_TOKENS = replace(TrainSettings(), label_smoothing_factor=0.0)
+OWN_LORA_RATE = 1e-4
 UNASKED = replace(TrainSettings(), spec=AdaptationSpec(AUTO))
 
 
@@ -43,7 +48,9 @@ def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
     kind, usual = backbone.vocabulary.kind, TrainSettings()
     if request.keeps_vocabulary(kind) and request.vocabulary == "auto" and request.settings.ctc_weight:
         request = replace(request, vocabulary="new")
-    if not backbone.config.ctc and not request.keeps_vocabulary(kind):
+    if request.keeps_vocabulary(kind):
+        usual = replace(OWN_TOKENS, learning_rate=OWN_LORA_RATE if request.settings.spec.method == "lora" else 0.0)
+    elif not backbone.config.ctc:
         usual = _fitting(_new_head(request.settings.spec), backbone)
     spec = _asked(request.settings.spec, UNASKED.spec, usual.spec, request.stated)
     settings = _asked(request.settings, UNASKED, usual, request.stated)

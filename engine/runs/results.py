@@ -11,9 +11,11 @@ from ..contract.run_files import RunFiles
 from ..contract.tensor_names import network_weights
 from ..data.store import Project
 from ..decoding.language_model import LanguageModel
+from ..decoding.recogniser import Recogniser
 from ..decoding.search import DecodeOptions
 from ..model.adaptations import merge_updates
 from ..model.backbone import Backbone, open_backbone
+from ..model.device import Device
 from ..model.handles import Handles
 from ..model.network import EncoderDecoder
 from ..model.weights import load_adaptation, load_model
@@ -28,6 +30,10 @@ class RunResult:
     model: EncoderDecoder
     handles: Handles
     vocabulary: Vocabulary
+
+    def recogniser(self, options: DecodeOptions, device: Device) -> Recogniser:
+        """It at work."""
+        return Recogniser(self.model, self.vocabulary, self.handles, options, device)
 
 
 def load_run(project: Project, run_id: str) -> RunResult:

@@ -33,7 +33,7 @@ def score_run(
     options = options or decoding(project.run(run_id).folder)
     waveforms = load_waveforms(run.clips[split])
     bare = bare_recogniser(load_model(result.backbone), result.backbone, result.vocabulary, options, device)
-    adapted = Recogniser(result.model, result.vocabulary, result.handles, options, device)
+    adapted = result.recogniser(options, device)
     return keep_scores(run, run_id, split, bare.texts(waveforms), adapted.texts(waveforms), options)
 
 

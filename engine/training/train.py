@@ -48,6 +48,7 @@ class TrainData:
     train: Sequence[Example]
     dev: Sequence[Example]
     dev_texts: Sequence[str]  # normalised labels of dev
+    normalise: Callable[[str], str] = str  # what was done to these, and is done to what is compared with them
 
 
 @dataclass
@@ -87,7 +88,7 @@ def train(
     if resume and files.checkpoint.exists():
         progress = Progress(**load_checkpoint(files.checkpoint, state.adaptation, state.optimizer))
     elif settings.window_seconds is None:  # in another window than it was made for, a bare backbone says little
-        texts = state.decode(data.dev, NO_HANDLES, own, batch_size)
+        texts = [data.normalise(text) for text in state.decode(data.dev, NO_HANDLES, own, batch_size)]
         yield BaseScored(character_error_rate(texts, data.dev_texts))
     for done, clips, kept in state.features.prepare(data.train, range(settings.copies)):
         yield FeaturesReady(done, clips, kept)
@@ -179,7 +180,8 @@ def _evaluate(state: TrainState, data: TrainData, files: RunFiles, progress: Pro
     Best first, so that a checkpoint never names one not written.
     """
     tensors = state.adaptation.tensors(state.model)  # as they will be stored
-    texts = state.decode(data.dev, Handles.from_tensors(tensors), data.vocabulary, batch_size)
+    decoded = state.decode(data.dev, Handles.from_tensors(tensors), data.vocabulary, batch_size)
+    texts = [data.normalise(text) for text in decoded]
     cer = character_error_rate(texts, data.dev_texts)
     if cer < progress.best_cer:
         save_tensors(files.best, state.result(tensors))

@@ -5,19 +5,25 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lect.app.commands.train import brought
 from lect.app.options import LATEST
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import read_json, write_json
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.store import Project
-from lect.engine.runs.preparation import MOST_TEXT
+from lect.engine.runs.guesses import Guess
+from lect.engine.runs.preparation import MOST_TEXT, create_run
 from lect.engine.runs.results import decoding
 from lect.engine.runs.shallow_fusion import WEIGHTS
 from lect.engine.scoring.scores import score
 from lect.exports.pack import read_pack
-from tests.app.conftest import FAST, TAUGHT, Lect
+from tests.app.conftest import FAST, TAUGHT, Lect, speech
 
 LONG = ("--backbone", "tiny", "--copies", "2", "--num-virtual-tokens", "2", "--per-device-train-batch-size", "2")
 PATIENCE_S = 60.0
@@ -210,3 +216,29 @@ def test_a_training_starts_where_another_ended(lect: Lect, project: Path) -> Non
     assert settings["settings"]["spec"]["num_virtual_tokens"] == 2
     other = lect("train", "--from", "001", "--method", "adapter", "--project", project)
     assert other.failed_with("leave --backbone, --method", code=2)
+
+
+def test_recordings_without_a_word_teach_nothing(lect: Lect, project: Path, tmp_path: Path) -> None:
+    asked = ("train", "--project", project, "--backbone", "tiny", *FAST, "--untranscribed", tmp_path / "field")
+    write_wav(tmp_path / "field" / "wind.wav", np.zeros(32_000, np.float32))
+    (tmp_path / "field" / "broken.wav").write_bytes(b"RIFF")
+    assert lect(*asked).failed_with("no run yet", code=2)
+    assert lect("train", "--project", project, "--backbone", "tiny", *FAST).code == 0
+    done = lect(*asked)
+    assert done.code == 2 and "broken.wav" in done.err and "sure enough to learn from" in done.err
+    assert not (project / "runs" / "002").exists()
+
+
+def test_what_guesses_brought_is_told(lect: Lect, project: Path) -> None:
+    assert lect("train", "--project", project, "--backbone", "tiny", *TAUGHT).code == 0
+    request = RunFiles(project / "runs" / "001").request()
+    for more in (1, 100):  # steps
+        fewer = replace(request, guessed_by="001", settings=replace(request.settings, max_steps=more))
+        guesses = [Guess(speech("ba da", 30), "ba da", 0.9, 0.0)]
+        run_id = create_run(Project.open(project), fewer, guesses)
+        done = lect("train", "--project", project, "--resume", run_id, "--json")
+        assert done.code == 0 and done.json["guesser"]["run"] == "001"
+        guesser, dev = done.json["guesser"], done.json["dev"]["cer_after"]
+        assert guesser["brought"] == pytest.approx(guesser["dev_cer"] - dev)
+    assert "brought nothing" in brought("001", 0.2, 0.2) and "run 001" in brought("001", 0.2, 0.2)
+    assert "from 20.0 % (run 001) to 10.0 %" in brought("001", 0.2, 0.1)

@@ -4,12 +4,9 @@ import time
 from pathlib import Path
 
 from lect.engine.audio.reading import SAMPLE_RATE, stream
-from lect.exports.segments import CutOptions, Piece, cut
+from lect.exports.segments import AT_BREATHS, Piece, cut
 from lect.exports.transcript import Segment, Skipped, Transcript
 from lect.exports.vad import detector
-
-# A breath ends a segment: short ones are typed at one hearing, and make clips that any training takes.
-AT_BREATHS = CutOptions(vad_min_silence_duration_ms=300, vad_speech_pad_ms=150, vad_max_speech_duration_s=10.0)
 
 
 def cut_only(path: Path) -> Transcript:

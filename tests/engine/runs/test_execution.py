@@ -27,7 +27,7 @@ from lect.engine.model.handles import NO_HANDLES
 from lect.engine.model.network import EncoderDecoder
 from lect.engine.model.weights import load_adaptation, load_model, save_backbone
 from lect.engine.runs.execution import run_training
-from lect.engine.runs.preparation import checked, create_run
+from lect.engine.runs.preparation import RunData, checked, create_run
 from lect.engine.runs.results import decoding, load_run
 from lect.engine.runs.scored import score_run
 from lect.engine.text.vocabulary import BOS, Vocabulary
@@ -140,3 +140,12 @@ def test_a_method_that_changes_the_network_needs_the_weights_once_more(project: 
     backbone.weights.unlink()
     with pytest.raises(BackboneError, match="cannot be read"):
         list(events)
+
+
+def test_a_whispers_own_tokens_learn_labels_as_they_are_written(project: Project) -> None:
+    for clip in project.clips():
+        project.relabel(clip.id, "Ba da, go!")
+    request = RunRequest(settings=TrainSettings(AdaptationSpec("lora", placement="d:all")), vocabulary="backbone")
+    run = RunData.open(project, create_run(project, request))
+    assert {run.vocabulary.decode(example.tokens) for example in run.examples("train")} == {"Ba da, go!"}
+    assert set(run.texts("train")) == {"ba da go"}, "what is scored"

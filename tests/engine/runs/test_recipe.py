@@ -10,7 +10,7 @@ from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.model.backbone import Backbone
-from lect.engine.runs.recipe import NEW_HEAD, reason, recommended
+from lect.engine.runs.recipe import NEW_HEAD, OWN_LORA_RATE, OWN_TOKENS, reason, recommended
 from lect.engine.text.vocabulary import BOS, Vocabulary
 
 BYTES = Vocabulary("bytes", (*"ab", "<|en|>", "<|sw|>"), (), (BOS, 6), (6, 7))
@@ -30,9 +30,12 @@ def test_a_whisper_learns_a_new_vocabulary_by_a_new_head() -> None:
 
 def test_a_whispers_own_vocabulary_is_for_the_attention_alone() -> None:
     own = recommended(RunRequest("any", vocabulary="backbone"), backbone())
-    assert (own.vocabulary, own.settings) == ("backbone", TrainSettings())
+    assert (own.vocabulary, own.settings) == ("backbone", OWN_TOKENS)
     attention = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(AUTO), ctc_weight=0)), backbone())
-    assert (attention.vocabulary, attention.settings) == ("auto", TrainSettings(ctc_weight=0))
+    assert (attention.vocabulary, attention.settings) == ("auto", replace(OWN_TOKENS, ctc_weight=0))
+    asked = TrainSettings(AdaptationSpec("lora"))
+    lora = recommended(RunRequest("any", vocabulary="backbone", settings=asked), backbone()).settings
+    assert (lora.peak, lora.spec) == (OWN_LORA_RATE, asked.spec)
 
 
 def test_a_backbone_with_a_head_is_trained_as_ever() -> None:
