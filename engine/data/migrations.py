@@ -87,6 +87,8 @@ def plain_errors(folder: Path) -> Iterator[None]:
         if sentence is None:
             raise
         raise StoreError(sentence.format(folder=folder, error=error)) from error
+    except MemoryError as error:  # SQLite's word for a size that a damaged file states
+        raise StoreError(DAMAGED.format(folder=folder, error="it asks for more memory than there is")) from error
     except UnicodeDecodeError as error:  # SQLite quotes the damaged bytes in its own error
         raise StoreError(DAMAGED.format(folder=folder, error="text that is no UTF-8")) from error
     except OSError as error:

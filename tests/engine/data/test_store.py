@@ -19,7 +19,7 @@ from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import AudioError, LectError, StoreError, TextError
 from lect.engine.data import store
 from lect.engine.data.clips import Clip, Speaker, make_take, project_row
-from lect.engine.data.migrations import MIGRATIONS, connection, migrate, transaction
+from lect.engine.data.migrations import MIGRATIONS, connection, migrate, plain_errors, transaction
 from lect.engine.data.store import Project
 from lect.engine.text.rules import TextRules
 from tests import ROOT
@@ -506,6 +506,11 @@ def test_a_shape_that_no_lect_made_is_a_sentence(project: Project, change: str) 
         db.execute(change)
     with pytest.raises(StoreError, match="is damaged"):
         Project.open(project.folder)
+
+
+def test_a_size_that_no_memory_holds_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"is damaged \(it asks for more memory"), plain_errors(tmp_path):
+        raise MemoryError
 
 
 def test_text_that_is_no_utf8_is_a_sentence(project: Project) -> None:
