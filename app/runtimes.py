@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from lect.engine.contract.builds import BUILDS
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.run_request import STARTER, WHISPER
+from lect.engine.contract.files import ASSETS
+from lect.engine.contract.run_request import WHISPER
 
 from .options import fraction, positive
 from .output import remark
+
+PHONES_PACK = ASSETS / "phones" / "phones.lect"  # Whisper-base taught the IPA in many languages, see its model card
 
 if TYPE_CHECKING:
     from lect.exports.runtime import Runtime
@@ -33,7 +36,7 @@ def add_packs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backbone",
         metavar="NAME",
-        help=f"its name or folder (the pack's, found by itself; for phones {STARTER}; without a pack {WHISPER})",
+        help=f"its name or folder (the pack's, found by itself; without a pack {WHISPER})",
     )
 
 
@@ -83,7 +86,7 @@ def open_runtimes(args: argparse.Namespace) -> list["Runtime"]:
     if args.task != "transcribe" and not args.language and (args.pack or args.phones):
         raise UsageError("With a pack, --task goes with --language.")
     runtimes = Runtime.open_all(
-        args.pack or [phone_backbone(args) if args.phones else None],
+        args.pack or [phones_source(args) if args.phones else None],
         args.backbone,
         device=args.device,
         compute_type=args.compute_type,
@@ -123,14 +126,19 @@ def speech_options(args: argparse.Namespace) -> "SpeechOptions":
     return SpeechOptions(args.vad, CutOptions(**given))
 
 
-def phone_backbone(args: argparse.Namespace) -> str:
-    """The backbone that writes phones by itself. Raises UsageError when it writes something else."""
+def phones_source(args: argparse.Namespace) -> Path:
+    """What writes phones: the pack that ships for it, or the backbone that is named.
+
+    Raises UsageError when that writes something else.
+    """
+    remark(args, "Rough phones, by a model that nobody taught this language: check every symbol.")
+    if not args.backbone:
+        return PHONES_PACK
     from lect.engine.model.backbone import open_backbone
 
-    backbone = open_backbone(args.backbone or STARTER)
+    backbone = open_backbone(args.backbone)
     if backbone.vocabulary.kind != "phone":
         raise UsageError(
             f"The backbone {backbone.name!r} does not write phones: leave --backbone out, or name another."
         )
-    remark(args, "Rough phones, by a model that nobody taught this language: check every symbol.")
-    return str(backbone.folder)
+    return backbone.folder

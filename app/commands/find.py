@@ -15,7 +15,7 @@ from lect.engine.contract.errors import LectError, UsageError, os_sentence
 from ..options import fraction, positive
 from ..output import counted, print_beside, print_result, progress, table
 from ..recordings import Recording, formats, outputs, recordings
-from ..runtimes import add_packs, add_runtime, add_speech, open_runtime, phone_backbone, speech_options
+from ..runtimes import add_packs, add_runtime, add_speech, open_runtime, phones_source, speech_options
 
 if TYPE_CHECKING:
     from lect.exports.finding import Hit
@@ -90,7 +90,7 @@ def _sorted(args: argparse.Namespace) -> tuple[list[str], list[Recording]]:
 
 def _source(args: argparse.Namespace) -> Path:
     if args.phones:
-        return Path(phone_backbone(args))
+        return phones_source(args)
     if not args.pack:
         raise UsageError("Words are found with a pack (--pack), or by their sounds (--phones).")
     if not args.pack[0].exists():

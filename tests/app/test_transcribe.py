@@ -1,5 +1,6 @@
 """`lect transcribe` on what people have: folders, many formats, work done before, and recordings of nothing."""
 
+import csv
 import json
 import os
 import shutil
@@ -15,6 +16,9 @@ from lect.app.recordings import formats
 from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.files import ASSETS
+from lect.engine.scoring.edit_distance import character_error_rate
+from lect.engine.text.phones import phones
+from lect.engine.text.rules import nfc
 from lect.exports.formats import EXTENSIONS, WRITERS
 from tests import ROOT
 from tests.app.conftest import Lect
@@ -175,3 +179,13 @@ def test_what_had_to_be_put_right_is_told(lect: Lect, graphs: Path, tmp_path: Pa
     assert "a.wav: Its channels cancel each other out: only channel 1 was read." in told.err
     assert "Left alone, 1 file of no kind that is read here: b.dss" in told.err
     assert "no speech" not in told.err
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng, whose phones are compared with")
+def test_the_phones_that_ship(lect: Lect) -> None:
+    sample = ASSETS / "sample"
+    with (sample / "metadata.csv").open(encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))[::20]
+    said = [nfc(phones(row["transcription"], "sw") or "") for row in rows]
+    files = lect("transcribe", *(sample / row["file_name"] for row in rows), "--phones", "--json").json["files"]
+    assert character_error_rate([nfc(each["text"]) for each in files], said) < 0.5, "0.44, of voices that are no people"
