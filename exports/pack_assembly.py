@@ -28,6 +28,7 @@ from .pack_tensors import Tensor
 SCORED_SPLITS = ("dev", "test")
 PREDICTED_SPLIT = "test"
 MIXED_LICENCE = "other"
+GUESSED = "train, labels guessed by an earlier run"  # in the card, since nobody has checked them
 
 
 def default_path(project: Project, run: Run) -> Path:
@@ -113,6 +114,8 @@ def _data(project: Project, files: RunFiles) -> Mapping[str, SplitFacts]:
         used = [clips[sha] for sha in hashes if sha in clips]
         voices = {clip.speaker for clip in used} - {""}
         facts[split] = SplitFacts(len(used), round(sum(clip.seconds for clip in used), 2), len(voices))
+    if guessed := read_json(files.guesses) if files.guesses.exists() else []:
+        facts[GUESSED] = SplitFacts(len(guessed), round(sum(each["seconds"] for each in guessed), 2), 0)
     return facts
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -240,5 +241,9 @@ def test_what_guesses_brought_is_told(lect: Lect, project: Path) -> None:
         assert done.code == 0 and done.json["guesser"]["run"] == "001"
         guesser, dev = done.json["guesser"], done.json["dev"]["cer_after"]
         assert guesser["brought"] == pytest.approx(guesser["dev_cer"] - dev)
+    pack = project / "learnt.lect"
+    assert lect("pack", run_id, "--project", project, "-o", pack).code == 0
+    with zipfile.ZipFile(pack) as files:
+        assert "- train, labels guessed by an earlier run: 1 clips" in files.read("README.md").decode()
     assert "brought nothing" in brought("001", 0.2, 0.2) and "run 001" in brought("001", 0.2, 0.2)
     assert "from 20.0 % (run 001) to 10.0 %" in brought("001", 0.2, 0.1)
