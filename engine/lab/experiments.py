@@ -162,7 +162,7 @@ def sized_alike(requests: Sequence[RunRequest]) -> list[RunRequest]:
 
 def _sized(request: RunRequest, aim: int, model: EncoderDecoder, backbone: Backbone) -> RunRequest:
     spec = request.settings.spec
-    if spec.method not in SIZES:
+    if spec.method not in SIZES or spec.full_rank:  # whole matrices learn, of whichever rank they are kept
         return request
     one, two = (trainable_parameters(_of_size(spec, size), model, backbone) for size in (1, 2))
     size = max(1, math.floor((aim - one) / (two - one) + 1.5))  # the nearest

@@ -160,10 +160,11 @@ def test_the_papers_corpora_as_they_are_published(lect: Lect, tmp_path: Path, na
 
 
 def test_systems_of_equal_size(lect: Lect, dataset: Path, tmp_path: Path) -> None:
-    systems = ("prompt --num-virtual-tokens 4", "adapter", "prompt --placement e:last1", "vocabulary")
+    whole = "lora --full-rank --placement e:all --rank 3"  # whole matrices learn, whatever is kept of them
+    systems = ("prompt --num-virtual-tokens 4", "adapter", "prompt --placement e:last1", "vocabulary", whole)
     given = [word for system in systems for word in ("--system", system)]
     lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *given, "--equal", *OPTIONS)
-    assert [cell["size"] for cell in lect(*lab, "--dry-run", "--json").json["cells"]] == [4, 4, 16, None]
+    assert [cell["size"] for cell in lect(*lab, "--dry-run", "--json").json["cells"]] == [4, 4, 16, None, 3]
     assert runs(tmp_path) == []
 
 
