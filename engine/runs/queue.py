@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contract.run_files import RunFiles
-from .process import WORKER, start_run
+from .process import WORKER, only_when_idle, start_run
 
 if TYPE_CHECKING:
     from ..data.clips import Run
@@ -40,7 +40,7 @@ def start_next(project: "Project", ended: str = "") -> str | None:
     def busy(run: "Run") -> bool:
         return run.id != ended and is_training(run)
 
-    return project.start_queued(busy, lambda run: start_run(project, run.id).pid)
+    return project.start_queued(busy, lambda run: only_when_idle(start_run(project, run.id).pid))
 
 
 def _has_recent_event(run: "Run") -> bool:

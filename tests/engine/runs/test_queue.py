@@ -1,5 +1,8 @@
 """The queue of runs: one at a time, in their order, whoever asks."""
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
 from lect.engine.runs import queue
+from lect.engine.runs.process import only_when_idle
 
 SETTINGS = {"method": "prompt"}
 
@@ -55,6 +59,15 @@ def test_a_start_that_fails_leaves_the_run_in_the_queue(project: Project) -> Non
     with pytest.raises(TrainError):
         project.start_queued(training, fail)
     assert [run.status for run in project.runs()] == ["queued"] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no such class of processes")
+def test_what_is_started_beside_a_page_runs_only_when_nothing_else_does() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert only_when_idle(process.pid) == process.pid
+        assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+        process.communicate(b"\n")
+    only_when_idle(process.pid)  # which has ended
 
 
 def test_a_process_that_is_gone_trains_no_more(project: Project) -> None:
