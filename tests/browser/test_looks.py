@@ -72,6 +72,17 @@ def test_in_a_narrow_window_the_buttons_of_a_take_are_whole(window: Window, proj
         page.locator("#prompt .sentence", has_text="su mi").wait_for()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_chosen_is_seen_under_the_pointer(window: Window, project: Project, scheme: str) -> None:
+    page = window(color_scheme=scheme)
+    visit(page, "train")
+    chosen, other = (page.locator(f"#effort input{state}").first for state in (":checked", ":not(:checked)"))
+    paint = "(input) => getComputedStyle(input).backgroundColor"
+    before = chosen.evaluate(paint)
+    chosen.hover()
+    assert chosen.evaluate(paint) == before != other.evaluate(paint)
+
+
 def test_every_control_has_a_name(window: Window, project: Project) -> None:
     page = window()
     for step in STEPS:
