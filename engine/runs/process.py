@@ -41,7 +41,8 @@ def give_way() -> None:
 def only_when_idle(process: int) -> int:
     """Lets a process that was just started run only while no other wants to, where the system can; its number.
 
-    Beside a training that only has a higher nice value, one click in twenty took 115 to 143 ms, and 82 to 104 so.
+    Beside a training that only has a higher nice value, one click in twenty took more than 115 to 143 ms,
+    and 82 to 117 so.
     """
     if hasattr(os, "SCHED_IDLE"):
         with suppress(OSError):  # it has ended already
