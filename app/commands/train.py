@@ -75,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_id(args: argparse.Namespace, project: "Project") -> str:
     if args.resume is not None:
+        if args.start or args.untranscribed:
+            raise UsageError("A run is resumed as it was begun: leave --from and --untranscribed out.")
         return _run_to_resume(project, args.resume).id
     from lect.engine.runs.preparation import RunData, create_run
     from lect.engine.runs.recipe import reason

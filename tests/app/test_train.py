@@ -52,6 +52,8 @@ def test_a_training_tells_its_story(lect: Lect, project: Path) -> None:
         assert words in done.err
     # Watching a run that has ended scores it once more, and changes nothing else.
     assert lect("train", "--project", project, "--resume").failed_with("--resume 001", code=2)
+    asked = ("train", "--project", project, "--resume", "001", "--from", "001")
+    assert lect(*asked).failed_with("leave --from and --untranscribed out", code=2)
 
 
 def test_a_language_model_of_labels_and_further_texts(lect: Lect, project: Path, tmp_path: Path) -> None:
