@@ -6,11 +6,10 @@ recording gives the same text every time. An improbable one is only marked: gree
 probable than a beam's. It knows neither audio, nor graphs, nor vocabularies.
 """
 
-import math
 import zlib
 from dataclasses import replace
 
-from lect.engine.decoding.search import DecodeOptions, Hypothesis
+from lect.engine.decoding.search import DecodeOptions
 
 from .transcript import Doubt
 
@@ -19,12 +18,6 @@ LEAST_LOG_PROB = -1.0  # mean over the tokens, natural logarithm; below it a tex
 MOST_COMPRESSION = 2.4  # bytes of the text over those of its zlib form; above it a text repeats itself
 OTHER_BEAM = 4  # instead of greedy search
 OTHER_REPEATS = 2  # a loop ends sooner in the second search
-
-
-def mean_log_prob(hypothesis: Hypothesis) -> float:
-    """Of its tokens; 0 without any."""
-    logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
-    return sum(logs) / max(1, len(logs))
 
 
 def compression_ratio(text: str) -> float:

@@ -4,7 +4,6 @@ head, or with what the decoder attended to.
 It does not know files, packs, or where in a recording a waveform lies.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -127,7 +126,6 @@ def with_times(
     ctc: (frames, vocab), if there is any; attended: in its place, as `token_spans` takes it; the frames of either are
     `hop` seconds apart.
     """
-    logs = [math.log(max(confidence, 1e-9)) for confidence in hypothesis.token_confidences]
     spans = None if ctc is None else _spans(ctc, hypothesis, hop)
     reach = REACH_S if attended is None else ATTENTION_REACH_S
     if attended is not None:
@@ -138,7 +136,7 @@ def with_times(
         tokens=hypothesis.tokens,
         text=vocabulary.decode(hypothesis.tokens),
         words=_timed(vocabulary, hypothesis, np.minimum(spans, seconds), seconds, reach),
-        confidence=math.exp(sum(logs) / len(logs)) if logs else 0.0,
+        confidence=hypothesis.confidence,
         is_blank=ctc is not None and not len(best_paths(ctc[None], np.array([len(ctc)]))[0]),
     )
 

@@ -16,7 +16,7 @@ from lect.engine.decoding.ctc import Ints, LogProbs
 from lect.engine.decoding.search import DecodeOptions, Hypothesis, StepDecoder, decode
 from lect.engine.text.vocabulary import BOS, PAD, Vocabulary
 
-from .decoding_guards import doubt_about, is_silence, mean_log_prob, other_search
+from .decoding_guards import doubt_about, is_silence, other_search
 from .transcript import Doubt, Language
 
 START_OF_PROMPT = "<|startofprev|>"
@@ -117,7 +117,7 @@ class _Search:
         return decode(decoder, None, self.frames[rows], vocabulary, options, self.positions)
 
     def _judged(self, hypothesis: Hypothesis, no_speech: float) -> Decoded:
-        log_prob = mean_log_prob(hypothesis)
+        log_prob = hypothesis.mean_log_prob
         if is_silence(no_speech, log_prob):
             return Decoded(Hypothesis((), hypothesis.score, ()))
         doubt = doubt_about(self.vocabulary.decode(hypothesis.tokens), log_prob)

@@ -4,6 +4,7 @@ It knows neither audio, nor models, nor text: a `StepDecoder` answers with log-p
 is one) with a matrix of them. Rows are always utterances x hypotheses, all of one length.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
@@ -109,6 +110,17 @@ class Hypothesis:
     tokens: tuple[int, ...]  # ids without start and end tokens
     score: float  # joint log-probability, the end included, after the length penalty; 0 where there are no frames
     token_confidences: tuple[float, ...]  # in [0, 1], one per token; see `search`
+
+    @property
+    def mean_log_prob(self) -> float:
+        """Of its tokens; 0 without any."""
+        logs = [math.log(max(confidence, 1e-9)) for confidence in self.token_confidences]
+        return sum(logs) / max(1, len(logs))
+
+    @property
+    def confidence(self) -> float:
+        """In [0, 1]: the geometric mean over its tokens; 0 without any."""
+        return math.exp(self.mean_log_prob) if self.token_confidences else 0.0
 
 
 def search(

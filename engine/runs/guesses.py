@@ -45,9 +45,7 @@ def guess(recogniser: Recogniser, pieces: Sequence[Samples]) -> list[Guess]:
     found = list[Guess]()
     for samples, best, other in zip(pieces, recogniser.transcribe(pieces), greedy.texts(pieces), strict=True):
         text = recogniser.vocabulary.decode(best.tokens)
-        logs = [math.log(max(confidence, 1e-9)) for confidence in best.token_confidences]
-        confidence = math.exp(sum(logs) / len(logs)) if logs else 0.0
-        found.append(Guess(samples, text, confidence, character_error_rate([other], [text]) if text else 1.0))
+        found.append(Guess(samples, text, best.confidence, character_error_rate([other], [text]) if text else 1.0))
     return found
 
 
