@@ -40,7 +40,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
     """Everything that a request holds; what is not set is chosen for the size of the set."""
     _add_adaptation(parser.add_argument_group("what is trained"))
     _add_training(parser.add_argument_group("how"))
-    _add_language_model(parser.add_argument_group("shallow fusion (not with a Whisper's own vocabulary)"))
+    _add_language_model(parser.add_argument_group("shallow fusion (in a Whisper's own vocabulary only with --texts)"))
 
 
 def request_of(args: argparse.Namespace) -> RunRequest:

@@ -1,4 +1,7 @@
-"""Divides the clips into train, dev and test: by speaker where there are enough, never with a text on two sides."""
+"""Divides the clips into train, dev and test: by speaker where there are enough, never with a text on two sides.
+
+A few short texts that are said again and again, such as commands or digits, are on all sides.
+"""
 
 import argparse
 from dataclasses import asdict
@@ -17,12 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Seed, and whether to start over."""
     parser.add_argument("--seed", type=int, default=0, help="another seed, another split (0)")
     parser.add_argument("--reassign", action="store_true", help="split anew also what has a split")
+    parser.add_argument("--apart", action="store_true", help="also commands: each text on one side")
     add_project(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Assigns and saves the splits."""
-    report = open_project(args).assign_splits(args.seed, args.reassign)
+    report = open_project(args).assign_splits(args.seed, args.reassign, args.apart)
     value = asdict(report) | {"dropped": [{"clip": clip, "why": why} for clip, why in report.dropped]}
     print_result(args, value, describe(report))
     return 0

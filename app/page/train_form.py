@@ -14,6 +14,7 @@ from lect.engine.contract.run_request import DEVICES, VOCABULARY_CHOICES, WHISPE
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import open_backbone
+from lect.engine.runs.preparation import for_labels
 from lect.engine.runs.recipe import recommended
 
 from ..options import fraction, positive, rate, whole
@@ -128,9 +129,10 @@ def plan(
     """What these choices will train, and on how much, as `lect train` says it."""
     asked = RunRequest(backbone or WHISPER, settings=TrainSettings(AdaptationSpec(method)), vocabulary=vocabulary)
     opened = open_backbone(asked.backbone)
+    asked = for_labels(project, asked)
     spec = recommended(asked, opened).settings.spec
     clips = [clip for clip in project.clips(usable_only=True) if clip.split in ("", "train")]
-    return say(
+    planned = say(
         "plan_full_rank" if spec.full_rank else "plan_method",
         length=duration(sum(clip.seconds for clip in clips)),
         speakers=say("count_speakers", count=len({clip.speaker for clip in clips})),
@@ -138,6 +140,7 @@ def plan(
         backbone=titled(asked.backbone),
         method=say("method_" + spec.method),
     )
+    return f"{planned} {say('plan_words')}" if asked.vocabulary != vocabulary else planned
 
 
 def request(

@@ -1,17 +1,18 @@
 """Which clips teach (train), which choose the best step (dev), and which are kept for an honest score (test).
 
-The same text is never on two sides, and with enough speakers neither is the same voice. What a rule costs is reported,
-never done quietly. Knows clips, no database; does not know the project's text rules: texts are compared by the
-default ones, which call more texts the same than any others.
+The same text is never on two sides, but for commands, all of which have to be learnt; and with enough speakers neither
+is the same voice. What a rule costs is reported, never done quietly. Knows clips, no database; does not know the
+project's text rules: texts are compared by the default ones, which call more texts the same than any others.
 """
 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from ..text.rules import TextRules
+from ..text.vocabulary_building import are_commands
 from .clips import SPLITS, UNKNOWN_SPEAKER, UNSPLIT, Clip
 
 TINY_CLIPS = 40  # below, a tenth is too few to say anything
@@ -49,7 +50,8 @@ class SplitReport:
 @dataclass(frozen=True)
 class _Task:
     clips: Sequence[Clip]  # the usable ones
-    texts: Mapping[int, str]  # clip id -> its label in the form that is compared
+    texts: Mapping[int, str]  # clip id -> its label in the form that is compared; of commands, one of its own
+    unit: str  # what that is: "text" or "clip"
     given: Mapping[int, str]  # clip id -> the split that it keeps
     aims: Mapping[str, int]  # clips wanted in test and dev
     seed: int
@@ -63,8 +65,11 @@ class _Task:
         return self.texts[clip.id]
 
 
-def assign(clips: Sequence[Clip], seed: int = 0, reassign: bool = False) -> SplitReport:
+def assign(clips: Sequence[Clip], seed: int = 0, reassign: bool = False, apart: bool = False) -> SplitReport:
     """Splits `clips` about 80/10/10, the same way for the same clips and seed.
+
+    A few short texts that are said again and again are commands, unless each text is to be kept `apart`, on one side,
+    or is so in the splits that clips keep.
 
     Clips that have a split keep it, and new ones join their speaker and text, unless `reassign`. Where no clip was
     given to test or dev, these are drawn from train. Unusable clips and those that would leak get no split.
@@ -74,8 +79,13 @@ def assign(clips: Sequence[Clip], seed: int = 0, reassign: bool = False) -> Spli
     complete = {"dev", "test"} <= set(before.values())
     given = {id_: split for id_, split in before.items() if complete or split != "train"}
     texts = {clip.id: comparable(clip.text) for clip in good}
-    task = _Task(good, texts, given, _aims(len(good)), seed)
-    drawn, rule = _draw(task, before)
+    rule = ""
+    if not apart and are_commands([*texts.values()]) and not _are_apart(texts, given):
+        rule = f"{len({*texts.values()})} short texts are said again and again: as commands, they are on all sides. "
+        texts = {id_: str(id_) for id_ in texts}
+    task = _Task(good, texts, "clip" if rule else "text", given, _aims(len(good)), seed)
+    drawn, how = _draw(task, before)
+    rule += how
     chosen = {**given, **drawn}
     return SplitReport(
         assignment={clip.id: chosen.get(clip.id, UNSPLIT) for clip in clips},
@@ -95,6 +105,11 @@ def _aims(clips: int) -> dict[str, int]:
     return {split: max(int(least[split]), round(share * clips)) for split, share in TINY_SHARES.items()}
 
 
+def _are_apart(texts: Mapping[int, str], given: Mapping[int, str]) -> bool:
+    sides = {(texts[id_], split) for id_, split in given.items()}
+    return len({split for _, split in sides}) > 1 and len({text for text, _ in sides}) == len(sides)
+
+
 def _draw(task: _Task, before: Mapping[int, str]) -> tuple[dict[int, str], str]:
     """Splits for the free clips, and the rule in words."""
     if not task.free:
@@ -103,14 +118,14 @@ def _draw(task: _Task, before: Mapping[int, str]) -> tuple[dict[int, str], str]:
     if task.given and len(set(before.values())) > 1:
         if _test_has_own_voices(task.clips, before):
             return _with_dev(task, _by_speaker(task, random.Random(task.seed))), "New clips join their speaker's split."
-        return _by_text(task), "New clips join their text's split: the splits share speakers already."
+        return _by_text(task), f"New clips join their {task.unit}'s split: the splits share speakers already."
     if len(voices) < ENOUGH_SPEAKERS:
         why = f"fewer than {ENOUGH_SPEAKERS} speakers are named" if voices else "no speaker is named"
-        return _by_text(task), f"Grouped by text only, because {why}."
+        return _by_text(task), f"Grouped by {task.unit} only, because {why}."
     if best := _best_by_speaker(task):
-        return best, f"Grouped by speaker and by text: each of the {len(voices)} speakers is in one split only."
+        return best, f"Grouped by speaker and by {task.unit}: each of the {len(voices)} speakers is in one split only."
     why = "whole speakers either miss the sizes or cost too many clips, because speakers read the same texts"
-    return _by_text(task), f"Grouped by text only: {why}."
+    return _by_text(task), f"Grouped by {task.unit} only: {why}."
 
 
 def _best_by_speaker(task: _Task) -> dict[int, str] | None:
@@ -163,8 +178,8 @@ def _with_dev(task: _Task, drawn: dict[int, str]) -> dict[int, str]:
         return drawn
     others = {**task.given, **{id_: split for id_, split in drawn.items() if split != "train"}}
     teaching = [clip for clip in task.clips if drawn.get(clip.id) == "train"]
-    rest = _Task([c for c in task.clips if c.id in others] + teaching, task.texts, others, task.aims, task.seed)
-    return {**drawn, **_by_text(rest)}
+    clips = [clip for clip in task.clips if clip.id in others] + teaching
+    return {**drawn, **_by_text(replace(task, clips=clips, given=others))}
 
 
 def _homes(task: _Task, key: Callable[[Clip], str]) -> dict[str, str]:

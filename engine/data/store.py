@@ -238,12 +238,12 @@ class Project:
         self._empty_out()
         return last
 
-    def assign_splits(self, seed: int = 0, reassign: bool = False) -> SplitReport:
+    def assign_splits(self, seed: int = 0, reassign: bool = False, apart: bool = False) -> SplitReport:
         """Splits the clips by `splits.assign`, all but excluded ones; what has a split keeps it unless `reassign`."""
         with self._write() as db:
             wanted = "trashed is null and not excluded"
             clips = [self._clip(row) for row in db.table("clips").rows_where(wanted, order_by="id")]
-            report = assign(clips, seed, reassign)
+            report = assign(clips, seed, reassign, apart)
             changed = [each for each in clips if report.assignment[each.id] != each.split]
             if changed:  # else the rule that is saved still tells how the clips were split
                 _note(db, {each.id: {"split": each.split} for each in changed})

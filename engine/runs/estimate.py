@@ -30,7 +30,7 @@ from ..text.vocabulary import Vocabulary
 from ..training.features import Example, FeatureCache
 from ..training.state import make_state
 from ..training.train import TrainData, train
-from .preparation import LEAST_TRAIN_CLIPS, checked, continued, learnt_rules, run_vocabulary
+from .preparation import LEAST_TRAIN_CLIPS, checked, continued, for_labels, learnt_rules, run_vocabulary
 from .process import give_way
 from .scored import bare_recogniser
 
@@ -62,7 +62,7 @@ class Times:
 
 def estimate(project: Project, request: RunRequest) -> Estimate:
     """Raises TrainError when there is too little to train on, UsageError for what the backbone cannot have."""
-    request = checked(continued(project, request))
+    request = checked(for_labels(project, continued(project, request)))
     clips = _split(project)
     if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
         raise TrainError(f"There are too few usable clips: record or import at least {LEAST_TRAIN_CLIPS + 2}.")

@@ -23,7 +23,7 @@ from ..data.store import Project
 from ..model.backbone import Backbone, open_backbone
 from ..text.rules import TextRules
 from ..text.vocabulary import Vocabulary
-from ..text.vocabulary_building import build_vocabulary, grown
+from ..text.vocabulary_building import are_commands, build_vocabulary, grown
 from ..training.features import Example
 from .guesses import Guess, guessed_examples, keep_guesses
 from .recipe import continuing, recommended
@@ -57,14 +57,17 @@ class RunData:
         rules = self.project.rules
         return [rules.apply(clip.text) for clip in self.clips[split]]
 
-    def examples(self, split: str) -> list[Example]:
-        """As training reads them."""
+    def labelled(self, split: str) -> list[Example]:
+        """The clips as training reads them."""
         rules = learnt_rules(self.project.rules, self.vocabulary)
-        labelled = [
+        return [
             Example(clip.sha256, clip.path, clip.seconds, tuple(self.vocabulary.encode(rules.apply(clip.text))))
             for clip in self.clips[split]
         ]
-        return [*labelled, *self.guessed] if split == "train" else labelled
+
+    def examples(self, split: str) -> list[Example]:
+        """What training reads: the clips, and with those of train what was guessed."""
+        return [*self.labelled(split), *(self.guessed if split == "train" else ())]
 
 
 def create_run(project: Project, request: RunRequest, guesses: Sequence[Guess] = ()) -> str:
@@ -74,10 +77,11 @@ def create_run(project: Project, request: RunRequest, guesses: Sequence[Guess] =
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
-    request = checked(continued(project, request))
+    request = checked(for_labels(project, continued(project, request)))
     data = gather(project, request)
     before = RunFiles(project.run(request.start).folder) if request.start else None
-    texts = [project.rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
+    rules = learnt_rules(project.rules, data.vocabulary)
+    texts = [rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
     files = RunFiles(project.run(run_id).folder)
     write_json(files.settings, request.to_json())
@@ -105,6 +109,22 @@ def continued(project: Project, request: RunRequest) -> RunRequest:
     before = RunFiles(project.run(request.start).folder)
     before.check_has_result()
     return continuing(request, before.request())
+
+
+def for_labels(project: Project, request: RunRequest) -> RunRequest:
+    """The request in whole words, where it leaves the vocabulary open and the labels are commands.
+
+    Those of dev must all be learnt: where they are kept apart, letters are what may write them.
+    """
+    if request.vocabulary != "auto" or request.start:
+        return request
+    labels = {clip.id: project.rules.apply(clip.text) for clip in project.clips(usable_only=True)}
+    labels = {id_: label for id_, label in labels.items() if label}
+    if not are_commands([*labels.values()]):
+        return request
+    sides = {split: {labels[clip.id] for clip in project.clips(split) if clip.id in labels} for split in SPLITS}
+    learnt = sides["dev"] <= sides["train"] or not any(sides.values())
+    return replace(request, vocabulary="words") if learnt else request
 
 
 def checked(request: RunRequest) -> RunRequest:

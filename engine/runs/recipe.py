@@ -90,13 +90,15 @@ def reason(request: RunRequest, minutes: float, voices: int) -> str:
     if request.start:
         return f"Lect goes on from run {request.start}, by the method `{request.settings.spec.method}`."
     spec, data = request.settings.spec, f"With {minutes:.1f} minutes of {voices} {'voice' if voices == 1 else 'voices'}"
+    trained, named = f"by the method `{spec.method}` on {request.backbone}", "--method names another."
     if spec.full_rank:
-        return (
-            f"{data} Lect trains the layers {spec.placement} of {request.backbone}, kept as low-rank updates, and a "
-            "CTC head for the letters of the labels: of all that was tried with so little speech, this made the fewest "
-            "errors. --method names another."
+        trained = (
+            f"the layers {spec.placement} of {request.backbone}, kept as low-rank updates, and a CTC head for what the "
+            "labels are written in: of all that was tried with so little speech, this made the fewest errors"
         )
-    return f"{data} Lect trains by the method `{spec.method}` on {request.backbone}. --method names another."
+    if request.vocabulary == "words":
+        named += " The labels are learnt as whole words, as commands are; --vocabulary new has their letters learnt."
+    return f"{data} Lect trains {trained}. {named}"
 
 
 def _new_head(asked: AdaptationSpec) -> TrainSettings:

@@ -14,45 +14,52 @@ from .preparation import RunData
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
 CTC_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # where CTC alone decides, which knows less of what letters follow each other
+OWN_WEIGHTS = (0.0, 0.05, 0.1, 0.2)  # in a Whisper's own tokens, whose decoder has read far more
 WEIGHING_CLIPS = 100  # of dev, at most
 
 
 def language_model(run: RunData, files: RunFiles, weight: float) -> LanguageModel:
     """Counted over the training labels and the texts that the run was given beside them."""
     more = files.texts.read_text(encoding="utf-8").splitlines() if files.texts.exists() else []
-    tokens = [run.vocabulary.encode(text) for text in (*run.texts("train"), *more)]
+    tokens = [*(example.tokens for example in run.labelled("train")), *map(run.vocabulary.encode, more)]
     return LanguageModel.of(tokens, len(run.vocabulary), weight)
 
 
 def decode_dev(run: RunData, files: RunFiles, recogniser: Recogniser, waveforms: Sequence[Samples]) -> list[str]:
     """The texts of dev with the language model that does best on it, which is left in the run's folder.
 
-    None is kept where weight 0 does best, or was asked for; a Whisper's own vocabulary gets none, since its decoder has
-    read far more. recogniser: of the run's result, without a language model; waveforms: of the dev clips.
+    None is kept where weight 0 does best, or was asked for. In a Whisper's own tokens the labels alone only harm, so
+    there further texts are what asks for one. recogniser: of the run's result, without a language model; waveforms: of
+    the dev clips.
     """
     files.language_model.unlink(missing_ok=True)
     asked = files.request().language_model_weight
-    usual = CTC_WEIGHTS if recogniser.options.ctc_weight == 1 else WEIGHTS
-    weights = usual if asked is None else (asked,)
-    if weights == (0.0,) or run.vocabulary.kind == "bytes":
+    weights = _usual_weights(run, files, recogniser) if asked is None else (asked,)
+    if weights == (0.0,):
         return recogniser.texts(waveforms)
     model = language_model(run, files, max(weights))
     weighed = waveforms[: WEIGHING_CLIPS if len(weights) > 1 else 0]
-    weight, texts = _best(recogniser, weighed, run.texts("dev"), model, weights)
+    weight, texts = _best(recogniser, weighed, run, model, weights)
     options = _fused(recogniser.options, model, weight)
     if options.language_model is not None:
         write_bytes(files.language_model, options.language_model.to_bytes())
     return [*texts, *recogniser.with_options(options).texts(waveforms[len(weighed) :])]
 
 
+def _usual_weights(run: RunData, files: RunFiles, recogniser: Recogniser) -> tuple[float, ...]:
+    if run.vocabulary.kind == "bytes":
+        return OWN_WEIGHTS if files.texts.exists() else (0.0,)
+    return CTC_WEIGHTS if recogniser.options.ctc_weight == 1 else WEIGHTS
+
+
 def _best(
     recogniser: Recogniser,
     waveforms: Sequence[Samples],
-    labels: Sequence[str],
+    run: RunData,
     model: LanguageModel,
     weights: Sequence[float],
 ) -> tuple[float, list[str]]:
-    """The lowest of the weights with the fewest wrong characters, and the texts that it gives."""
+    """The lowest of the weights with the fewest wrong characters in the first clips of dev, and the texts it gives."""
     if not waveforms:
         return weights[0], []
     batches = recogniser.batches(waveforms)
@@ -63,7 +70,9 @@ def _best(
         fused = recogniser.with_options(_fused(recogniser.options, model, weight))
         texts = [text for frames in encoded for text in fused.texts_of(frames)]
         found[weight] = [text for _, text in sorted(zip(order, texts, strict=True))]
-    wrong = {weight: character_error_rate(texts, labels[: len(waveforms)]) for weight, texts in found.items()}
+    labels, rules = run.texts("dev")[: len(waveforms)], run.project.rules
+    normalised = {weight: [rules.apply(text) for text in texts] for weight, texts in found.items()}
+    wrong = {weight: character_error_rate(texts, labels) for weight, texts in normalised.items()}
     best = min(weights, key=lambda weight: (wrong[weight], weight))
     return best, found[best]
 

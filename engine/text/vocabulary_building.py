@@ -23,6 +23,16 @@ UNIGRAM_CHARACTERS = UNIGRAM_PIECES * CHARACTERS_PER_PIECE  # of text, about fou
 UNIGRAM_GRAPHEMES = 200  # a script with more (Chinese, Hangul, much of India) stays with graphemes,
 UNIGRAM_WORD_LENGTH = 20  # and so does one whose words, at more characters on average, are not kept apart by spaces
 
+MOST_COMMANDS, MOST_COMMAND_WORDS = 60, 4
+TIMES_SAID = 4  # each, on average: word lists and sentences are read by each speaker once
+
+
+def are_commands(texts: Sequence[str]) -> bool:
+    """Whether normalised texts, a label each, are a few short ones said again and again, as commands and digits are."""
+    said = set(texts)
+    few = 1 < len(said) <= MOST_COMMANDS and len(texts) >= TIMES_SAID * len(said)
+    return few and all(len(text.split()) <= MOST_COMMAND_WORDS for text in said)
+
 
 def build_vocabulary(texts: Iterable[str], kind: Kind | Literal["auto", "word"] = "auto") -> Vocabulary:
     """The vocabulary of normalised `texts`, a label each. Raises TextError when they hold nothing.

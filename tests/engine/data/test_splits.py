@@ -78,11 +78,40 @@ def test_the_same_text_is_on_one_side_however_it_is_written() -> None:
 
 
 def test_speakers_who_read_the_same_texts_are_split_by_text() -> None:
-    clips = [clip(s * 40 + t, f"word {t}", f"s{s}") for s in range(10) for t in range(40)]
+    clips = [clip(s * 40 + t, f"a sentence with the number {t}", f"s{s}") for s in range(10) for t in range(40)]
     report = assign(clips)
     assert sizes(report) == (320, 40, 40) and not report.dropped
     assert set(sides(clips, report, "text").values()) == {1}
     assert "read the same texts" in report.rule and "new voice" in report.leaks[0]
+
+
+def commands(speakers: int) -> list[Clip]:
+    return [clip(s * 40 + t, f"word {t}", f"s{s}") for s in range(speakers) for t in range(40)]
+
+
+def test_commands_are_on_all_sides_and_voices_on_one() -> None:
+    report = assign(commands(10))
+    assert sizes(report) == (320, 40, 40) and not report.dropped and not report.leaks
+    assert set(sides(commands(10), report, "speaker").values()) == {1}
+    assert set(sides(commands(10), report, "text").values()) == {3}
+    assert report.rule.startswith("40 short texts are said again and again") and "by speaker and by clip" in report.rule
+
+
+def test_commands_of_few_voices_are_split_by_clip() -> None:
+    report = assign(commands(4))
+    assert sizes(report) == (128, 16, 16) and "Grouped by clip only, because fewer than 5 speakers" in report.rule
+    assert {each.text for each in settled(commands(4), report) if each.split == "train"} == {
+        f"word {t}" for t in range(40)
+    }
+
+
+def test_commands_that_are_kept_apart_stay_apart() -> None:
+    report = assign(commands(10), apart=True)
+    assert set(sides(commands(10), report, "text").values()) == {1}
+    more = [*settled(commands(10), report), clip(400, "word 3", "new")]
+    again = assign(more)
+    assert again.assignment[400] == report.assignment[3] and "short texts" not in again.rule
+    assert set(sides(more, assign(more, reassign=True), "text").values()) != {1}
 
 
 def test_a_few_shared_texts_cost_a_few_clips() -> None:
@@ -129,7 +158,7 @@ def test_sets_of_forty_have_the_floors() -> None:
 def test_a_set_that_says_one_thing_has_no_honest_test() -> None:
     report = assign([clip(number, "yes", "anna") for number in range(60)])
     assert sizes(report) == (60, 0, 0) and report.leaks == ["No clip is left to test on: record other texts."]
-    report = assign([clip(number, ("yes", "no", "maybe")[number % 3], "anna") for number in range(90)])
+    report = assign([clip(number, ("yes", "no", "maybe")[number % 3], "anna") for number in range(90)], apart=True)
     assert sizes(report) == (30, 30, 30)
 
 
@@ -147,11 +176,11 @@ def test_the_seed_decides() -> None:
 
 
 def test_given_splits_stay_and_their_leaks_are_said() -> None:
-    clips = [clip(n, f"text {n % 5}", "anna", ("train", "dev", "test")[n % 3]) for n in range(30)]
+    clips = [clip(n, f"a longer text, number {n % 5}", "anna", ("train", "dev", "test")[n % 3]) for n in range(30)]
     report = assign(clips)
     assert report.assignment == {each.id: each.split for each in clips}
     assert "30 clips keep the split they had." in report.rule
-    assert "5 texts (“text 0”, “text 1”, “text 2”, …) are in both train and test: split again with" in report.leaks[1]
+    assert report.leaks[1].startswith("5 texts (“a longer text number 0”, ") and "train and test" in report.leaks[1]
     assert not any("text" in leak for leak in assign(clips, reassign=True).leaks)
 
 

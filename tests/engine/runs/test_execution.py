@@ -30,6 +30,7 @@ from lect.engine.runs.execution import run_training
 from lect.engine.runs.preparation import RunData, checked, create_run
 from lect.engine.runs.results import decoding, load_run
 from lect.engine.runs.scored import score_run
+from lect.engine.runs.shallow_fusion import OWN_WEIGHTS
 from lect.engine.text.vocabulary import BOS, Vocabulary
 
 SETTINGS = TrainSettings(
@@ -120,6 +121,25 @@ def test_a_whisper_learns_an_unknown_language_by_ctc(project: Project, whisper: 
     assert loaded.model.encoder.window_samples == 16_000
     scores = score_run(project, run_id, "test", cpu)
     assert scores.cer == read_json(files.scores("test"))["cer"] and decoding(files.folder).ctc_weight == 1
+
+
+def test_further_texts_give_a_whispers_own_tokens_a_language_model(
+    project: Project, whisper: Backbone, tmp_path: Path
+) -> None:
+    few = replace(SETTINGS, spec=AdaptationSpec("lora", rank=2, placement="d:all"), max_steps=2)
+    (tmp_path / "more.txt").write_text("Ba\nde Ba\n", encoding="utf-8")
+    request = RunRequest(str(whisper.folder), "cpu", "float32", few, vocabulary="backbone")
+    for asked, weights in (
+        (request, (0.0,)),
+        (replace(request, texts=str(tmp_path / "more.txt")), OWN_WEIGHTS),
+        (replace(request, texts=str(tmp_path / "more.txt"), language_model_weight=0.2), (0.2,)),
+    ):
+        files = RunFiles(project.run(run_id := create_run(project, asked)).folder)
+        assert [*run_training(project, run_id)][-1] == Done(run_id)
+        model = decoding(files.folder).language_model
+        assert (model.weight if model else 0.0) in weights
+        if asked.texts:
+            assert files.texts.read_text(encoding="utf-8") == "Ba\nde Ba", "as a Whisper writes: with its case"
 
 
 @pytest.mark.parametrize("method", ["lora", "finetune"])

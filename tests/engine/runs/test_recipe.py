@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from lect.engine.audio.writing import write_wav
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec, Method
 from lect.engine.contract.model_config import ModelConfig
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.data.store import Project
 from lect.engine.model.backbone import Backbone
+from lect.engine.runs.preparation import for_labels
 from lect.engine.runs.recipe import NEW_HEAD, OWN_LORA_RATE, OWN_TOKENS, reason, recommended
 from lect.engine.text.vocabulary import BOS, Vocabulary
+from tests.engine.data.test_store import speech
 
 BYTES = Vocabulary("bytes", (*"ab", "<|en|>", "<|sw|>"), (), (BOS, 6), (6, 7))
 CONFIG = ModelConfig(8, 32, 2, 64, 4, 1, mel_window_seconds=30.0, ctc=False)
@@ -79,3 +83,17 @@ def test_a_small_backbone_without_windows_takes_what_it_has() -> None:
     small = replace(CONFIG, encoder_layers=2, mel_window_seconds=0.0)
     found = recommended(RunRequest("any"), backbone(small)).settings
     assert (found.spec.placement, found.window_seconds) == ("e:all", None)
+
+
+def test_commands_are_learnt_whole_where_all_of_them_are_learnt(project: Project, tmp_path: Path) -> None:
+    assert for_labels(project, RunRequest()).vocabulary == "auto"
+    project.delete([clip.id for clip in project.clips()])
+    for number in range(16):
+        split = ("train", "train", "dev", "test")[number // 4]
+        write_wav(path := tmp_path / f"c{number}.wav", speech(50 + number))
+        project.keep(path, speech(50 + number), ("on", "off", "up", "down")[number % 4], split=split)
+    found = for_labels(project, RunRequest())
+    assert found.vocabulary == "words" and "whole words" in reason(recommended(found, backbone()), 1.0, 1)
+    assert for_labels(project, RunRequest(vocabulary="new")).vocabulary == "new"
+    project.set_split([clip.id for clip in project.clips("train") if clip.text == "on"], "test")
+    assert for_labels(project, RunRequest()).vocabulary == "auto"
