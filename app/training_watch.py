@@ -20,6 +20,7 @@ from lect.engine.contract.events import (
     Failed,
     FeaturesReady,
     LanguageModelChosen,
+    OwnTokensChosen,
     Scoring,
     Started,
     Stepped,
@@ -83,6 +84,13 @@ class Display:
     def show(self, event: Event) -> None:
         """One event. Raises TrainError for one that says that the training failed."""
         match event:
+            case OwnTokensChosen():
+                remark(
+                    self.args,
+                    f"Before any training: CER {percent(event.dev_cer)} on {counted(event.clips, 'clip')} of dev. The "
+                    "backbone writes this well already, so its own tokens are tuned, not new letters learnt "
+                    "(--vocabulary new).",
+                )
             case Started():
                 self._show_start(event)
             case BaseScored():

@@ -14,8 +14,7 @@ from lect.engine.contract.run_request import DEVICES, VOCABULARY_CHOICES, WHISPE
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import open_backbone
-from lect.engine.runs.preparation import for_labels
-from lect.engine.runs.recipe import recommended
+from lect.engine.runs.recipe import for_labels, is_open, recommended
 
 from ..options import fraction, positive, rate, whole
 from ..output import duration
@@ -129,7 +128,7 @@ def plan(
     """What these choices will train, and on how much, as `lect train` says it."""
     asked = RunRequest(backbone or WHISPER, settings=TrainSettings(AdaptationSpec(method)), vocabulary=vocabulary)
     opened = open_backbone(asked.backbone)
-    asked = for_labels(project, asked)
+    asked = for_labels(project, for_project(asked, project))
     spec = recommended(asked, opened).settings.spec
     clips = [clip for clip in project.clips(usable_only=True) if clip.split in ("", "train")]
     planned = say(
@@ -140,7 +139,8 @@ def plan(
         backbone=titled(asked.backbone),
         method=say("method_" + spec.method),
     )
-    return f"{planned} {say('plan_words')}" if asked.vocabulary != vocabulary else planned
+    also = "plan_words" if asked.vocabulary != vocabulary else "plan_open" if is_open(project, asked) else ""
+    return f"{planned} {say(also)}" if also else planned
 
 
 def request(

@@ -1,7 +1,7 @@
 """What a training reports on its way, in this order: a small frozen record of each kind, and its line of JSON.
 
-Started, (BaseScored | resumed), FeaturesReady …, Stepped …, Evaluated …, Ended, LanguageModelChosen, Scoring, Scored …,
-Done; or Failed at any point.
+OwnTokensChosen, Started, (BaseScored | resumed), FeaturesReady …, Stepped …, Evaluated …, Ended, LanguageModelChosen,
+Scoring, Scored …, Done; or Failed at any point.
 """
 
 import json
@@ -18,6 +18,15 @@ class Event:
     def to_line(self) -> str:
         """One line of JSON."""
         return _line(self.kind, asdict(self))
+
+
+@dataclass(frozen=True)
+class OwnTokensChosen(Event):
+    """The backbone alone writes so well that its own tokens are tuned."""
+
+    kind = "own_tokens"
+    dev_cer: float  # greedy
+    clips: int  # of dev, that it was heard on
 
 
 @dataclass(frozen=True)

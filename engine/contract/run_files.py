@@ -27,6 +27,11 @@ class RunFiles:
         return self.folder / "settings.json"
 
     @property
+    def asked(self) -> Path:
+        """The request as it was, while its vocabulary is still to be chosen (`runs.choice`)."""
+        return self.folder / "asked.json"
+
+    @property
     def vocabulary(self) -> Path:
         """The vocabulary that it writes in."""
         return self.folder / "vocabulary.json"
@@ -48,7 +53,7 @@ class RunFiles:
 
     @property
     def texts(self) -> Path:
-        """Further sentences for the language model, one a line, under the text rules; not in every run."""
+        """Further sentences for the language model, one a line; not in every run."""
         return self.folder / "texts.txt"
 
     @property

@@ -30,8 +30,9 @@ from ..text.vocabulary import Vocabulary
 from ..training.features import Example, FeatureCache
 from ..training.state import make_state
 from ..training.train import TrainData, train
-from .preparation import LEAST_TRAIN_CLIPS, checked, continued, for_labels, learnt_rules, run_vocabulary
+from .preparation import LEAST_TRAIN_CLIPS, checked, continued, learnt_rules, run_vocabulary
 from .process import give_way
+from .recipe import for_labels
 from .scored import bare_recogniser
 
 TRAINED, CHECKED = 8, 4  # clips that are tried

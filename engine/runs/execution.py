@@ -1,4 +1,4 @@
-"""What the worker does with a run: trains it, chooses its language model, and scores dev and test.
+"""What the worker does with a run: settles its vocabulary, trains it, chooses its language model, and scores it.
 
 The backbone is loaded once; a method that changes the network's own weights needs a second copy for the comparison.
 """
@@ -19,6 +19,7 @@ from ..model.weights import load_adaptation, load_model
 from ..training.features import FeatureCache
 from ..training.state import TrainState, make_state
 from ..training.train import TrainData, train
+from .choice import choose_vocabulary
 from .preparation import RunData
 from .results import applied, decoding
 from .scored import bare_recogniser, keep_scores, load_waveforms
@@ -28,6 +29,7 @@ from .shallow_fusion import decode_dev
 def run_training(project: Project, run_id: str) -> Iterator[Event]:
     """Trains (from the checkpoint, if there is one), then scores dev and test, base and adapted."""
     files = RunFiles(project.run(run_id).folder)
+    yield from choose_vocabulary(project, run_id)
     request = files.request()
     device = choose_device(request.device, request.precision)
     backbone, run = open_backbone(request.backbone), RunData.open(project, run_id)

@@ -23,10 +23,10 @@ from ..data.store import Project
 from ..model.backbone import Backbone, open_backbone
 from ..text.rules import TextRules
 from ..text.vocabulary import Vocabulary
-from ..text.vocabulary_building import are_commands, build_vocabulary, grown
+from ..text.vocabulary_building import build_vocabulary, grown
 from ..training.features import Example
 from .guesses import Guess, guessed_examples, keep_guesses
-from .recipe import continuing, recommended
+from .recipe import continuing, for_labels, is_open, recommended
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
 LEAST_TRAIN_CLIPS = 4
@@ -77,16 +77,18 @@ def create_run(project: Project, request: RunRequest, guesses: Sequence[Guess] =
 
     Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
     """
-    request = checked(for_labels(project, continued(project, request)))
+    asked = for_labels(project, continued(project, request))
+    request = checked(asked)
     data = gather(project, request)
     before = RunFiles(project.run(request.start).folder) if request.start else None
-    rules = learnt_rules(project.rules, data.vocabulary)
-    texts = [rules.apply(line) for line in _lines(Path(request.texts))] if request.texts else []
+    texts = [line.strip() for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
     files = RunFiles(project.run(run_id).folder)
     write_json(files.settings, request.to_json())
     write_json(files.vocabulary, data.vocabulary.to_json())
     write_json(files.clips, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
+    if is_open(project, asked):
+        write_json(files.asked, asked.to_json())
     if guesses:
         keep_guesses(files, guesses)
     if texts:
@@ -109,22 +111,6 @@ def continued(project: Project, request: RunRequest) -> RunRequest:
     before = RunFiles(project.run(request.start).folder)
     before.check_has_result()
     return continuing(request, before.request())
-
-
-def for_labels(project: Project, request: RunRequest) -> RunRequest:
-    """The request in whole words, where it leaves the vocabulary open and the labels are commands.
-
-    Those of dev must all be learnt: where they are kept apart, letters are what may write them.
-    """
-    if request.vocabulary != "auto" or request.start:
-        return request
-    labels = {clip.id: project.rules.apply(clip.text) for clip in project.clips(usable_only=True)}
-    labels = {id_: label for id_, label in labels.items() if label}
-    if not are_commands([*labels.values()]):
-        return request
-    sides = {split: {labels[clip.id] for clip in project.clips(split) if clip.id in labels} for split in SPLITS}
-    learnt = sides["dev"] <= sides["train"] or not any(sides.values())
-    return replace(request, vocabulary="words") if learnt else request
 
 
 def checked(request: RunRequest) -> RunRequest:

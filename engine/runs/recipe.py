@@ -1,6 +1,6 @@
 """What is trained where a request leaves it open: what did best on such a backbone, and why, in a sentence.
 
-It does not know clips or how a training goes.
+Of a project it knows what its clips say and in which language; it does not know how a training goes.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,10 @@ from ..contract.errors import UsageError
 from ..contract.run_request import RunRequest
 from ..contract.tensor_names import PROJECTIONS
 from ..contract.train_settings import TrainSettings
-from ..model.backbone import Backbone
+from ..data.clips import SPLITS
+from ..data.store import Project
+from ..model.backbone import Backbone, open_backbone
+from ..text.vocabulary_building import are_commands
 
 T = TypeVar("T", AdaptationSpec, TrainSettings)
 LAYERS = 3  # of the encoder, the last ones
@@ -34,21 +37,60 @@ NEW_HEAD = TrainSettings(
 # before any training.
 OWN_TOKENS = replace(TrainSettings(), label_smoothing_factor=0.0)
 OWN_LORA_RATE = 1e-4
+# Where no method is named for them: in the decoder alone, so that the encoder, whose windows take seconds each, runs
+# once a clip.
+OWN_LORA = replace(
+    OWN_TOKENS,
+    spec=AdaptationSpec("lora", rank=16, placement="d:all"),
+    learning_rate=OWN_LORA_RATE,
+    num_train_epochs=2,
+    evaluations=6,
+    copies=1,
+)
 UNASKED = replace(TrainSettings(), spec=AdaptationSpec(AUTO))
+
+
+def for_labels(project: Project, request: RunRequest) -> RunRequest:
+    """The request in whole words, where it leaves the vocabulary open and the labels are commands.
+
+    Those of dev must all be learnt: where they are kept apart, letters are what may write them.
+    """
+    if request.vocabulary != "auto" or request.start:
+        return request
+    labels = {clip.id: project.rules.apply(clip.text) for clip in project.clips(usable_only=True)}
+    labels = {id_: label for id_, label in labels.items() if label}
+    if not are_commands([*labels.values()]):
+        return request
+    sides = {split: {labels[clip.id] for clip in project.clips(split) if clip.id in labels} for split in SPLITS}
+    learnt = sides["dev"] <= sides["train"] or not any(sides.values())
+    return replace(request, vocabulary="words") if learnt else request
+
+
+def is_open(project: Project, asked: RunRequest) -> bool:
+    """Whether a request leaves it to what a Whisper writes alone in which vocabulary it is trained."""
+    own, usual = open_backbone(asked.backbone).vocabulary, RunRequest().settings
+    language = (asked.language or project.language).lower().partition("-")[0]
+    settings = asked.settings.spec.method, asked.settings.ctc_weight
+    chosen = asked.start or asked.vocabulary != "auto" or "ctc_weight" in asked.stated
+    is_usual = settings == (usual.spec.method, usual.ctc_weight)
+    return not chosen and is_usual and own.kind == "bytes" and language in own.languages()
 
 
 def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
     """The request with all that its method, named or not, needs in order to learn.
 
     A Whisper learns a new vocabulary, through a CTC head, whether or not it knows the language: on so little speech
-    its attention learns little. What differs from a setting's usual value, or is `stated`, was asked for, and stays.
+    its attention learns little (`choice` has the exception). What differs from a setting's usual value, or is `stated`,
+    was asked for, and stays.
     """
     if request.start:
         return request  # as the run that it starts from had it
     kind, usual = backbone.vocabulary.kind, TrainSettings()
     if request.keeps_vocabulary(kind) and request.vocabulary == "auto" and request.settings.ctc_weight:
         request = replace(request, vocabulary="new")
-    if request.keeps_vocabulary(kind):
+    if request.keeps_vocabulary(kind) and request.settings.spec.method == AUTO:
+        usual = OWN_LORA
+    elif request.keeps_vocabulary(kind):
         usual = replace(OWN_TOKENS, learning_rate=OWN_LORA_RATE if request.settings.spec.method == "lora" else 0.0)
     elif not backbone.config.ctc:
         usual = _fitting(_new_head(request.settings.spec), backbone)

@@ -10,7 +10,7 @@ from ..decoding.language_model import LanguageModel
 from ..decoding.recogniser import Recogniser
 from ..decoding.search import DecodeOptions
 from ..scoring.edit_distance import character_error_rate
-from .preparation import RunData
+from .preparation import RunData, learnt_rules
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)  # of which the one is taken that does best on dev
 CTC_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # where CTC alone decides, which knows less of what letters follow each other
@@ -20,7 +20,8 @@ WEIGHING_CLIPS = 100  # of dev, at most
 
 def language_model(run: RunData, files: RunFiles, weight: float) -> LanguageModel:
     """Counted over the training labels and the texts that the run was given beside them."""
-    more = files.texts.read_text(encoding="utf-8").splitlines() if files.texts.exists() else []
+    lines = files.texts.read_text(encoding="utf-8").splitlines() if files.texts.exists() else []
+    more = filter(None, map(learnt_rules(run.project.rules, run.vocabulary).apply, lines))
     tokens = [*(example.tokens for example in run.labelled("train")), *map(run.vocabulary.encode, more)]
     return LanguageModel.of(tokens, len(run.vocabulary), weight)
 

@@ -62,7 +62,7 @@ def test_a_language_model_of_labels_and_further_texts(lect: Lect, project: Path,
     done = lect("train", "--project", project, "--backbone", "tiny", *TAUGHT, *given)
     assert done.code == 0 and "n-gram language model of the texts, weight 0.3" in done.err
     run = project / "runs" / "001"
-    assert (run / "texts.txt").read_text(encoding="utf-8").splitlines() == ["ba da", "go mi su la"]
+    assert (run / "texts.txt").read_text(encoding="utf-8").splitlines() == ["Ba da!", "Go mi, su la."]
     assert read_json(run / "scores-test.json")["decoding"]["language_model"] == 0.3
     assert lect("pack", "001", "--project", project, "--out", tmp_path / "read.lect").code == 0
     language_model = read_pack(tmp_path / "read.lect").language_model

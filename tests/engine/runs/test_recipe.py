@@ -12,8 +12,7 @@ from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import Backbone
-from lect.engine.runs.preparation import for_labels
-from lect.engine.runs.recipe import NEW_HEAD, OWN_LORA_RATE, OWN_TOKENS, reason, recommended
+from lect.engine.runs.recipe import NEW_HEAD, OWN_LORA, OWN_LORA_RATE, OWN_TOKENS, for_labels, reason, recommended
 from lect.engine.text.vocabulary import BOS, Vocabulary
 from tests.engine.data.test_store import speech
 
@@ -34,9 +33,11 @@ def test_a_whisper_learns_a_new_vocabulary_by_a_new_head() -> None:
 
 def test_a_whispers_own_vocabulary_is_for_the_attention_alone() -> None:
     own = recommended(RunRequest("any", vocabulary="backbone"), backbone())
-    assert (own.vocabulary, own.settings) == ("backbone", OWN_TOKENS)
+    assert (own.vocabulary, own.settings) == ("backbone", OWN_LORA)
+    prompts = TrainSettings(AdaptationSpec("prompt"))
+    assert recommended(RunRequest("any", vocabulary="backbone", settings=prompts), backbone()).settings == OWN_TOKENS
     attention = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(AUTO), ctc_weight=0)), backbone())
-    assert (attention.vocabulary, attention.settings) == ("auto", replace(OWN_TOKENS, ctc_weight=0))
+    assert (attention.vocabulary, attention.settings) == ("auto", replace(OWN_LORA, ctc_weight=0))
     asked = TrainSettings(AdaptationSpec("lora"))
     lora = recommended(RunRequest("any", vocabulary="backbone", settings=asked), backbone()).settings
     assert (lora.peak, lora.spec) == (OWN_LORA_RATE, asked.spec)
