@@ -1,6 +1,6 @@
 """An n-gram language model of a run's texts, and the weight of its shallow fusion that does best on dev."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..audio.reading import Samples
@@ -40,7 +40,8 @@ def decode_dev(run: RunData, files: RunFiles, recogniser: Recogniser, waveforms:
         return recogniser.texts(waveforms)
     model = language_model(run, files, max(weights))
     weighed = waveforms[: WEIGHING_CLIPS if len(weights) > 1 else 0]
-    weight, texts = _best(recogniser, weighed, run, model, weights)
+    prefer = max if files.request().vocabulary == "words" else min
+    weight, texts = _best(recogniser, weighed, run, model, weights, prefer)
     options = _fused(recogniser.options, model, weight)
     if options.language_model is not None:
         write_bytes(files.language_model, options.language_model.to_bytes())
@@ -59,8 +60,12 @@ def _best(
     run: RunData,
     model: LanguageModel,
     weights: Sequence[float],
+    prefer: Callable[[list[float]], float],
 ) -> tuple[float, list[str]]:
-    """The lowest of the weights with the fewest wrong characters in the first clips of dev, and the texts it gives."""
+    """The preferred of the weights with the fewest wrong characters in the first clips of dev, and the texts it gives.
+
+    Where nothing but the labels is ever said, the highest is: dev, which is soon without an error, cannot tell.
+    """
     if not waveforms:
         return weights[0], []
     batches = recogniser.batches(waveforms)
@@ -74,7 +79,7 @@ def _best(
     labels, rules = run.texts("dev")[: len(waveforms)], run.project.rules
     normalised = {weight: [rules.apply(text) for text in texts] for weight, texts in found.items()}
     wrong = {weight: character_error_rate(texts, labels) for weight, texts in normalised.items()}
-    best = min(weights, key=lambda weight: (wrong[weight], weight))
+    best = prefer([weight for weight in weights if wrong[weight] == min(wrong.values())])
     return best, found[best]
 
 

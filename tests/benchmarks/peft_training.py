@@ -29,6 +29,8 @@ from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device, choose_device
 from lect.engine.model.foreign import read_foreign
 from lect.engine.model.weights import save_backbone
+from lect.engine.runs.recipe import NEW_HEAD
+from lect.engine.text.vocabulary import Vocabulary
 from lect.engine.training.features import Example, FeatureCache
 from lect.engine.training.state import make_state
 from lect.engine.training.train import TrainData
@@ -39,6 +41,9 @@ from tests.benchmarks.whisper_shapes import END, SIZES, START, TOKENS, tokens, w
 RANK, RATE = 16, 1e-3
 EVERYWHERE, UPPER = "e:all,d:all", "e:last3,d:all"
 PEFT_LORA, PEFT_FULL = "PEFT LoRA, everywhere", "transformers, full fine-tuning"
+BY_DEFAULT = "Lect by default, cached: the last encoder layers whole, CTC over letters, no window"
+LETTERS = Vocabulary("grapheme", tuple(" abcdefghijklmnopqrstuvwxyz"))
+LETTERS_SAID = 140  # in ten seconds
 OURS = {
     f"Lect prompts, {EVERYWHERE}": AdaptationSpec(placement=EVERYWHERE),
     f"Lect prompts, {UPPER}, cached": AdaptationSpec(placement=UPPER),
@@ -56,6 +61,7 @@ def measure(folder: Path, size: str, batch: int, steps: int) -> dict[str, Any]:
     backbone = _backbone(folder / f"{size}-lect", checkpoint)
     data = _data(folder / "clips", backbone, batch)
     systems = {name: _ours(spec, backbone, data, device, folder / "cache") for name, spec in OURS.items()}
+    systems[BY_DEFAULT] = _by_default(backbone, data, device, folder / "cache")
     systems |= _theirs(checkpoint, data, device)
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in systems}
     for step in range(WARM_UP_STEPS + steps):
@@ -98,6 +104,18 @@ def _data(folder: Path, backbone: Backbone, count: int) -> TrainData:
 
 def _ours(spec: AdaptationSpec, backbone: Backbone, data: TrainData, device: Device, cache: Path) -> Step:
     settings = TrainSettings(spec, RATE, per_device_train_batch_size=len(data.train), copies=1, ctc_weight=0.0)
+    return _stepping(settings, backbone, data, device, cache)
+
+
+def _by_default(backbone: Backbone, data: TrainData, device: Device, cache: Path) -> Step:
+    """What `lect train` does on a Whisper: its recipe, on the letters of the labels."""
+    settings = replace(NEW_HEAD, per_device_train_batch_size=len(data.train), copies=1)
+    said = tuple(4 + letter % len(LETTERS.symbols) for letter in range(LETTERS_SAID))
+    spelled = [replace(example, tokens=said) for example in data.train]
+    return _stepping(settings, backbone, TrainData(LETTERS, spelled, [], []), device, cache)
+
+
+def _stepping(settings: TrainSettings, backbone: Backbone, data: TrainData, device: Device, cache: Path) -> Step:
     state = make_state(settings, backbone, data.vocabulary, device, FeatureCache(cache))
     if state.features.layer is not None:
         list(state.features.prepare(data.train, range(1)))

@@ -12,7 +12,16 @@ from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import Backbone
-from lect.engine.runs.recipe import NEW_HEAD, OWN_LORA, OWN_LORA_RATE, OWN_TOKENS, for_labels, reason, recommended
+from lect.engine.runs.recipe import (
+    COMMANDS,
+    NEW_HEAD,
+    OWN_LORA,
+    OWN_LORA_RATE,
+    OWN_TOKENS,
+    for_labels,
+    reason,
+    recommended,
+)
 from lect.engine.text.vocabulary import BOS, Vocabulary
 from tests.engine.data.test_store import speech
 
@@ -94,7 +103,8 @@ def test_commands_are_learnt_whole_where_all_of_them_are_learnt(project: Project
         write_wav(path := tmp_path / f"c{number}.wav", speech(50 + number))
         project.keep(path, speech(50 + number), ("on", "off", "up", "down")[number % 4], split=split)
     found = for_labels(project, RunRequest())
-    assert found.vocabulary == "words" and "whole words" in reason(recommended(found, backbone()), 1.0, 1)
+    taught = recommended(found, backbone())
+    assert taught.vocabulary == "words" and "whole words" in reason(taught, 1.0, 1) and taught.settings == COMMANDS
     assert for_labels(project, RunRequest(vocabulary="new")).vocabulary == "new"
     project.set_split([clip.id for clip in project.clips("train") if clip.text == "on"], "test")
     assert for_labels(project, RunRequest()).vocabulary == "auto"
