@@ -10,7 +10,7 @@ from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Clip, Run
 from lect.engine.data.store import Project
-from lect.engine.scoring.recommendation import helps
+from lect.engine.scoring.recommendation import rival
 
 from ..output import percent
 from . import watch
@@ -124,9 +124,18 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
 
 
 def advice(folder: Path, say: Say) -> str:
-    """That the run in `folder` is not to be used, where its bare backbone is as good."""
+    """What learning from guesses brought, and that the run in `folder` is not to be used, where its bare backbone, or
+    the run that guessed, is as good."""
     path = RunFiles(folder).scores("dev")
-    return notice(say("not_recommended"), "bad") if path.exists() and not helps({"dev": read_json(path)}) else ""
+    dev = read_json(path) if path.exists() else {}
+    other, guesser = rival({"dev": dev}), dev.get("guesser")
+    if other == "backbone":
+        return notice(say("not_recommended"), "bad")
+    if not guesser:
+        return ""
+    facts = {name: percent(guesser[name]) for name in ("before", "after")}
+    key, kind = ("guesses_nothing", "bad") if other else ("guesses_brought", "good")
+    return notice(say(key, number=guesser["run"], **facts), kind)
 
 
 def fix(picked: Pick, folder: str, run_id: str, split: str, against: str, request: gr.Request) -> tuple[Any, ...]:
