@@ -1,4 +1,4 @@
-"""Recordings that nobody has written down, cut at their breaths: what a run guesses in them, and the one that learns it.
+"""Recordings that nobody has written down, cut at their breaths: what a run guesses in them, and who learns it.
 
 `python -m lect.app.untranscribed PROJECT` does it for the page, in a process of its own: it reads a request and the
 paths of the recordings on stdin. It does not know the training.

@@ -1,5 +1,6 @@
 """The rule by which an adaptation is recommended, or what does as well without it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ def rival(scores: Mapping[str, Any]) -> Rival:
     """
     dev = scores.get("dev") or {}
     bare, guesser = dev.get("baseline"), dev.get("guesser")
-    brought_nothing = guesser and guesser["after"] >= guesser["before"]
-    if bare and dev["cer"] >= bare["cer"] and not (brought_nothing and guesser["before"] < bare["cer"]):
+    before = guesser["before"] if guesser and guesser["after"] >= guesser["before"] else math.inf
+    if bare and bare["cer"] <= min(dev["cer"], before):
         return "backbone"
-    return "guesser" if brought_nothing else ""
+    return "guesser" if math.isfinite(before) else ""

@@ -51,7 +51,7 @@ def test_sound_that_nobody_labelled_is_deleted(lect: Lect, project: Path) -> Non
     assert len(list(files.guessed.glob("*.flac"))) == 1
     assert lect("consent", "--forget-untranscribed", *where, "--json").json["runs"] == ["001"]
     assert not files.guessed.exists() and not cached.exists()
-    assert lect("train", "--resume", *where).failed_with("cannot go on")
+    assert lect("train", "--resume", *where).failed_with("cannot go on", code=2)
 
 
 def test_what_makes_no_sense_is_a_sentence(lect: Lect, project: Path) -> None:
