@@ -47,6 +47,11 @@ def begin(
     return create_run(project, request, guesses)
 
 
+def guesser_of(project: "Project") -> str:
+    """The run that writes them where none is named: the latest that has ended; "": there is none."""
+    return next((run.id for run in reversed(project.runs()) if run.status == "done"), "")
+
+
 def speech_of(path: Path) -> list["Samples"]:
     """The stretches of speech in a recording. Raises AudioError."""
     from lect.engine.audio.reading import stream

@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="RECORDING",
-        help="recordings, or folders of them, that nobody has written down: the run of --from (else the latest) writes "
-        "them, and what it is surest of is learnt too",
+        help="recordings, or folders of them, that nobody has written down: the run of --from (else the last that has "
+        "ended) writes them, and what it is surest of is learnt too",
     )
     again.add_argument("--detach", action="store_true", help="start it and return; --resume watches it again")
 
@@ -86,10 +86,13 @@ def _run_id(args: argparse.Namespace, project: "Project") -> str:
     from lect.engine.runs.preparation import RunData, create_run
     from lect.engine.runs.recipe import reason
 
+    from ..untranscribed import guesser_of
+
     start = find_run(project, args.start).id if args.start else ""
     request = replace(request_of(args), start=start)
     if args.untranscribed:
-        run_id = _begun(args, project, replace(request, guessed_by=start or find_run(project, LATEST).id))
+        guesser = start or guesser_of(project) or find_run(project, LATEST).id
+        run_id = _begun(args, project, replace(request, guessed_by=guesser))
     else:
         run_id = create_run(project, request)
     clips = RunData.open(project, run_id).clips["train"]
