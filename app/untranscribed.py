@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import AudioError, LectError, os_sentence
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.scoring.recommendation import rival
 
 if TYPE_CHECKING:
     from lect.engine.audio.reading import Samples
@@ -48,8 +50,10 @@ def begin(
 
 
 def guesser_of(project: "Project") -> str:
-    """The run that writes them where none is named: the latest that has ended; "": there is none."""
-    return next((run.id for run in reversed(project.runs()) if run.status == "done"), "")
+    """The run that writes them where none is named: the latest that has ended, but none that learnt from guesses in
+    vain; "": there is none."""
+    ended = [run for run in reversed(project.runs()) if run.status == "done"]
+    return next((run.id for run in ended if rival({"dev": RunFiles(run.folder).dev_scores()}) != "guesser"), "")
 
 
 def speech_of(path: Path) -> list["Samples"]:

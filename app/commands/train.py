@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.scoring.recommendation import rival
 
@@ -145,8 +144,7 @@ def _summary(args: argparse.Namespace, project: "Project", run: "Run") -> tuple[
     value |= {split: figures(*pair, verdicts[split][0]) for split, pair in pairs.items()}
     text = [before_after(pairs)] if pairs else []
     text += [sentence for split, (_, sentence) in verdicts.items() if split == list(pairs)[-1]]
-    scores = RunFiles(run.folder).scores("dev")
-    dev = read_json(scores) if scores.exists() else {}
+    dev = RunFiles(run.folder).dev_scores()
     other = rival({"dev": dev})
     value["recommended"] = not other
     if guesser := dev.get("guesser"):

@@ -28,6 +28,8 @@ from .messages import in_words
 from .shared import opened
 from .texts import label, words_for
 
+NAMED = 3  # recordings; more are better given as a folder
+
 _lock = threading.Lock()
 _writing = set[Path]()  # the folders of projects whose recordings are being written
 
@@ -89,7 +91,7 @@ def write(
                 said += notice(in_words(at["unread"], say), "warn")
                 yield shown(at["done"]), None
             if run is not None:
-                names = (Path(file).name for file in files)
+                names = [Path(file).name for file in files] if total <= NAMED else ["FOLDER"]
                 yield said, Begun(folder, asked, run, said, ("--untranscribed", *names))
     except LectError as error:
         yield said + notice(train_form.why(error, say), "bad"), Begun(folder, asked, "")

@@ -112,7 +112,7 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
     bars = "".join(_rate(kind, names, base, adapted, say) for kind in ("cer", "wer"))
     summary = (
         notice(say("outcome_" + comparison.outcome), KIND[comparison.outcome])
-        + run_view.advice(watch.dev_scores(RunFiles(project.run(run_id).folder)), say)
+        + run_view.advice(RunFiles(project.run(run_id).folder).dev_scores(), say)
         + f'<div class="rates">{bars}</div><p class="muted">{text(conditions)}</p>'
     )
     pairs = [(row.reference, row.hypothesis) for row in adapted.rows]

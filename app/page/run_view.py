@@ -1,4 +1,4 @@
-"""A run on the page: how far it is, its curves, texts of dev clips; and the list of all runs. It reads no file."""
+"""A run on the page: how far it is, its curves, texts of dev clips; and the list of all runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,9 +20,9 @@ def live(view: View, say: Say) -> str:
     parts = [_progress(view, say)]
     if start := view.latest(Started):
         parts.append(f'<p class="muted">{text(_facts(start, say))}</p>')
-    if view.taken:
+    if taken := view.files.taken():
         guesser = view.run.settings.get("guessed_by", "")
-        parts.append(f'<p class="muted">{text(_taken(view.taken, guesser, say))}</p>')
+        parts.append(f'<p class="muted">{text(_taken(taken, guesser, say))}</p>')
     steps = view.step if view.phase == "done" else view.steps
     if view.rates:
         base = view.latest(BaseScored)
@@ -60,7 +60,7 @@ def _progress(view: View, say: Say) -> str:
             sentence = f"{say('phase_tested', after=after, before=before)} {sentence}"
         speak = f'<button class="act primary" data-pick="try:{view.run.id}">{text(say("train_try"))}</button>'
         links = f'<div class="links">{speak}{onward(say("tab_results"), "results", "act")}</div>'
-        return notice(sentence, "good") + advice(view.dev, say) + links
+        return notice(sentence, "good") + advice(view.files.dev_scores(), say) + links
     return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
 
 
@@ -89,7 +89,7 @@ def _taken(taken: Taken, guesser: str, say: Say) -> str:
 
 def advice(dev: Mapping[str, Any], say: Say) -> str:
     """What learning from guesses brought, and that a run is not to be used, where its bare backbone, or the run that
-    guessed, is as good. dev: its scores as `watch.dev_scores` gives them."""
+    guessed, is as good. dev: its scores as `RunFiles.dev_scores` gives them."""
     other, guesser = rival({"dev": dev}), dev.get("guesser")
     if other == "backbone":
         return notice(say("not_recommended"), "bad")

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lect.engine.contract.events import Ended, Evaluated, Event, Failed, FeaturesReady, Started, Stepped
 from lect.engine.contract.files import read_json
-from lect.engine.contract.run_files import RunFiles, Taken
+from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.runs.queue import is_training
 from lect.engine.scoring.scores import Scores
@@ -27,8 +27,6 @@ class View:
     message: str = ""  # why it failed
     last: dict[type[Event], Event] = field(default_factory=dict)  # the last event of each kind
     tested: tuple[float, float] | None = None  # CER on test, before and after
-    dev: dict[str, Any] = field(default_factory=dict)  # scores as JSON, without rows
-    taken: Taken | None = None  # of recordings that nobody has written down
     losses: list[tuple[float, float]] = field(default_factory=list)  # (step, loss)
     rates: list[tuple[float, float]] = field(default_factory=list)  # (step, CER on dev)
 
@@ -36,6 +34,11 @@ class View:
     def live(self) -> bool:
         """Whether it goes on by itself."""
         return self.phase in ("starting", "features", "training", "scoring")
+
+    @property
+    def files(self) -> RunFiles:
+        """Its files."""
+        return RunFiles(self.run.folder)
 
     @property
     def steps(self) -> int:
@@ -61,17 +64,10 @@ def look(run: Run) -> View:
     events = RunFiles(run.folder).events
     for event in _events(run.folder, events.stat().st_size) if events.exists() else ():
         _enter(view, event)
-    view.phase, files = _phase(view), RunFiles(run.folder)
-    view.taken = files.taken()
+    view.phase = _phase(view)
     if view.phase == "done":
-        view.tested, view.dev = _tested(files), dev_scores(files)
+        view.tested = _tested(RunFiles(run.folder))
     return view
-
-
-def dev_scores(files: RunFiles) -> dict[str, Any]:
-    """A run's scores on dev as JSON, without rows; empty where there are none."""
-    path = files.scores("dev")
-    return _scores(path, path.stat().st_mtime_ns) if path.exists() else {}
 
 
 def _tested(files: RunFiles) -> tuple[float, float] | None:
@@ -85,11 +81,6 @@ def _tested(files: RunFiles) -> tuple[float, float] | None:
 @lru_cache(KEPT)
 def _cer(path: Path, modified: int) -> float:
     return Scores.from_json(read_json(path)).cer
-
-
-@lru_cache(KEPT)
-def _scores(path: Path, modified: int) -> dict[str, Any]:
-    return {**read_json(path), "rows": []}
 
 
 @lru_cache(KEPT)

@@ -6,6 +6,7 @@ Vocabularies, language models and scores have readers of their own, which take t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import UsageError
 from .events import Event, event_of
@@ -138,6 +139,11 @@ class RunFiles:
                 f"Run {self.folder.name} has no result yet: let it train, or resume it with "
                 f"`lect train --resume {self.folder.name}`."
             )
+
+    def dev_scores(self) -> dict[str, Any]:
+        """The scores on dev as JSON, without rows; empty where there are none yet."""
+        path = self.scores("dev")
+        return {**read_json(path), "rows": []} if path.exists() else {}
 
     def taken(self) -> Taken | None:
         """How much is learnt of recordings that nobody has written down; None where there were none."""
