@@ -31,7 +31,8 @@ from .texts import label, words_for
 NAMED = 3  # recordings; more are better given as a folder
 
 _lock = threading.Lock()
-_writing = set[Path]()  # the folders of projects whose recordings are being written
+# The folders of projects whose recordings are being written, and the processes that write them once they have started.
+_writing: dict[Path, "subprocess.Popen[str] | None"] = {}
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,17 @@ def _alone(folder: Path) -> Iterator[None]:
     with _lock:
         if folder in _writing:
             raise UsageError("Recordings are being written already: the training then starts by itself.")
-        _writing.add(folder)
+        _writing[folder] = None
     try:
         yield
     finally:
-        _writing.discard(folder)
+        _writing.pop(folder)
+
+
+def end() -> None:
+    """Ends what is being written, without which the page's own process would stay for minutes."""
+    for process in filter(None, list(_writing.values())):
+        process.kill()
 
 
 def _written(project: Project, asked: RunRequest, files: Sequence[str], report: Callable[[Any], None]) -> str:
@@ -125,6 +132,7 @@ def _written(project: Project, asked: RunRequest, files: Sequence[str], report: 
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdin and process.stdout
+        _writing[project.folder] = process
         only_when_idle(process.pid)
         process.stdin.write(json.dumps({"request": asked.to_json(), "recordings": list(files)}))
         process.stdin.close()
