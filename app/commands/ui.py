@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("The page needs its extra: run pip install 'lect[app]'.") from error
-    from ..page import guessing
     from ..page.access import ServerOptions
     from ..page.server import make_server
 
@@ -57,7 +56,6 @@ def run(args: argparse.Namespace) -> int:
         end_tidily()
         with contextlib.suppress(KeyboardInterrupt):  # how a person closes it
             server.run(sockets=[listener])
-        guessing.end()
     remark(args, "The page is closed.")
     return 0
 

@@ -121,7 +121,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def end() -> None:
-    """Ends what is being written, without which the page's own process would stay for minutes."""
+    """Ends what is being written; else the page's own process would stay for minutes."""
     for process in filter(None, list(_writing.values())):
         process.kill()
 
