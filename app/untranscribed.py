@@ -1,53 +1,59 @@
-"""Recordings that nobody has written down, cut at their breaths: what a run guesses in them.
+"""Recordings that nobody has written down, cut at their breaths: what a run guesses in them, and who learns it.
 
-It does not know what is learnt of it.
+`python -m lect.app.untranscribed PROJECT` does it for the page, in a process of its own: it reads a request and the
+paths of the recordings on stdin. It does not know the training.
 """
 
-import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lect.engine.contract.errors import AudioError, UsageError
-
-from .output import counted, duration, progress, remark
-from .recordings import recordings
+from lect.engine.contract.errors import AudioError, LectError, os_sentence
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.scoring.recommendation import rival
 
 if TYPE_CHECKING:
     from lect.engine.audio.reading import Samples
+    from lect.engine.contract.run_request import RunRequest
     from lect.engine.data.store import Project
-    from lect.engine.runs.guesses import Guess
 
 
-def sure_guesses(args: argparse.Namespace, project: "Project", run_id: str) -> list["Guess"]:
-    """What is sure enough to learn from, of all recordings of --untranscribed; what was taken is told.
+def begin(
+    project: "Project", request: "RunRequest", recordings: Sequence[Path], report: Callable[[int, str], None]
+) -> str:
+    """Enters a run that learns from what request.guessed_by is surest of, too; its id.
 
-    Raises UsageError where there is none, or the run has no result.
+    report: is told how many recordings are done, and why the last one could not be read, else "". Raises UsageError
+    where nothing is sure, or that run has no result.
     """
     from lect.engine.model.device import choose_device
-    from lect.engine.runs.guesses import guess, surest
+    from lect.engine.runs.guesses import Guess, guess
+    from lect.engine.runs.preparation import create_run, gather
     from lect.engine.runs.results import decoding, load_run
 
-    options = decoding(project.run(run_id).folder)
-    recogniser = load_run(project, run_id).recogniser(options, choose_device(args.device, args.precision))
-    guesses, unread, found = list["Guess"](), list[str](), recordings(args.untranscribed)
-    with progress(args, len(found), f"run {run_id} writes", "recording") as bar:
-        for recording in found:
-            try:
-                guesses += guess(recogniser, speech_of(recording.path))
-            except AudioError as error:
-                unread.append(str(error))
-            bar.update()
-    for sentence in unread:
-        remark(args, sentence)
-    sure = surest(guesses)
-    if not sure:
-        raise UsageError("Nothing in these recordings is sure enough to learn from: record or label some more first.")
-    remark(
-        args,
-        f"Learnt too: {len(sure)} of {counted(len(guesses), 'piece')} ({duration(_seconds(sure))} of "
-        f"{duration(_seconds(guesses))}), the surest of those that two decodings agree about.",
+    gather(project, request)  # what is refused is refused before minutes of work
+    options = decoding(project.run(request.guessed_by).folder)
+    recogniser = load_run(project, request.guessed_by).recogniser(
+        options, choose_device(request.device, request.precision)
     )
-    return sure
+    guesses = list[Guess]()
+    for done, path in enumerate(recordings, start=1):
+        unread = ""
+        try:
+            guesses += guess(recogniser, speech_of(path))
+        except AudioError as error:
+            unread = str(error)
+        report(done, unread)
+    return create_run(project, request, guesses)
+
+
+def guesser_of(project: "Project") -> str:
+    """The run that writes them where none is named: the latest that has ended, but none that learnt from guesses in
+    vain; "": there is none."""
+    ended = [run for run in reversed(project.runs()) if run.status == "done"]
+    return next((run.id for run in ended if rival({"dev": RunFiles(run.folder).dev_scores()}) != "guesser"), "")
 
 
 def speech_of(path: Path) -> list["Samples"]:
@@ -60,5 +66,27 @@ def speech_of(path: Path) -> list["Samples"]:
     return [each.samples for each in found if isinstance(each, Piece)]
 
 
-def _seconds(guesses: list["Guess"]) -> float:
-    return sum(each.seconds for each in guesses)
+def main(folder: str) -> int:
+    """Writes lines of JSON: {"done", "unread"} after each recording, as `report` has it; then {"run"} or {"error"}."""
+    from lect.engine.contract.run_request import RunRequest
+    from lect.engine.data.store import Project
+    from lect.engine.runs.process import give_way
+
+    give_way()
+    try:
+        asked = json.load(sys.stdin)
+        paths, request = [Path(path) for path in asked["recordings"]], RunRequest.from_json(asked["request"])
+        project = Project.open(Path(folder))
+        _say(run=begin(project, request, paths, lambda done, unread: _say(done=done, unread=unread)))
+    except (LectError, OSError) as error:
+        _say(error=os_sentence(error) if isinstance(error, OSError) else str(error))
+        return 1
+    return 0
+
+
+def _say(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lect.engine.decoding.language_model import ORDER
-from lect.engine.scoring.recommendation import helps
+from lect.engine.scoring.recommendation import rival
 
 # Read by Hugging Face's hub and its tools; values are written as JSON strings, which YAML reads as they are.
 _HEADER = """\
@@ -55,9 +55,16 @@ _BODY = """\
 It was trained on the recordings counted above and is likely to do worse on other voices, microphones, noise and topics.
 It writes only symbols of its vocabulary. Silence and music may come out as words. Check the text before you rely on it.
 """
-NOT_RECOMMENDED = """
+_ADVICE = {
+    "": "",
+    "backbone": """
 
-**Not recommended**: on the dev clips the model without it makes no more errors. Use that one alone."""
+**Not recommended**: on the dev clips the model without it makes no more errors. Use that one alone.""",
+    "guesser": """
+
+**Not recommended**: it learnt from labels that its maker's run {run} guessed, and on the dev clips that run makes no
+more errors. Use the pack of that one.""",
+}
 _LANGUAGE_MODEL = """
 
 Its search uses shallow fusion with an n-gram language model: {ngrams:,} n-grams of up to {order} symbols of its maker's
@@ -171,7 +178,7 @@ def model_card(
         use=kind.use,
         data="\n".join(_data_line(split, facts) for split, facts in data.items()) or "Not stated.",
         scores="\n".join(_score_line(split, rates) for split, rates in scores.items()) or "Not measured.",
-        advice="" if helps(scores) else NOT_RECOMMENDED,
+        advice=_ADVICE[rival(scores)].format(run=scores.get("dev", {}).get("guesser", {}).get("run")),
     )
     own = f"\n## Notes of its maker\n{notes.strip()}\n" if notes.strip() else ""
     return _header(manifest, licence, kind) + "\n" + body + _rights(manifest.get("rights", {})) + own

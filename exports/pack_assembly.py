@@ -114,8 +114,8 @@ def _data(project: Project, files: RunFiles) -> Mapping[str, SplitFacts]:
         used = [clips[sha] for sha in hashes if sha in clips]
         voices = {clip.speaker for clip in used} - {""}
         facts[split] = SplitFacts(len(used), round(sum(clip.seconds for clip in used), 2), len(voices))
-    if guessed := read_json(files.guesses) if files.guesses.exists() else []:
-        facts[GUESSED] = SplitFacts(len(guessed), round(sum(each["seconds"] for each in guessed), 2), 0)
+    if guessed := files.taken():
+        facts[GUESSED] = SplitFacts(guessed.learnt, guessed.learnt_seconds, 0)
     return facts
 
 

@@ -60,7 +60,14 @@ def manifest_of(value: Mapping[str, Any], pack: str) -> Manifest:
 def _has_rates(scores: Any) -> bool:
     if not isinstance(scores, dict) or not all(type(scores.get(rate)) in NUMBERS for rate in RATES):
         return False
+    guesser = scores.get("guesser")
+    if guesser and not (isinstance(guesser, dict) and _is_text(guesser.get("run")) and _are_numbers(guesser)):
+        return False
     return not scores.get("baseline") or _has_rates(scores["baseline"])
+
+
+def _are_numbers(guesser: dict[str, Any]) -> bool:
+    return all(type(guesser.get(name)) in NUMBERS for name in ("before", "after"))
 
 
 def _is_text(value: Any) -> bool:

@@ -4,6 +4,7 @@ lect consent                                          who allowed what
 lect consent --community NAME --share ask --label TK-NC    of all recordings; ask: each speaker must have agreed
 lect consent --speaker ANA --train yes --share no     of one voice
 lect consent --forget ANA                             moves their recordings to the trash; names what learnt from them
+lect consent --forget-untranscribed                   deletes what unended runs keep of recordings without a text
 
 A training or an export (pack, export) that is not covered is refused. The community's part and the number of speakers
 who agreed travel in packs and model cards, the speakers' names never do.
@@ -14,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.run_files import RunFiles
 
 from ..options import add_project, open_project
 from ..output import counted, print_result, table
@@ -32,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     whose.add_argument("--community", metavar="NAME", help="whose language or tradition the recordings are of")
     whose.add_argument("--speaker", metavar="NAME", help="one voice, as the clips name it")
     whose.add_argument("--forget", metavar="NAME", help="delete this speaker's recordings; lists what learnt from them")
+    whose.add_argument(
+        "--forget-untranscribed",
+        action="store_true",
+        help="delete the sound that runs which have not ended keep of recordings that nobody has written down, where "
+        "no speaker is named; such a run cannot go on",
+    )
     parser.add_argument("--train", choices=ANSWERS, help="may be learnt from")
     parser.add_argument("--share", choices=ANSWERS, help="what was learnt may leave: packs, exports")
     parser.add_argument("--licence", help="of the recordings, such as CC-BY-4.0")
@@ -47,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     project = open_project(args)
     if args.forget is not None:
         return _forget(args, project)
+    if args.forget_untranscribed:
+        return _forget_untranscribed(args, project)
     if args.community is not None:
         project.save_community(_community(args, project))
     elif args.speaker is not None:
@@ -118,4 +128,20 @@ def _forget(args: argparse.Namespace, project: "Project") -> int:
         text += "\nTrain again without them, and ask those who have these packs to delete them."
     value = {"deleted": len(clips), "runs": [run.id for run in runs], "packs": [pack.path for pack in packs]}
     print_result(args, value, text)
+    return 0
+
+
+def _forget_untranscribed(args: argparse.Namespace, project: "Project") -> int:
+    from lect.engine.runs.guesses import forget_guesses
+    from lect.engine.runs.queue import is_training
+    from lect.engine.training.features import FeatureCache
+
+    if busy := [run.id for run in project.runs() if is_training(run)]:
+        raise UsageError(f"Run {busy[0]} is training: stop it first.")
+    runs = [run.id for run in project.runs() if forget_guesses(RunFiles(run.folder))]
+    if runs:
+        FeatureCache(project.folder / "cache").clear()  # frames of it are there, too
+    named = ", ".join(f"run {each}" for each in runs)
+    text = f"Deleted with the feature cache: the sound of {named}." if runs else "No run keeps such sound."
+    print_result(args, {"runs": runs}, text)
     return 0

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     vocabulary, rules = spelling(source)
     index = PosteriorIndex(f"{model_key(source)} {args.compute_type} {speech_options(args)}")
     queries = {word: spelled(word, rules, vocabulary) for word in words}
-    hear = _hearing(args)
+    hear = _hearing(args, source)
     entries, failed = _entries(args, index, found, hear)
     for path in args.example:
         queries[path.stem] = _spoken(index.entry(path, hear), path)
@@ -100,9 +100,11 @@ def _source(args: argparse.Namespace) -> Path:
     return Path(args.pack[0])
 
 
-def _hearing(args: argparse.Namespace) -> "Callable[[Path], Heard]":
+def _hearing(args: argparse.Namespace, source: Path) -> "Callable[[Path], Heard]":
     """What hears a recording; the network is loaded for the first one that was never heard."""
     opened = list["Runtime"]()
+    if args.phones:  # whose source was found already, and its warning said
+        args = argparse.Namespace(**vars(args) | {"pack": [source], "phones": False})
 
     def hear(path: Path) -> "Heard":
         if not opened:

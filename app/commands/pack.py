@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import LectError, UsageError, os_sentence
-from lect.engine.scoring.recommendation import helps
+from lect.engine.scoring.recommendation import rival
 
 from ..options import add_project, find_run, open_project
 from ..output import note, print_json, print_result, shown, size
@@ -95,8 +95,9 @@ def _described(report: "VerifyReport", path: Path, full: bool) -> str:
         facts.append(("fusion", f"shallow, with an n-gram language model of its maker's texts, weight {weight}"))
     facts += [("text rules", manifest.normalisation), ("made by", manifest.created_by)]
     facts += [(split, _rates(rates)) for split, rates in manifest.scores.items()]
-    if not helps(manifest.scores):
-        facts.append(("advice", f"not recommended: on dev, {manifest.backbone} alone makes no more errors"))
+    if other := rival(manifest.scores):
+        better = f"{manifest.backbone} alone" if other == "backbone" else "the run that guessed some of its labels"
+        facts.append(("advice", f"not recommended: on dev, {better} makes no more errors"))
     lines = [f"{path}: {manifest.name}, {size(report.bytes)}", *(f"  {name:10} {fact}" for name, fact in facts)]
     return "\n".join(lines)
 

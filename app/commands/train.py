@@ -6,22 +6,24 @@ training after its step and keeps the best; a second Ctrl-C leaves it running by
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lect.engine.contract.errors import UsageError
 from lect.engine.contract.run_files import RunFiles
-from lect.engine.scoring.recommendation import helps
+from lect.engine.scoring.recommendation import rival
 
 from ..options import LATEST, add_project, find_run, open_project
-from ..output import percent, print_result, remark
+from ..output import counted, duration, percent, print_beside, print_result, progress, remark
+from ..recordings import recordings
 from ..train_options import add_train_options, request_of
 
 if TYPE_CHECKING:
+    from lect.engine.contract.run_request import RunRequest
     from lect.engine.data.clips import Run
     from lect.engine.data.store import Project
-    from lect.engine.runs.guesses import Guess
 
 INTERRUPTED = 130
 
@@ -47,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="RECORDING",
-        help="recordings, or folders of them, that nobody has written down: the run of --from (else the latest) writes "
-        "them, and what it is surest of is learnt too",
+        help="recordings, or folders of them, that nobody has written down: the run of --from (else the last that has "
+        "ended) writes them, and what it is surest of is learnt too",
     )
     again.add_argument("--detach", action="store_true", help="start it and return; --resume watches it again")
 
@@ -77,21 +79,46 @@ def _run_id(args: argparse.Namespace, project: "Project") -> str:
     if args.resume is not None:
         if args.start or args.untranscribed:
             raise UsageError("A run is resumed as it was begun: leave --from and --untranscribed out.")
-        return _run_to_resume(project, args.resume).id
+        run = _run_to_resume(project, args.resume)
+        RunFiles(run.folder).check_can_go_on()
+        return run.id
     from lect.engine.runs.preparation import RunData, create_run
     from lect.engine.runs.recipe import reason
 
-    from ..untranscribed import sure_guesses
+    from ..untranscribed import guesser_of
 
     start = find_run(project, args.start).id if args.start else ""
-    request, guesses = replace(request_of(args), start=start), list["Guess"]()
+    request = replace(request_of(args), start=start)
     if args.untranscribed:
-        request = replace(request, guessed_by=start or find_run(project, LATEST).id)
-        guesses = sure_guesses(args, project, request.guessed_by)
-    run_id = create_run(project, request, guesses)
+        guesser = start or guesser_of(project) or find_run(project, LATEST).id
+        run_id = _begun(args, project, replace(request, guessed_by=guesser))
+    else:
+        run_id = create_run(project, request)
     clips = RunData.open(project, run_id).clips["train"]
     minutes, voices = sum(clip.seconds for clip in clips) / 60, len({clip.speaker for clip in clips})
     remark(args, reason(RunFiles(project.run(run_id).folder).request(), minutes, voices))
+    return run_id
+
+
+def _begun(args: argparse.Namespace, project: "Project", request: "RunRequest") -> str:
+    """A new run that learns from --untranscribed too; what was taken is told."""
+    from ..untranscribed import begin
+
+    found = recordings(args.untranscribed)
+    with progress(args, len(found), f"run {request.guessed_by} writes", "recording") as bar:
+
+        def report(done: int, unread: str) -> None:
+            bar.update()
+            if unread:
+                print_beside(bar, unread, error=True)
+
+        run_id = begin(project, request, [each.path for each in found], report)
+    if taken := RunFiles(project.run(run_id).folder).taken():
+        remark(
+            args,
+            f"Learnt too: {taken.learnt} of {counted(taken.pieces, 'piece')} ({duration(taken.learnt_seconds)} of "
+            f"{duration(taken.seconds)}), the surest of those that two decodings agree about.",
+        )
     return run_id
 
 
@@ -115,26 +142,28 @@ def _summary(args: argparse.Namespace, project: "Project", run: "Run") -> tuple[
     following = f"lect pack {run.id} --project {args.project}"
     value = {"run": run.id, "folder": run.folder, "status": run.status, **run.facts}
     value |= {split: figures(*pair, verdicts[split][0]) for split, pair in pairs.items()}
-    value["recommended"] = helps({split: adapted.to_json(rows=False) for split, (_, adapted) in pairs.items()})
     text = [before_after(pairs)] if pairs else []
     text += [sentence for split, (_, sentence) in verdicts.items() if split == list(pairs)[-1]]
-    guesser = RunFiles(run.folder).request().guessed_by
-    if guesser and "dev" in pairs and has_scores(before := project.run(guesser).folder, "dev"):
-        earlier, now = stored(before, guesser, "dev")[1].cer, pairs["dev"][1].cer
-        value["guesser"] = {"run": guesser, "dev_cer": earlier, "brought": earlier - now}
-        text.append(brought(guesser, earlier, now))
-    if not value["recommended"]:
+    dev = RunFiles(run.folder).dev_scores()
+    other = rival({"dev": dev})
+    value["recommended"] = not other
+    if guesser := dev.get("guesser"):
+        value["guesser"] = guesser
+        text += [brought(guesser)] if other != "backbone" else []
+    if other == "backbone":
         text.append(
             "This run is not recommended: on dev, the backbone alone makes no more errors. Transcribe with that."
         )
     return value | {"next": following}, "\n".join([*text, f"Next: {following}"])
 
 
-def brought(guesser: str, earlier: float, now: float) -> str:
-    """What learning from a run's guesses brought, and what to do where it brought nothing."""
-    if now < earlier:
-        return f"What was guessed brought dev from {percent(earlier)} (run {guesser}) to {percent(now)} CER."
+def brought(guesser: Mapping[str, Any]) -> str:
+    """What learning from a run's guesses brought on dev, and what to do where it brought nothing. guesser: as scores
+    have it."""
+    run, before, after = guesser["run"], percent(guesser["before"]), percent(guesser["after"])
+    if guesser["after"] < guesser["before"]:
+        return f"What was guessed brought dev from {before} (run {run}) to {after} CER."
     return (
-        f"What was guessed brought nothing: dev has {percent(now)} CER, and {percent(earlier)} by run {guesser}. "
-        "Transcribe with that one."
+        f"What was guessed brought nothing: dev has {after} CER, and {before} by run {run}. This run is not "
+        "recommended: transcribe with that one."
     )

@@ -13,12 +13,11 @@ from lect.engine.data.clips import Run
 from lect.engine.data.store import Project
 
 from ..output import percent, size
-from . import folders, recent
+from . import folders, recent, run_view
 from .events import bind, html_block, progressing, sentence_of
 from .header import show as header
 from .markup import card, chips, empty, notice, onward, table, text
 from .markup import label as fact
-from .results import advice
 from .shared import Page, opened
 from .texts import Say, label, words_for
 
@@ -132,7 +131,7 @@ def _pack(project: Project, found: Run, name: str, licence: str, notes: str, say
     card_text = f"<details><summary>{text(say('export_card'))}</summary><pre>{text(_model_card(path))}</pre></details>"
     body = (
         notice(say("export_whole"), "good")
-        + advice(found.folder, say)
+        + run_view.advice(RunFiles(found.folder).dev_scores(), say)
         + chips(figures)
         + f'<div class="links">{links}</div>'
         + card_text

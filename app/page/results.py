@@ -1,19 +1,16 @@
 """How good it became: before and after, clip by clip, and which letters are taken for which; labels are mended here."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lect.engine.contract.errors import UsageError
-from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Clip, Run
 from lect.engine.data.store import Project
-from lect.engine.scoring.recommendation import helps
 
 from ..output import percent
-from . import watch
+from . import run_view, watch
 from .diff import confusions, marked
 from .events import Pick, bind, bind_pick, html_block, in_turn
 from .markup import card, editor, empty, figure_of, notice, play, speech, table, text
@@ -115,18 +112,12 @@ def compare(folder: str, run_id: str, split: str, against: str, request: gr.Requ
     bars = "".join(_rate(kind, names, base, adapted, say) for kind in ("cer", "wer"))
     summary = (
         notice(say("outcome_" + comparison.outcome), KIND[comparison.outcome])
-        + advice(project.run(run_id).folder, say)
+        + run_view.advice(RunFiles(project.run(run_id).folder).dev_scores(), say)
         + f'<div class="rates">{bars}</div><p class="muted">{text(conditions)}</p>'
     )
     pairs = [(row.reference, row.hypothesis) for row in adapted.rows]
     listed = _rows(project, names, base, adapted, say) + _confusions(pairs, say)
     return card(say("results_title", number=run_id), summary), listed
-
-
-def advice(folder: Path, say: Say) -> str:
-    """That the run in `folder` is not to be used, where its bare backbone is as good."""
-    path = RunFiles(folder).scores("dev")
-    return notice(say("not_recommended"), "bad") if path.exists() and not helps({"dev": read_json(path)}) else ""
 
 
 def fix(picked: Pick, folder: str, run_id: str, split: str, against: str, request: gr.Request) -> tuple[Any, ...]:

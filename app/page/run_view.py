@@ -1,8 +1,11 @@
-"""A run on the page: how far it is, its curves, texts of dev clips; and the list of all runs. It reads no file."""
+"""A run on the page: how far it is, its curves, texts of dev clips; and the list of all runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lect.engine.contract.events import BaseScored, Evaluated, FeaturesReady, Started, Stepped
+from lect.engine.contract.run_files import Taken
+from lect.engine.scoring.recommendation import rival
 
 from ..output import percent
 from . import pictures
@@ -17,6 +20,9 @@ def live(view: View, say: Say) -> str:
     parts = [_progress(view, say)]
     if start := view.latest(Started):
         parts.append(f'<p class="muted">{text(_facts(start, say))}</p>')
+    if taken := view.files.taken():
+        guesser = view.run.settings.get("guessed_by", "")
+        parts.append(f'<p class="muted">{text(_taken(taken, guesser, say))}</p>')
     steps = view.step if view.phase == "done" else view.steps
     if view.rates:
         base = view.latest(BaseScored)
@@ -53,9 +59,8 @@ def _progress(view: View, say: Say) -> str:
             before, after = (percent(rate) for rate in view.tested)
             sentence = f"{say('phase_tested', after=after, before=before)} {sentence}"
         speak = f'<button class="act primary" data-pick="try:{view.run.id}">{text(say("train_try"))}</button>'
-        return (
-            f'{notice(sentence, "good")}<div class="links">{speak}{onward(say("tab_results"), "results", "act")}</div>'
-        )
+        links = f'<div class="links">{speak}{onward(say("tab_results"), "results", "act")}</div>'
+        return notice(sentence, "good") + advice(view.files.dev_scores(), say) + links
     return meter(1 if view.phase == "scoring" else 0, say(f"phase_{view.phase}"))
 
 
@@ -69,6 +74,30 @@ def _facts(start: Started, say: Say) -> str:
         device=start.device,
         precision=start.precision,
     )
+
+
+def _taken(taken: Taken, guesser: str, say: Say) -> str:
+    return say(
+        "untranscribed_taken",
+        learnt=taken.learnt,
+        pieces=say("count_pieces", count=taken.pieces),
+        length=duration(taken.learnt_seconds, say),
+        whole=duration(taken.seconds, say),
+        number=guesser,
+    )
+
+
+def advice(dev: Mapping[str, Any], say: Say) -> str:
+    """What learning from guesses brought, and that a run is not to be used, where its bare backbone, or the run that
+    guessed, is as good. dev: its scores as `RunFiles.dev_scores` gives them."""
+    other, guesser = rival({"dev": dev}), dev.get("guesser")
+    if other == "backbone":
+        return notice(say("not_recommended"), "bad")
+    if not guesser:
+        return ""
+    facts = {name: percent(guesser[name]) for name in ("before", "after")}
+    key, kind = ("guesses_nothing", "bad") if other else ("guesses_brought", "good")
+    return notice(say(key, number=guesser["run"], **facts), kind)
 
 
 def listed(views: Sequence[View], shown: str, say: Say) -> str:

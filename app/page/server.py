@@ -6,6 +6,8 @@ are not reachable through it. It does not know what the page shows.
 
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import gradio as gr
@@ -22,7 +24,7 @@ from lect.engine.contract.errors import LectError
 from lect.engine.contract.files import ASSETS
 from lect.engine.data.store import Project
 
-from . import recent, waiting
+from . import guessing, recent, waiting
 from .access import MAX_UPLOAD_BYTES, Guard, ServerOptions
 from .build import FIRST, HEAD, build_page, theme
 from .editor import routes as editor
@@ -40,7 +42,7 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scr
     blocks = build_page(options.local, scratch, project)
     _load_first(FIRST)
     blocks.has_launched = True  # `launch` sets it, mounting does not; without it Gradio checks no path
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_until_end)
     add_routes(app)
     gr.mount_gradio_app(
         app,
@@ -63,6 +65,12 @@ def make_server(options: ServerOptions, project: str = "") -> tuple[FastAPI, Scr
         # A page elsewhere whose name resolves to this machine must not be taken for ours.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", options.host])
     return app, scratch
+
+
+@asynccontextmanager
+async def _until_end(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    guessing.end()  # the server's threads, which wait for it, are waited for
 
 
 def _load_first(elements: str) -> None:

@@ -11,13 +11,13 @@ from lect.engine.contract.errors import LectError
 from lect.engine.runs import queue
 
 from ..train_options import arguments
-from . import estimates, found_whispers, packing, run_view, train_form, train_view, watch
-from .events import bind, bind_pick, html_block, in_turn, sentence_of
+from . import estimates, found_whispers, guessing, packing, run_view, train_form, train_view, watch
+from .events import bind, bind_pick, html_block, in_turn
 from .header import show as header
 from .markup import empty, notice, text
 from .messages import in_words
 from .shared import Page, opened
-from .texts import Say, duration, label, words_for
+from .texts import duration, label, words_for
 
 POLL_S = 1.0
 IN_TURN = in_turn("train")
@@ -28,11 +28,13 @@ def build(page: Page) -> None:
     with gr.Tab(label("tab_train"), id="train", interactive=False) as tab:
         page.needs_project.append(tab)
         shown, seen = gr.State(""), gr.State("")  # a run's number; it again, and how all runs stood, as last shown
+        begun = gr.State(None)  # what came of recordings that nobody has written down
         changed = gr.State(0.0)  # when the clock last found that they stand otherwise
         with gr.Row(elem_classes="columns"):
             with gr.Column(scale=2, min_width=300):
                 planned = html_block(elem_id="plan")
                 choices = train_form.choices()
+                untranscribed = guessing.build()
                 added = found_whispers.build(page, "train")
                 expected = html_block(elem_id="estimate")
                 start = gr.Button(label("train_start"), variant="primary", elem_id="start")
@@ -65,7 +67,12 @@ def build(page: Page) -> None:
         bind(trigger, offer_backbones, [page.project, backbone], [backbone])
     for decides in (tab.select, method.change, backbone.change, vocabulary.change):
         bind(decides, plan, [page.project, method, backbone, vocabulary], [planned])
-    bind(start.click, begin, choice, [*view, expected, message, page.header], **IN_TURN)
+    # Not in turn, for it may take minutes; where no recordings are chosen it does nothing.
+    written = bind(start.click, guessing.write, [page.project, untranscribed[1], *choices], [message, begun])
+    filled = [*view, expected, message, page.header, untranscribed[1]]
+    bind(written.success, begin, [page.project, begun, *choices], filled, **IN_TURN)
+    for trigger in (tab.select, page.project.change, changed.change):
+        bind(trigger, guessing.offer, [page.project], untranscribed)
     bind(stop.click, end, at, [message], **IN_TURN)
     bind(leave.click, step_back, at, view, **IN_TURN)
     bind(resume.click, go_on, at, [*view, message], **IN_TURN)
@@ -109,21 +116,25 @@ def plan(folder: str, method: Any, backbone: str | None, vocabulary: Any, reques
     return notice(train_form.plan(opened(folder), method, backbone, vocabulary, words_for(request)))
 
 
-def begin(request: gr.Request, folder: str, *choices: Any) -> tuple[Any, ...]:
-    """Starts a run with what was chosen, or lets it wait for the one that trains."""
+def begin(request: gr.Request, folder: str, begun: guessing.Begun | None, *choices: Any) -> tuple[Any, ...]:
+    """Starts a run with what was chosen, or lets it wait for the one that trains; shows the one that has `begun`."""
     from lect.engine.runs.preparation import create_run
 
+    if begun and not (begun.run and begun.folder == folder):  # that it failed is said already
+        return (*[gr.skip()] * 13,)
     project, say = opened(folder), words_for(request)
     estimates.forget()
     try:
-        asked = train_form.for_project(train_form.request(*choices), project)
-        run_id = create_run(project, asked)
+        asked = begun.asked if begun else train_form.for_project(train_form.request(*choices), project)
+        run_id = begun.run if begun else create_run(project, asked)
     except LectError as error:  # in place: the button is beside it
-        return *[gr.skip()] * 9, "", notice(_why(error, say), "bad"), gr.skip()
-    queue.enqueue(project, run_id)
-    command = shlex.join(["lect", "train", *arguments(asked)])
+        return *[gr.skip()] * 9, "", notice(train_form.why(error, say), "bad"), *[gr.skip()] * 2
+    if not begun:
+        queue.enqueue(project, run_id)
+    command = shlex.join(["lect", "train", *arguments(asked), *(begun.options if begun else ())])
     same = f'<p class="muted">{text(say("train_command"))} <code>{text(command)}</code></p>'
-    return *train_view.of_run(project, run_id, say), "", same, header(folder, request)
+    shown, chosen = train_view.of_run(project, run_id, say), gr.File(value=None) if begun else gr.skip()
+    return *shown, "", (begun.said if begun else "") + same, header(folder, request), chosen
 
 
 def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[Any]:
@@ -135,7 +146,7 @@ def estimate(request: gr.Request, folder: str, *choices: Any) -> Iterator[Any]:
     try:
         asked = train_form.for_project(train_form.request(*choices), project)
     except LectError as error:
-        yield notice(_why(error, say), "warn")
+        yield notice(train_form.why(error, say), "warn")
         return
     if not project.clips(usable_only=True):
         return
@@ -163,12 +174,8 @@ def check(request: gr.Request, folder: str, *choices: Any) -> str:
     try:
         train_form.request(*choices)
     except LectError as error:
-        return notice(_why(error, say), "warn")
+        return notice(train_form.why(error, say), "warn")
     return ""
-
-
-def _why(error: LectError, say: Say) -> str:
-    return error.sentence(say) if isinstance(error, train_form.FieldError) else sentence_of(error, say)
 
 
 def try_it(picked: str, folder: str, request: gr.Request) -> tuple[Any, ...]:

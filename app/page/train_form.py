@@ -9,7 +9,7 @@ import gradio as gr
 
 from lect.engine.contract import adaptation_spec
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
-from lect.engine.contract.errors import UsageError
+from lect.engine.contract.errors import LectError, UsageError
 from lect.engine.contract.run_request import DEVICES, VOCABULARY_CHOICES, WHISPER, RunRequest, VocabularyChoice
 from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
@@ -21,7 +21,7 @@ from ..output import duration
 from ..train_options import option, request_for
 from . import languages
 from .backbones import Installed, installed, spoken_by, titled
-from .events import html_block
+from .events import html_block, sentence_of
 from .project_settings import UNDETERMINED
 from .texts import Say, label
 
@@ -61,6 +61,11 @@ class FieldError(UsageError):
     def sentence(self, say: Say) -> str:
         """What is to be written there."""
         return say(f"range_{FIELDS[self.field].__name__}", name=say(f"expert_{self.field}"))
+
+
+def why(error: LectError, say: Say) -> str:
+    """What an error of `request` says, or of what is done with it."""
+    return error.sentence(say) if isinstance(error, FieldError) else sentence_of(error, say)
 
 
 def choices() -> list[Any]:

@@ -36,6 +36,11 @@ class View:
         return self.phase in ("starting", "features", "training", "scoring")
 
     @property
+    def files(self) -> RunFiles:
+        """Its files."""
+        return RunFiles(self.run.folder)
+
+    @property
     def steps(self) -> int:
         """How many there will be at most."""
         start = self.latest(Started)

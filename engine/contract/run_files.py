@@ -6,6 +6,7 @@ Vocabularies, language models and scores have readers of their own, which take t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import UsageError
 from .events import Event, event_of
@@ -13,6 +14,16 @@ from .files import read_json
 from .run_request import RunRequest
 
 _START = b'{"event": "start"'  # how the line of a training's first event begins
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How much was guessed in recordings that nobody has written down, and how much of it is learnt."""
+
+    pieces: int
+    seconds: float
+    learnt: int  # of the pieces
+    learnt_seconds: float
 
 
 @dataclass(frozen=True)
@@ -42,14 +53,19 @@ class RunFiles:
         return self.folder / "clips.json"
 
     @property
-    def guesses(self) -> Path:
-        """What a run guessed in recordings that nobody has written down, and is learnt too; not in every run."""
-        return self.guessed / "guesses.json"
+    def untranscribed(self) -> Path:
+        """What `taken` reads."""
+        return self.folder / "untranscribed.json"
 
     @property
     def guessed(self) -> Path:
-        """The folder of these, with their sound."""
+        """The folder of what is learnt of these, with their sound; it goes when the training has ended."""
         return self.folder / "guessed"
+
+    @property
+    def guesses(self) -> Path:
+        """What they seem to say."""
+        return self.guessed / "guesses.json"
 
     @property
     def texts(self) -> Path:
@@ -127,6 +143,23 @@ class RunFiles:
             raise UsageError(
                 f"Run {self.folder.name} has no result yet: let it train, or resume it with "
                 f"`lect train --resume {self.folder.name}`."
+            )
+
+    def dev_scores(self) -> dict[str, Any]:
+        """The scores on dev as JSON, without rows; empty where there are none yet."""
+        path = self.scores("dev")
+        return {**read_json(path), "rows": []} if path.exists() else {}
+
+    def taken(self) -> Taken | None:
+        """How much is learnt of recordings that nobody has written down; None where there were none."""
+        return Taken(**read_json(self.untranscribed)) if self.untranscribed.exists() else None
+
+    def check_can_go_on(self) -> None:
+        """Raises UsageError where the sound of recordings that it learns from is deleted."""
+        if self.untranscribed.exists() and not self.guesses.exists():
+            raise UsageError(
+                f"The recordings without a text that run {self.folder.name} learnt from are deleted, so it cannot go "
+                "on: start a new one with --untranscribed."
             )
 
     def read_events(self, start: int = 0) -> Iterator[tuple[Event, int]]:

@@ -47,6 +47,15 @@ def check_covered(project: Project, use: str, clips: Iterable[Clip]) -> None:
         )
 
 
+def check_unnamed_covered(project: Project, use: str) -> None:
+    """Raises UsageError where the community asks each speaker: of recordings without a label nobody knows them."""
+    if project.community().uses.get(use, "") == ASK:
+        raise UsageError(
+            f"Each speaker must have agreed to {USES[use]}, and nobody is named in recordings without a text: leave "
+            "them out, or import them as clips."
+        )
+
+
 def _covers(speaker: Speaker, use: str, community: str) -> bool:
     answer = speaker.uses.get(use, "")
     return answer == YES if community == ASK else answer != NO

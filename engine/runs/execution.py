@@ -20,6 +20,7 @@ from ..training.features import FeatureCache
 from ..training.state import TrainState, make_state
 from ..training.train import TrainData, train
 from .choice import choose_vocabulary
+from .guesses import forget_guesses
 from .preparation import RunData
 from .results import applied, decoding
 from .scored import bare_recogniser, keep_scores, load_waveforms
@@ -29,6 +30,7 @@ from .shallow_fusion import decode_dev
 def run_training(project: Project, run_id: str) -> Iterator[Event]:
     """Trains (from the checkpoint, if there is one), then scores dev and test, base and adapted."""
     files = RunFiles(project.run(run_id).folder)
+    files.check_can_go_on()
     yield from choose_vocabulary(project, run_id)
     request = files.request()
     device = choose_device(request.device, request.precision)
@@ -44,6 +46,8 @@ def run_training(project: Project, run_id: str) -> Iterator[Event]:
     project.update_run(run_id, status="scoring", best_step=end.best_step, seconds=end.seconds, stopped=end.stopped)
     yield from _score(run, run_id, state)
     project.update_run(run_id, status="done")
+    state.features.forget(run.guessed, range(request.settings.copies))
+    forget_guesses(files)
     yield Done(run_id)
 
 

@@ -17,7 +17,7 @@ from ..contract.run_files import RunFiles
 from ..contract.run_request import RunRequest
 from ..contract.train_settings import TrainSettings
 from ..data.clips import SPLITS, Clip
-from ..data.consent import check_covered
+from ..data.consent import check_covered, check_unnamed_covered
 from ..data.layouts.items import decode
 from ..data.store import Project
 from ..model.backbone import Backbone, open_backbone
@@ -25,7 +25,7 @@ from ..text.rules import TextRules
 from ..text.vocabulary import Vocabulary
 from ..text.vocabulary_building import build_vocabulary, grown
 from ..training.features import Example
-from .guesses import Guess, guessed_examples, keep_guesses
+from .guesses import Guess, guessed_examples, keep_guesses, surest
 from .recipe import continuing, for_labels, is_open, recommended
 
 MOST_TEXT = 6_000_000  # characters, a Bible and a half, whose counting takes 20 s and 0.6 GB
@@ -71,15 +71,15 @@ class RunData:
 
 
 def create_run(project: Project, request: RunRequest, guesses: Sequence[Guess] = ()) -> str:
-    """Enters a run and fixes its data, with what it is to learn of recordings that nobody has written down.
+    """Enters a run and fixes its data; its id.
 
-    Returns its id.
-
-    Raises TrainError when the set cannot be trained on, UsageError for what the backbone cannot have.
+    guesses: at recordings that nobody has written down, of which the surest are learnt too. Raises TrainError when the
+    set cannot be trained on, UsageError for what the backbone cannot have, and where no guess is sure.
     """
     asked = for_labels(project, continued(project, request))
     request = checked(asked)
     data = gather(project, request)
+    sure = surest(guesses) if request.guessed_by else []
     before = RunFiles(project.run(request.start).folder) if request.start else None
     texts = [line.strip() for line in _lines(Path(request.texts))] if request.texts else []
     run_id = project.add_run(request.to_json())
@@ -89,8 +89,8 @@ def create_run(project: Project, request: RunRequest, guesses: Sequence[Guess] =
     write_json(files.clips, {split: [clip.sha256 for clip in clips] for split, clips in data.clips.items()})
     if is_open(project, asked):
         write_json(files.asked, asked.to_json())
-    if guesses:
-        keep_guesses(files, guesses)
+    if sure:
+        keep_guesses(files, guesses, sure)
     if texts:
         write_bytes(files.texts, "\n".join(filter(None, texts)).encode())
     elif before and before.texts.exists():
@@ -159,6 +159,8 @@ def gather(project: Project, request: RunRequest) -> RunData:
             f"import or record at least {LEAST_TRAIN_CLIPS + 2} clips, then run `lect split`."
         )
     check_covered(project, "train", [clip for each in clips.values() for clip in each])
+    if request.guessed_by:
+        check_unnamed_covered(project, "train")
     vocabulary = run_vocabulary(project, request, [rules.apply(clip.text) for clip in clips["train"]])
     return RunData(project, clips, vocabulary)
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..audio.reading import Samples, load_audio
-from ..contract.files import write_json
+from ..contract.files import read_json, write_json
 from ..contract.run_files import RunFiles
 from ..data.clips import Clip
 from ..data.store import Project
@@ -16,7 +17,7 @@ from ..model.handles import NO_HANDLES
 from ..model.network import EncoderDecoder
 from ..model.weights import load_model
 from ..scoring.score_files import write_predictions, write_trn
-from ..scoring.scores import Scores, score
+from ..scoring.scores import Row, Scores, score
 from ..text.vocabulary import Vocabulary
 from .preparation import RunData
 from .results import decoding, load_run
@@ -58,15 +59,35 @@ def keep_scores(
     options: how `adapted` was decoded. Raises UsageError when the split has no clips.
     """
     project, clips = run.project, run.clips[split]
-    files, decoded = RunFiles(project.run(run_id).folder), {"decoding": options.to_json()}
+    files = RunFiles(project.run(run_id).folder)
+    decoded: dict[str, Any] = {"decoding": options.to_json()}
     base = score_clips(project, clips, bare, split)
     scores = score_clips(project, clips, adapted, split).with_baseline(base)
+    if guesser := files.request().guessed_by:
+        decoded |= _beside_guesser(project, guesser, split, scores)
     write_json(files.scores(split), {**scores.to_json(), **decoded})
     write_json(files.base_scores(split), base.to_json())
     write_predictions(scores, files.predictions(split))
     write_trn(scores, files.trn(split))
     project.add_score(run_id, split, {**scores.to_json(rows=False), **decoded})
     return scores
+
+
+def _beside_guesser(project: Project, guesser: str, split: str, scores: Scores) -> dict[str, Any]:
+    """CER of the run that guessed, before, and of the one that learnt from it, after, on the clips that both wrote:
+    what `recommendation.rival` reads. Nothing where they have none in common."""
+    path = RunFiles(project.run(guesser).folder).scores(split)
+    earlier = Scores.from_json(read_json(path)).rows if path.exists() else ()
+    labels = {(row.id, row.reference) for row in earlier} & {(row.id, row.reference) for row in scores.rows}
+    if not labels:
+        return {}
+    before, after = (_rate(rows, labels) for rows in (earlier, scores.rows))
+    return {"guesser": {"run": guesser, "before": before, "after": after, "clips": len(labels)}}
+
+
+def _rate(rows: Sequence[Row], labels: set[tuple[str, str]]) -> float:
+    counts = [row.characters for row in rows if (row.id, row.reference) in labels]
+    return sum(each.errors for each in counts) / max(1, sum(each.length for each in counts))
 
 
 def score_clips(project: Project, clips: Sequence[Clip], texts: Sequence[str], split: str) -> Scores:

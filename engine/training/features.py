@@ -69,6 +69,10 @@ class FeatureCache:
             self._shrink(self.max_bytes // 2)
         return True
 
+    def drop(self, key: str) -> None:
+        """Removes an array, if it is there."""
+        self._path(key).unlink(missing_ok=True)
+
     def size(self) -> int:
         """Bytes in use."""
         return sum(path.stat().st_size for path in self.folder.glob("*/*.npy"))
@@ -145,6 +149,12 @@ class FeatureSource:
             yield done, len(examples), not self._is_full
             if self._is_full:
                 return
+
+    def forget(self, examples: Sequence[Example], copies: Sequence[int]) -> None:
+        """Removes from the cache what `prepare` put there."""
+        for key in (self._key(example, copy) for example in examples for copy in copies):
+            if self.cache is not None:
+                self.cache.drop(key)
 
     def batch(self, examples: Sequence[Example], copies: Sequence[int]) -> Frames | Waveforms:
         """Padded frames, or waveforms where nothing is constant."""

@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
+from lect.engine.contract.run_files import RunFiles
+from lect.engine.contract.run_request import RunRequest
+from lect.engine.contract.train_settings import TrainSettings
+from lect.engine.data.store import Project
+from lect.engine.runs.guesses import Guess
+from lect.engine.runs.preparation import create_run
 from lect.exports.pack import read_pack
-from tests.app.conftest import FAST, Lect
+from tests.app.conftest import FAST, Lect, speech
 
 
 def test_consent_is_noted_and_holds(lect: Lect, project: Path, graphs: Path, tmp_path: Path) -> None:
@@ -32,6 +38,20 @@ def test_training_asks_too(lect: Lect, project: Path) -> None:
     where = ("--project", project)
     assert lect("consent", "--community", "The valley", "--train", "ask", *where).code == 0
     assert lect("train", "--backbone", "tiny", *FAST, *where, "--quiet").failed_with("training", "“voice 0”", code=2)
+
+
+def test_sound_that_nobody_labelled_is_deleted(lect: Lect, project: Path) -> None:
+    where = ("--project", project)
+    assert "No run keeps such sound" in lect("consent", "--forget-untranscribed", *where).out
+    request = RunRequest("tiny", settings=TrainSettings(max_steps=2), guessed_by="001")
+    files = RunFiles(project / "runs" / create_run(Project.open(project), request, [Guess(speech("ba"), "ba", 1, 0)]))
+    cached = project / "cache" / "ab" / "abc.npy"
+    cached.parent.mkdir()
+    cached.write_bytes(bytes(10))
+    assert len(list(files.guessed.glob("*.flac"))) == 1
+    assert lect("consent", "--forget-untranscribed", *where, "--json").json["runs"] == ["001"]
+    assert not files.guessed.exists() and not cached.exists()
+    assert lect("train", "--resume", *where).failed_with("cannot go on", code=2)
 
 
 def test_what_makes_no_sense_is_a_sentence(lect: Lect, project: Path) -> None:

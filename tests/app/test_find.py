@@ -81,7 +81,9 @@ def test_an_example_is_looked_for(lect: Lect, pack: Path, recordings: Path, tmp_
 
 
 def test_phones_are_found_without_a_pack(lect: Lect, recordings: Path) -> None:
-    found = lect("find", "a", recordings / "00.wav", "--phones", "--vad", "off", "--threshold", "0", "--json")
+    call = ("find", "a", recordings / "00.wav", "--phones", "--vad", "off", "--threshold", "0")
+    assert lect(*call).err.count("check every symbol") == 1
+    found = lect(*call, "--json")
     assert found.code == 0 and found.json["hits"]
 
 

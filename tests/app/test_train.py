@@ -235,17 +235,25 @@ def test_recordings_without_a_word_teach_nothing(lect: Lect, project: Path, tmp_
 def test_what_guesses_brought_is_told(lect: Lect, project: Path) -> None:
     assert lect("train", "--project", project, "--backbone", "tiny", *TAUGHT).code == 0
     request = RunFiles(project / "runs" / "001").request()
-    for more in (1, 100):  # steps
+    for more in (100, 1):  # steps
         fewer = replace(request, guessed_by="001", settings=replace(request.settings, max_steps=more))
         guesses = [Guess(speech("ba da", 30), "ba da", 0.9, 0.0)]
         run_id = create_run(Project.open(project), fewer, guesses)
         done = lect("train", "--project", project, "--resume", run_id, "--json")
         assert done.code == 0 and done.json["guesser"]["run"] == "001"
-        guesser, dev = done.json["guesser"], done.json["dev"]["cer_after"]
-        assert guesser["brought"] == pytest.approx(guesser["dev_cer"] - dev)
+        assert done.json["guesser"]["after"] == pytest.approx(done.json["dev"]["cer_after"])
+    assert not done.json["recommended"], "a single step is no better than what guessed"
+    again = lect("train", "--project", project, "--resume", run_id)
+    assert again.failed_with("cannot go on", "--untranscribed", code=2)
+    assert Project.open(project).run(run_id).status == "done"
     pack = project / "learnt.lect"
     assert lect("pack", run_id, "--project", project, "-o", pack).code == 0
     with zipfile.ZipFile(pack) as files:
-        assert "- train, labels guessed by an earlier run: 1 clips" in files.read("README.md").decode()
-    assert "brought nothing" in brought("001", 0.2, 0.2) and "run 001" in brought("001", 0.2, 0.2)
-    assert "from 20.0 % (run 001) to 10.0 %" in brought("001", 0.2, 0.1)
+        card = files.read("README.md").decode()
+    assert "- train, labels guessed by an earlier run: 1 clips" in card
+    assert "**Not recommended**: it learnt from labels that its maker's run 001 guessed" in card
+    told = lect("pack", "info", pack).out
+    assert "not recommended: on dev, the run that guessed some of its labels makes no more errors" in told
+    nothing = brought({"run": "001", "before": 0.2, "after": 0.2})
+    assert "brought nothing" in nothing and "run 001" in nothing and "not recommended" in nothing
+    assert "from 20.0 % (run 001) to 10.0 %" in brought({"run": "001", "before": 0.2, "after": 0.1})

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from lect.app.train_options import arguments
-from lect.engine.contract.files import read_json
+from lect.engine.contract.files import ASSETS, read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.store import Project
 from lect.engine.runs.preparation import RunData
+from lect.engine.scoring.recommendation import rival
 from lect.exports.runtime import Runtime
 from tests.app.conftest import speech
-from tests.browser.conftest import Window, choose, choose_tiny, fill, go, unfold
+from tests.browser.conftest import Window, choose, choose_tiny, fill, go, unfold, until
 
 pytestmark = pytest.mark.browser
+SAMPLE = ASSETS / "sample"
 LONG = 3000  # steps: more than a test waits for
 CLICK_S = 10.0  # a page that waited for the training would take longer; how quick it is, is measured by hand
 
@@ -196,3 +198,40 @@ def test_further_texts_are_chosen_beside_the_recordings(window: Window, project:
     run = project.runs()[-1].folder
     assert (run / "texts.txt").read_text(encoding="utf-8").splitlines() == ["ba da", "su la go mi"]
     assert read_json(run / "scores-test.json")["decoding"]["language_model"] == 0.3
+
+
+def test_recordings_that_nobody_has_written_down(window: Window, project: Project, tmp_path: Path) -> None:
+    page = window()
+    go(page, "Train")
+    unfold(page, "untranscribed")
+    page.locator("#untranscribed-known", has_text="Train with your clips first").wait_for()
+    assert not page.locator("#untranscribed-files").is_visible()
+    choose_tiny(page, 100)
+    fill(page, "expert-vocabulary-learning-rate", "0.03")
+    fill(page, "expert-language-model-weight", "0")
+    page.locator("#start").click()
+    page.locator("#live", has_text="Done: best at step").wait_for()
+
+    page.locator("#untranscribed-known", has_text="Run 001 writes them").wait_for()
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    chosen = [tmp_path / "broken.wav", *sorted((SAMPLE / "audio").glob("*.ogg"))[:12]]
+    page.locator("#untranscribed-files input[type=file]").set_input_files(chosen)
+    page.locator("#untranscribed-files", has_text="broken").wait_for()
+    page.locator("#start").click()
+    page.locator("#train-message", has_text="Run 001 writes the recordings").wait_for()
+    go(page, "Clips")  # the page answers meanwhile
+    page.locator("#clips .clip").first.wait_for()
+    go(page, "Train")
+    page.locator("#live", has_text="Run 002").wait_for()
+    page.locator("#live", has_text="Learnt too:").wait_for()
+    page.locator("#train-message", has_text="broken.wav").wait_for()
+    assert "--untranscribed FOLDER" in page.locator("#train-message code").inner_text()
+    page.locator("#live", has_text="Done: best at step").wait_for()
+    files = RunFiles(project.run("002").folder)
+    dev, taken = read_json(files.scores("dev")), files.taken()
+    assert taken and f"{taken.learnt} of {taken.pieces} pieces" in page.locator("#live").inner_text()
+    assert dev["guesser"]["run"] == files.request().guessed_by == "001"
+    if rival({"dev": dev}) != "backbone":
+        page.locator("#live", has_text="What was guessed brought").wait_for()
+    until(page, lambda: not files.guessed.exists())
+    page.locator("#untranscribed-files", has_text="broken").wait_for(state="hidden")

@@ -298,7 +298,9 @@ def test_vocabularies_that_lie(pack: Path, tmp_path: Path, lie: dict[str, Any]) 
 MANIFEST_LIES: list[dict[str, Any]] = [
     {"scores": {"dev": 0}}, {"scores": {"dev": {"cer": 0.1}}}, {"scores": {"dev": {"cer": "x", "wer": 1.0}}},
     {"scores": {"dev": {"cer": True, "wer": 1.0}}}, {"scores": {"dev": {"cer": 0.1, "wer": 1.0, "baseline": 7}}},
-    {"scores": {"dev": {"cer": 0.1, "wer": 1.0, "baseline": {"cer": 1}}}}, {"scores": {"\x1b[8m": SCORES["test"]}},
+    {"scores": {"dev": {"cer": 0.1, "wer": 1.0, "baseline": {"cer": 1}}}},
+    {"scores": {"dev": {"cer": 0.1, "wer": 1.0, "guesser": {"run": "001", "before": "x"}}}},
+    {"scores": {"\x1b[8m": SCORES["test"]}},
     {"name": "\x1b[2J"}, {"name": "a\nlect: all is well"}, {"created_by": "\x1b[8m"}, {"created_by": 5},
     {"language": "\u202eabc"}, {"normalisation": "x" * 5_000}, {"backbone": "\ud800"}, {"method": {"ctc_weight": "0"}},
     {"method": {"ctc_weight": False}}, {"method": {"method": ["prompt"]}}, {"method": {"method": "\x07"}},
