@@ -220,9 +220,13 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--project", nargs="+", type=Path, required=True, help="with splits; nothing is written there")
     parser.add_argument("--labels", nargs="+", choices=LABELS, default=LABELS)
     parser.add_argument("--length", type=int, default=144, help="of the prompts")
+    parser.add_argument("--passes", type=int, default=TrainSettings().num_train_epochs, help="of prompts over a set")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(None if arguments is None else [*arguments])
-    encoder, settings = Encoder(args.backbone, args.layer), replace(TrainSettings(), seed=args.seed)
+    encoder, settings = (
+        Encoder(args.backbone, args.layer),
+        replace(TrainSettings(), seed=args.seed, num_train_epochs=args.passes),
+    )
     device = choose_device("cpu")
     frames = encoder.frames(device)
     corpus = unit_corpus(args.folder, args.speech, args.without, args.hours, frames)
