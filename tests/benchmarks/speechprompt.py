@@ -223,11 +223,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--passes", type=int, default=TrainSettings().num_train_epochs, help="of prompts over a set")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(None if arguments is None else [*arguments])
-    encoder, settings = (
-        Encoder(args.backbone, args.layer),
-        replace(TrainSettings(), seed=args.seed, num_train_epochs=args.passes),
-    )
-    device = choose_device("cpu")
+    encoder, device = Encoder(args.backbone, args.layer), choose_device("cpu")
+    settings = replace(TrainSettings(), seed=args.seed, num_train_epochs=args.passes)
     frames = encoder.frames(device)
     corpus = unit_corpus(args.folder, args.speech, args.without, args.hours, frames)
     model = language_model(args.folder, corpus, args.epochs, device)

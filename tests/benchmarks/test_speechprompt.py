@@ -1,5 +1,6 @@
 """The baseline: its language model reads only what came before, and prompts alone teach it to write a label."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,20 @@ import torch
 
 from lect.engine.audio.writing import write_wav
 from lect.engine.contract.errors import UsageError
+from lect.engine.contract.files import sha256_file
 from lect.engine.data.layouts import read
+from lect.engine.data.store import DATABASE, Project
 from lect.engine.decoding.search import DecodeOptions, decode
 from lect.engine.model.backbone import Backbone
 from lect.engine.model.device import Device
 from lect.engine.text.vocabulary import EOS, Vocabulary
-from tests.benchmarks import speech_units, unit_language_model
+from tests.benchmarks import speech_units, speechprompt, unit_language_model
 from tests.benchmarks.speech_units import Encoder, centroids_in, unit_corpus
+from tests.benchmarks.speechprompt import main
 from tests.benchmarks.unit_language_model import UnitLanguageModel, perplexity, pretrain
 from tests.benchmarks.unit_prompts import PromptDecoder, UnitPrompts, verbalised
 from tests.conftest import WORDS, tones
+from tests.engine.data.test_store import speech
 
 UNITS = 8
 LETTERS = Vocabulary("grapheme", ("a", "b", "c"))
@@ -100,3 +105,36 @@ def test_frequent_letters_are_written_in_frequent_units() -> None:
     assert len(set(found)) == len(LETTERS)
     with pytest.raises(UsageError, match="7 symbols for 5 units"):
         verbalised([], [], len(LETTERS), 5)
+
+
+def test_its_table_is_that_of_the_lab(
+    tmp_path: Path, tiny_backbone: Backbone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speech_units, "CLUSTERS", 20)
+    monkeypatch.setattr(speechprompt, "CLUSTERS", 20)
+    monkeypatch.setattr(speechprompt, "UnitLanguageModel", partial(UnitLanguageModel, layers=1, dim=32))
+    monkeypatch.setattr(unit_language_model, "CHUNK", 4)
+    project = Project.create(tmp_path / "project", "p", "xx")
+    for number in range(12):
+        write_wav(tmp_path / "set" / f"{number}.wav", speech(number))
+        split = ("test", "dev")[number] if number < 2 else "train"
+        project.keep(tmp_path / "set" / f"{number}.wav", speech(number), WORDS[number % 10], split=split)
+    lines = [f"{number}.wav,x,{number}" for number in range(12)]
+    (tmp_path / "set" / "metadata.csv").write_text("\n".join(["file_name,transcription,speaker", *lines]))
+    before = sha256_file(tmp_path / "project" / DATABASE)
+    options = ["--backbone", str(tiny_backbone.folder), "--layer", "1", "--epochs", "1", "--passes", "1"]
+    given = [
+        "--speech",
+        str(tmp_path / "set"),
+        "--project",
+        str(tmp_path / "project"),
+        "--length",
+        "2",
+        "--hours",
+        "0.002",
+    ]
+    main([str(tmp_path / "kept"), *given, *options])
+    table = capsys.readouterr().out
+    assert table.count(" | SpeechPrompt, labels as ") == 2 and "perplexity" in table
+    assert (tmp_path / "kept" / "table.md").read_text(encoding="utf-8") == table[:-1]
+    assert sha256_file(tmp_path / "project" / DATABASE) == before
