@@ -156,7 +156,7 @@ class Decoder(Stack):
         positions = torch.arange(tokens.shape[1], device=tokens.device) + position
         x, grown, attended = self.embed(tokens, positions, self.table(handles)), list[KeyValue](), list[Tensor | None]()
         for index, layer in enumerate(self.layers):
-            mask, adapter = _causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
+            mask, adapter = causal_mask(tokens.shape[1], past[index]), handles.decoder_adapters.get(index)
             updates = (handles.decoder_updates.get(index, NO_UPDATES), handles.cross_updates.get(index, NO_UPDATES))
             inputs = (x, past[index], mask, cross[0][index], cross[1][index], adapter, *updates)
             x, memory, weights = self.through(layer, *inputs)
@@ -256,7 +256,7 @@ def sinusoids(positions: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def _causal_mask(new: int, past: KeyValue) -> Tensor | None:
+def causal_mask(new: int, past: KeyValue) -> Tensor | None:
     """(new, past + new) bool: everything past is visible, the new ones up to themselves; None for a single token."""
     if new == 1:
         return None

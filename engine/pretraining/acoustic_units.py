@@ -94,7 +94,9 @@ def add_units(
         centroids = _centroids(own, frames, settings, folder / "centroids.npy")
         texts = []
         for utterance in own.utterances:
-            texts.append(_merged(_nearest(frames(own.waveform(utterance)), centroids)))
+            texts.append(
+                "".join(chr(FIRST_CLUSTER + unit) for unit in units_of(frames(own.waveform(utterance)), centroids))
+            )
             progress()
         write_index(folder / INDEX, _relabelled(own.utterances, _in_pieces(texts, settings)))
     return part
@@ -113,23 +115,24 @@ def _centroids(corpus: Corpus, frames: FrameSource, settings: UnitSettings, path
                 break
         if count < settings.clusters:
             raise UsageError(f"There are {count} frames of speech for {settings.clusters} clusters: add recordings.")
-        clustering = MiniBatchKMeans(settings.clusters, random_state=settings.seed, batch_size=10_000, n_init=3)
-        clustering.fit(np.concatenate(sample))
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, clustering.cluster_centers_.astype(np.float32), allow_pickle=False)
+            np.save(file, clustered(np.concatenate(sample), settings.clusters, settings.seed), allow_pickle=False)
     kept: np.ndarray = np.load(path, allow_pickle=False)
     return kept
 
 
-def _nearest(frames: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """(frames, dim), (clusters, dim) -> (frames,)."""
+def clustered(frames: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """The centroids of k-means: (frames, dim) -> (clusters, dim) float32."""
+    clustering = MiniBatchKMeans(clusters, random_state=seed, batch_size=10_000, n_init=3).fit(frames)
+    centroids: np.ndarray = clustering.cluster_centers_.astype(np.float32)
+    return centroids
+
+
+def units_of(frames: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """The nearest cluster of each frame, repeats merged: (frames, dim), (clusters, dim) -> (units,)."""
     nearest: np.ndarray = ((centroids**2).sum(1) - 2 * frames @ centroids.T).argmin(1)
-    return nearest
-
-
-def _merged(clusters: np.ndarray) -> str:
-    new = np.diff(clusters, prepend=-1) != 0
-    return "".join(chr(FIRST_CLUSTER + cluster) for cluster in clusters[new])
+    units: np.ndarray = nearest[np.diff(nearest, prepend=-1) != 0]
+    return units
 
 
 def _in_pieces(texts: list[str], settings: UnitSettings) -> Iterator[str]:
