@@ -48,6 +48,7 @@ class TrainSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     cache: bool = True
+    packings: int = 0  # ways in which clips are packed into full windows (`packing`); 0: each has one of its own
     window_seconds: float | None = None  # what shorter clips are padded up to; None: as the backbone's config has it
     gradient_checkpointing: bool = False  # from the first step on; else once memory does not suffice
 

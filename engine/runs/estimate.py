@@ -68,12 +68,12 @@ def estimate(project: Project, request: RunRequest) -> Estimate:
     if len(clips["train"]) < LEAST_TRAIN_CLIPS or not clips["dev"]:
         raise TrainError(f"There are too few usable clips: record or import at least {LEAST_TRAIN_CLIPS + 2}.")
     device = choose_device(request.device, request.precision)
-    settings = request.settings
-    times = _measured(project, request, clips)
-    steps = settings.steps(len(clips["train"]))
+    settings, data = request.settings, _data(project, request, clips)
+    times = _timed(replace(settings, max_steps=STEPS, copies=1), request, _tried(data))
+    steps = settings.steps(len(data.train))
     checks = min(settings.evaluations, math.ceil(steps / 10)) + 1  # the base is one
     seconds = (
-        times.feature * len(clips["train"]) * settings.copies
+        times.feature * len(data.train) * settings.copies
         + times.step * steps
         + times.clip * checks * len(clips["dev"])
         + (times.clip + times.bare) * (len(clips["dev"]) + len(clips["test"]))
@@ -87,17 +87,22 @@ def _split(project: Project) -> dict[str, list[Clip]]:
     return {split: [clip for clip in clips if assignment[clip.id] == split] for split in ("train", "dev", "test")}
 
 
-def _measured(project: Project, request: RunRequest, clips: dict[str, list[Clip]]) -> Times:
-    texts = [project.rules.apply(clip.text) for clip in clips["train"]]
-    vocabulary = run_vocabulary(project, request, texts)
-    learnt, scored = _even(clips["train"], TRAINED), _even(clips["dev"], CHECKED)
-    data = TrainData(
-        vocabulary,
-        _examples(project, learnt, vocabulary),
-        _examples(project, scored, vocabulary),
-        [project.rules.apply(clip.text) for clip in scored],
+def _data(project: Project, request: RunRequest, clips: dict[str, list[Clip]]) -> TrainData:
+    texts = {split: [project.rules.apply(clip.text) for clip in clips[split]] for split in ("train", "dev")}
+    vocabulary = run_vocabulary(project, request, texts["train"])
+    learnt, scored = (_examples(project, clips[split], vocabulary) for split in ("train", "dev"))
+    data = TrainData(vocabulary, learnt, scored, texts["dev"])
+    return data.packed(request.settings, open_backbone(request.backbone))
+
+
+def _tried(data: TrainData) -> TrainData:
+    scored = _even([example.seconds for example in data.dev], CHECKED)
+    return replace(
+        data,
+        train=[data.train[at] for at in _even([example.seconds for example in data.train], TRAINED)],
+        dev=[data.dev[at] for at in scored],
+        dev_texts=[data.dev_texts[at] for at in scored],
     )
-    return _timed(replace(request.settings, max_steps=STEPS, copies=1), request, data)
 
 
 def _timed(settings: TrainSettings, request: RunRequest, data: TrainData) -> Times:
@@ -122,9 +127,9 @@ def _timed(settings: TrainSettings, request: RunRequest, data: TrainData) -> Tim
     return Times(sum(features) / len(features), sum(steps) / len(steps), written, alone)
 
 
-def _even(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """Some of them, of all lengths."""
-    ordered = sorted(clips, key=lambda clip: clip.seconds)
+def _even(seconds: Sequence[float], count: int) -> list[int]:
+    """Some places, of all lengths."""
+    ordered = sorted(range(len(seconds)), key=seconds.__getitem__)
     return [ordered[at * len(ordered) // count] for at in range(count)] if len(ordered) > count else ordered
 
 

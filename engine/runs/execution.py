@@ -37,6 +37,7 @@ def run_training(project: Project, run_id: str) -> Iterator[Event]:
     backbone, run = open_backbone(request.backbone), RunData.open(project, run_id)
     examples = run.examples("train"), run.examples("dev")
     data = TrainData(run.vocabulary, *examples, run.texts("dev"), project.rules.apply)
+    data = data.packed(request.settings, backbone)
     cache = FeatureCache(project.folder / "cache")
     project.update_run(run_id, status="training", device=device.name, pid=os.getpid())
     state = make_state(request.settings, backbone, run.vocabulary, device, cache)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.reading import load_audio
+from ..audio.reading import SAMPLE_RATE, load_audio
 from ..contract.files import atomic_path
 from ..contract.train_settings import Augmentation
 from ..model.device import Device
@@ -30,6 +30,7 @@ from .augment import SpecAugment, augment
 FEATURES_VERSION = 3  # part of every key: raise it when the same settings give other frames
 CLEAN = 0  # the copy that is the recording itself
 ALL_LAYERS = -1
+PAUSE_SECONDS = 0.3  # between clips that are heard as one
 RESERVED_BYTES = 256 << 20  # that the cache leaves on the disk, for results and recordings
 
 
@@ -100,10 +101,17 @@ class FeatureCache:
 class Example:
     """One clip as training sees it."""
 
-    sha256: str  # of the audio file
+    sha256: str  # of the audio file, or of those of all
     path: Path
     seconds: float
     tokens: tuple[int, ...]
+    more: tuple[Path, ...] = ()  # what is heard behind it, each after a pause
+
+    def followed_by(self, other: "Example") -> "Example":
+        """Both, one behind the other."""
+        sha256 = hashlib.sha256(f"{self.sha256}+{other.sha256}".encode()).hexdigest()
+        seconds = self.seconds + PAUSE_SECONDS + other.seconds
+        return Example(sha256, self.path, seconds, self.tokens + other.tokens, (*self.more, other.path, *other.more))
 
 
 def padded(rows: Sequence[Tensor], device: torch.device) -> Frames:
@@ -192,7 +200,9 @@ class FeatureSource:
         return values[0].cpu()
 
     def _waveform(self, example: Example, copy: int) -> np.ndarray:
-        waveform = load_audio(example.path)
+        pause = np.zeros(int(PAUSE_SECONDS * SAMPLE_RATE), np.float32)
+        rest = [part for path in example.more for part in (pause, load_audio(path))]
+        waveform = np.concatenate([load_audio(example.path), *rest])
         if copy == CLEAN:
             return waveform
         return augment(waveform, self.augmentation, (), np.random.default_rng(self._seed(example, copy)))

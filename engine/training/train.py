@@ -6,9 +6,10 @@ does not know projects, databases or pages: it is handed examples and a folder, 
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from ..scoring.edit_distance import character_error_rate
 from ..text.vocabulary import Vocabulary
 from .checkpoint import load_checkpoint, save_checkpoint
 from .features import Example
+from .packing import packed
 from .state import TrainState, frozen_hash
 
 SORTED_BATCHES = 8  # batches cut by length from clips drawn together
@@ -49,6 +51,14 @@ class TrainData:
     dev: Sequence[Example]
     dev_texts: Sequence[str]  # normalised labels of dev
     normalise: Callable[[str], str] = str  # what was done to these, and is done to what is compared with them
+
+    def packed(self, settings: TrainSettings, backbone: Backbone) -> "TrainData":
+        """The same, with the clips of train as `settings` has them packed into the backbone's windows."""
+        if not settings.packings:
+            return self
+        window = settings.window_seconds or backbone.config.mel_window_seconds
+        room = label_room(backbone, self.vocabulary)
+        return replace(self, train=packed(self.train, window, room, settings.packings, settings.seed))
 
 
 @dataclass
@@ -121,14 +131,19 @@ def train(
 
 def check_labels(backbone: Backbone, data: TrainData) -> None:
     """Raises TrainError for a label that does not fit into the positions that the decoder has learnt."""
-    positions = backbone.config.decoder_positions
-    room = positions - len(data.vocabulary.start) if positions else math.inf
+    room = label_room(backbone, data.vocabulary)
     longest = max(data.train, key=lambda example: len(example.tokens), default=None)
     if longest is not None and len(longest.tokens) > room:
         raise TrainError(
             f"The label of {longest.path.name} has {len(longest.tokens)} symbols, and backbone {backbone.name!r} can "
             f"read {room}: cut the clip in two."
         )
+
+
+def label_room(backbone: Backbone, vocabulary: Vocabulary) -> int:
+    """How many tokens a label may have."""
+    positions = backbone.config.decoder_positions
+    return positions - len(vocabulary.start) if positions else sys.maxsize
 
 
 def rate(settings: TrainSettings, step: int, total: int) -> float:
@@ -166,8 +181,8 @@ def _started(settings: TrainSettings, data: TrainData, state: TrainState, total:
         device=state.device.name,
         precision=state.device.precision,
         steps=total,
-        train_clips=len(data.train),
-        train_seconds=sum(example.seconds for example in data.train),
+        train_clips=sum(1 + len(example.more) for example in data.train) // max(1, settings.packings),
+        train_seconds=sum(example.seconds for example in data.train) / max(1, settings.packings),
         dev_clips=len(data.dev),
         trained_parameters=state.adaptation.trained_parameters(),
         constant_below_layer=state.features.layer,
