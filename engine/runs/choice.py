@@ -20,9 +20,7 @@ from ..scoring.edit_distance import character_error_rate
 from .preparation import RunData, checked, run_vocabulary
 from .scored import bare_recogniser, load_waveforms
 
-WELL = (
-    0.2  # of characters wrong; nine minutes of new letters leave more, and fewer than own tokens where these are worse
-)
+WELL = 0.2  # of characters wrong: new letters leave more, and own tokens that begin with more end behind them
 CLIPS = 12  # of dev, of all lengths: a Whisper's windows take seconds each
 
 

@@ -160,9 +160,9 @@ def _new_head(asked: AdaptationSpec, recipe: TrainSettings) -> TrainSettings:
 def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
     """The same for a backbone that may have fewer layers, or no windows."""
     small, own = backbone.config.encoder_layers < LAYERS, backbone.config.mel_window_seconds
-    spec = replace(usual.spec, placement="e:all") if small else usual.spec
+    placement = usual.spec.placement.replace(f"e:last{LAYERS}", "e:all") if small else usual.spec.placement
     window = min(usual.window_seconds, own) if usual.window_seconds and own else None
-    return replace(usual, spec=spec, window_seconds=window)
+    return replace(usual, spec=replace(usual.spec, placement=placement), window_seconds=window)
 
 
 def _asked(asked: T, unasked: T, usual: T, stated: Collection[str]) -> T:
