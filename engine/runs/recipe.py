@@ -39,12 +39,12 @@ COMMANDS = replace(NEW_HEAD, num_train_epochs=32, copies=16)
 # before any training.
 OWN_TOKENS = replace(TrainSettings(), label_smoothing_factor=0.0)
 OWN_LORA_RATE = 1e-4
-# Where no method is named for them: in the decoder alone, so that the encoder runs once a window, and in windows that
-# clips share, each of which takes seconds. In the encoder too, and at twice the rate, Dutch came off worse.
-OWN_LORA = replace(
+# Where no method is named for them: in the decoder alone, so that the encoder runs once a window; in windows that clips
+# share, each of which takes seconds; and by adapters, which a small pack holds, as it cannot a decoder's LoRA.
+OWN_ADAPTERS = replace(
     OWN_TOKENS,
-    spec=AdaptationSpec("lora", rank=16, placement="d:all"),
-    learning_rate=OWN_LORA_RATE,
+    spec=AdaptationSpec("adapter", rank=16, placement="d:all"),
+    learning_rate=2e-4,
     per_device_train_batch_size=4,
     num_train_epochs=1,
     evaluations=4,
@@ -93,7 +93,7 @@ def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
     if request.keeps_vocabulary(kind) and request.vocabulary == "auto" and request.settings.ctc_weight:
         request = replace(request, vocabulary="new")
     if request.keeps_vocabulary(kind) and request.settings.spec.method == AUTO:
-        usual = OWN_LORA
+        usual = OWN_ADAPTERS
     elif request.keeps_vocabulary(kind):
         usual = replace(OWN_TOKENS, learning_rate=OWN_LORA_RATE if request.settings.spec.method == "lora" else 0.0)
     elif not backbone.config.ctc:
@@ -161,9 +161,9 @@ def _new_head(asked: AdaptationSpec, recipe: TrainSettings) -> TrainSettings:
 def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
     """The same for a backbone that may have fewer layers, or no windows."""
     small, own = backbone.config.encoder_layers < LAYERS, backbone.config.mel_window_seconds
-    placement = usual.spec.placement.replace(f"e:last{LAYERS}", "e:all") if small else usual.spec.placement
+    spec = replace(usual.spec, placement="e:all") if small else usual.spec
     window = min(usual.window_seconds, own) if usual.window_seconds and own else None
-    return replace(usual, spec=replace(usual.spec, placement=placement), window_seconds=window)
+    return replace(usual, spec=spec, window_seconds=window)
 
 
 def _asked(asked: T, unasked: T, usual: T, stated: Collection[str]) -> T:

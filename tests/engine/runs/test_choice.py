@@ -15,7 +15,7 @@ from lect.engine.model.backbone import Backbone
 from lect.engine.runs import choice
 from lect.engine.runs.execution import run_training
 from lect.engine.runs.preparation import RunData, create_run
-from lect.engine.runs.recipe import OWN_LORA
+from lect.engine.runs.recipe import OWN_ADAPTERS
 
 FEW = TrainSettings(AdaptationSpec(AUTO), max_steps=2, copies=1, evaluations=1)
 
@@ -40,7 +40,7 @@ def test_its_own_tokens_are_tuned_where_it_writes_well(
     events = [*run_training(project, run_id)]
     assert isinstance(events[0], OwnTokensChosen) and events[0].clips == 2 and events[-1] == Done(run_id)
     request, dev = files.request(), read_json(files.base_scores("dev"))
-    assert (request.vocabulary, request.settings.spec) == ("backbone", OWN_LORA.spec)
+    assert (request.vocabulary, request.settings.spec) == ("backbone", OWN_ADAPTERS.spec)
     assert RunData.open(project, run_id).vocabulary.kind == "bytes" and dev["cer"] > 0
     assert not any(isinstance(event, OwnTokensChosen) for event in choice.choose_vocabulary(project, run_id))
 

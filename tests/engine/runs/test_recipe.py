@@ -15,7 +15,7 @@ from lect.engine.model.backbone import Backbone
 from lect.engine.runs.recipe import (
     COMMANDS,
     NEW_HEAD,
-    OWN_LORA,
+    OWN_ADAPTERS,
     OWN_LORA_RATE,
     OWN_TOKENS,
     for_labels,
@@ -42,11 +42,11 @@ def test_a_whisper_learns_a_new_vocabulary_by_a_new_head() -> None:
 
 def test_a_whispers_own_vocabulary_is_for_the_attention_alone() -> None:
     own = recommended(RunRequest("any", vocabulary="backbone"), backbone())
-    assert (own.vocabulary, own.settings) == ("backbone", OWN_LORA)
+    assert (own.vocabulary, own.settings) == ("backbone", OWN_ADAPTERS)
     prompts = TrainSettings(AdaptationSpec("prompt"))
     assert recommended(RunRequest("any", vocabulary="backbone", settings=prompts), backbone()).settings == OWN_TOKENS
     attention = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(AUTO), ctc_weight=0)), backbone())
-    assert (attention.vocabulary, attention.settings) == ("auto", replace(OWN_LORA, ctc_weight=0))
+    assert (attention.vocabulary, attention.settings) == ("auto", replace(OWN_ADAPTERS, ctc_weight=0))
     asked = TrainSettings(AdaptationSpec("lora"))
     lora = recommended(RunRequest("any", vocabulary="backbone", settings=asked), backbone()).settings
     assert (lora.peak, lora.spec) == (OWN_LORA_RATE, asked.spec)
