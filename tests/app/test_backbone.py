@@ -153,7 +153,7 @@ def test_it_learns_and_is_packed(lect: Lect, whisper: Path, home: Path, project:
     own, run = open_backbone("quick").vocabulary, Path(done["folder"])
     assert json.loads((run / "vocabulary.json").read_text())["start"] == list(own.starting("sw").start)
     packed = lect("pack", done["run"], "--project", project, "-o", project / "x.lect", "--json").json
-    assert packed["parameters"] == 2 * (LAYERS + LAYERS) * 2 * DIM  # prompts of two vectors, and no vocabulary
+    assert packed["parameters"] == LAYERS * 2 * 16 * DIM, "adapters in the decoder, and no vocabulary"
 
 
 def test_what_cannot_be_added_leaves_nothing(lect: Lect, whisper: Path, home: Path, tmp_path: Path) -> None:
