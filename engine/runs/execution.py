@@ -47,7 +47,9 @@ def run_training(project: Project, run_id: str) -> Iterator[Event]:
     project.update_run(run_id, status="scoring", best_step=end.best_step, seconds=end.seconds, stopped=end.stopped)
     yield from _score(run, run_id, state)
     project.update_run(run_id, status="done")
-    state.features.forget(run.guessed, range(request.settings.copies))
+    guessed = {example.path for example in run.guessed}
+    heard = [example for example in data.train if guessed & {example.path, *example.more}]
+    state.features.forget(heard, range(request.settings.copies))
     forget_guesses(files)
     yield Done(run_id)
 
