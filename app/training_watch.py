@@ -87,9 +87,8 @@ class Display:
             case OwnTokensChosen():
                 remark(
                     self.args,
-                    f"Before any training: CER {percent(event.dev_cer)} on {counted(event.clips, 'clip')} of dev. The "
-                    "backbone writes this well already, so its own tokens are tuned, not new letters learnt "
-                    "(--vocabulary new).",
+                    f"The backbone alone writes {counted(event.clips, 'clip')} of dev with a CER of "
+                    f"{percent(event.dev_cer)}: its own tokens are tuned (--vocabulary new has letters learnt).",
                 )
             case Started():
                 self._show_start(event)

@@ -96,7 +96,8 @@ def _run_id(args: argparse.Namespace, project: "Project") -> str:
         run_id = create_run(project, request)
     clips = RunData.open(project, run_id).clips["train"]
     minutes, voices = sum(clip.seconds for clip in clips) / 60, len({clip.speaker for clip in clips})
-    remark(args, reason(RunFiles(project.run(run_id).folder).request(), minutes, voices))
+    files = RunFiles(project.run(run_id).folder)
+    remark(args, reason(files.request(), minutes, voices, files.asked.exists()))
     return run_id
 
 

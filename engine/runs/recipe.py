@@ -132,8 +132,8 @@ def continuing(request: RunRequest, before: RunRequest) -> RunRequest:
     )
 
 
-def reason(request: RunRequest, minutes: float, voices: int) -> str:
-    """What will be trained, and why, for the person who waits for it."""
+def reason(request: RunRequest, minutes: float, voices: int, is_open: bool = False) -> str:
+    """What will be trained, and why, for the person who waits for it; is_open: unless the backbone does well alone."""
     if request.start:
         return f"Lect goes on from run {request.start}, by the method `{request.settings.spec.method}`."
     spec, data = request.settings.spec, f"With {minutes:.1f} minutes of {voices} {'voice' if voices == 1 else 'voices'}"
@@ -145,6 +145,8 @@ def reason(request: RunRequest, minutes: float, voices: int) -> str:
         )
     if request.vocabulary == "words":
         named += " The labels are learnt as whole words, as commands are; --vocabulary new has their letters learnt."
+    if is_open:
+        named += " Where it writes the language well by itself, which is tried first, its own tokens are tuned instead."
     return f"{data} Lect trains {trained}. {named}"
 
 

@@ -52,8 +52,10 @@ def _train(project: Project, run_id: str) -> int:
                 report(event)
         except (LectError, OSError) as error:
             files.held.unlink(missing_ok=True)
-            report(Failed(os_sentence(error) if isinstance(error, OSError) else str(error)))
-            project.update_run(run_id, status="failed")
+            try:  # before whoever waits for the event looks at it
+                project.update_run(run_id, status="failed")
+            finally:
+                report(Failed(os_sentence(error) if isinstance(error, OSError) else str(error)))
             return 1
         finally:
             files.held.unlink(missing_ok=True)
