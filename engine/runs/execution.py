@@ -31,15 +31,15 @@ def run_training(project: Project, run_id: str) -> Iterator[Event]:
     """Trains (from the checkpoint, if there is one), then scores dev and test, base and adapted."""
     files = RunFiles(project.run(run_id).folder)
     files.check_can_go_on()
+    device = choose_device(files.request().device, files.request().precision)
+    project.update_run(run_id, status="training", device=device.name, pid=os.getpid())
     yield from choose_vocabulary(project, run_id)
     request = files.request()
-    device = choose_device(request.device, request.precision)
     backbone, run = open_backbone(request.backbone), RunData.open(project, run_id)
     examples = run.examples("train"), run.examples("dev")
     data = TrainData(run.vocabulary, *examples, run.texts("dev"), project.rules.apply)
     data = data.packed(request.settings, backbone)
     cache = FeatureCache(project.folder / "cache")
-    project.update_run(run_id, status="training", device=device.name, pid=os.getpid())
     state = make_state(request.settings, backbone, run.vocabulary, device, cache)
     if files.start.exists():  # before the checkpoint, where a run that is resumed has one
         state.adaptation.go_on_from(load_adaptation(files.start), state.model)
