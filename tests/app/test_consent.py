@@ -27,9 +27,10 @@ def test_consent_is_noted_and_holds(lect: Lect, project: Path, graphs: Path, tmp
     manifest = read_pack(tmp_path / "a.lect").manifest
     assert manifest.format_version == 3 and manifest.rights["labels"] == ["TK NC"]
     assert manifest.rights["speakers_agreed"]["share"] == 1 and "voice" not in str(manifest.rights)
+    assert [*project.glob("cache/*/*.npy")]
     forgotten = lect("consent", "--forget", "voice 1", *where, "--json")
     assert forgotten.json["runs"] == ["001"] and [Path(pack).name for pack in forgotten.json["packs"]] == ["a.lect"]
-    assert forgotten.json["deleted"] > 0
+    assert forgotten.json["deleted"] > 0 and not [*project.glob("cache/*/*.npy")]
     assert lect("consent", "--speaker", "voice 1", "--share", "no", *where, "--quiet").code == 0
     assert lect("pack", "001", *where, "--quiet").failed_with("“voice 1”", code=2)  # what was deleted was learnt from
 
