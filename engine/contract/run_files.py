@@ -120,6 +120,11 @@ class RunFiles:
         """The bare backbone's scores."""
         return self.folder / f"base-scores-{split}.json"
 
+    @property
+    def bare_texts(self) -> Path:
+        """What the bare backbone wrote of the clips, and under which conditions."""
+        return self.folder / "bare-texts.json"
+
     def predictions(self, split: str) -> Path:
         """References and hypotheses as a table."""
         return self.folder / f"predictions-{split}.tsv"

@@ -23,7 +23,7 @@ from .choice import choose_vocabulary
 from .guesses import forget_guesses
 from .preparation import RunData
 from .results import applied, decoding
-from .scored import bare_recogniser, keep_scores, load_waveforms
+from .scored import bare_recogniser, bare_texts, keep_scores, load_waveforms
 from .shallow_fusion import decode_dev
 
 
@@ -70,7 +70,8 @@ def _score(run: RunData, run_id: str, state: TrainState) -> Iterator[Event]:
         if split != "dev":
             waveforms = load_waveforms(run.clips[split])
             texts = adapted.texts(waveforms)
-        scores = keep_scores(run, run_id, split, bare.texts(waveforms), texts, options)
+        base = bare_texts(run, run_id, split, bare, state.backbone, waveforms)
+        scores = keep_scores(run, run_id, split, base, texts, options)
         yield Scored(scores.to_json(rows=False), scores.describe())
 
 

@@ -34,8 +34,8 @@ def score_run(
     options = options or decoding(project.run(run_id).folder)
     waveforms = load_waveforms(run.clips[split])
     bare = bare_recogniser(load_model(result.backbone), result.backbone, result.vocabulary, options, device)
-    adapted = result.recogniser(options, device)
-    return keep_scores(run, run_id, split, bare.texts(waveforms), adapted.texts(waveforms), options)
+    base = bare_texts(run, run_id, split, bare, result.backbone, waveforms)
+    return keep_scores(run, run_id, split, base, result.recogniser(options, device).texts(waveforms), options)
 
 
 def bare_recogniser(
@@ -44,6 +44,28 @@ def bare_recogniser(
     """The backbone as it would write without a training, in the language of `vocabulary`."""
     own, plain = backbone.vocabulary.starting_as(vocabulary), replace(options, language_model=None)
     return Recogniser(model, own, NO_HANDLES, plain, device)
+
+
+def bare_texts(
+    run: RunData, run_id: str, split: str, bare: Recogniser, backbone: Backbone, waveforms: Sequence[Samples]
+) -> list[str]:
+    """What the bare backbone writes of a split's clips.
+
+    They are kept in the run's folder, and found there by later runs of the project: a Whisper's windows of 30 s take
+    seconds each, and say the same every time.
+    """
+    clips, project = [clip.sha256 for clip in run.clips[split]], run.project
+    start, options = [*bare.vocabulary.start], bare.options.to_json()
+    conditions = {"backbone": backbone.sha256, "start": start, "decoding": options}
+    paths = [path for each in project.runs() if (path := RunFiles(each.folder).bare_texts).exists()]
+    kept = [value["texts"] for value in map(read_json, paths) if value["conditions"] == conditions]
+    known = {sha256: text for texts in kept for sha256, text in texts.items()}
+    missing = {sha256: waveform for sha256, waveform in zip(clips, waveforms, strict=True) if sha256 not in known}
+    known |= dict(zip(missing, bare.texts([*missing.values()]), strict=True))
+    used = {clip.sha256 for clips in run.clips.values() for clip in clips} & known.keys()
+    texts = {sha256: known[sha256] for sha256 in sorted(used)}
+    write_json(RunFiles(project.run(run_id).folder).bare_texts, {"conditions": conditions, "texts": texts})
+    return [known[sha256] for sha256 in clips]
 
 
 def load_waveforms(clips: Sequence[Clip]) -> list[Samples]:

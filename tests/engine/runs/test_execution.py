@@ -12,7 +12,7 @@ from lect.engine.audio.reading import SAMPLE_RATE
 from lect.engine.contract.adaptation_spec import AUTO, AdaptationSpec
 from lect.engine.contract.errors import BackboneError, UsageError
 from lect.engine.contract.events import Done, Ended, Event, LanguageModelChosen, Scored, Scoring
-from lect.engine.contract.files import read_json
+from lect.engine.contract.files import read_json, write_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.contract.run_request import RunRequest
 from lect.engine.contract.train_settings import TrainSettings
@@ -133,9 +133,28 @@ def test_a_method_that_changes_the_network_is_compared_with_the_bare_one(
     run_id, events = start(project, backbone, replace(SETTINGS, spec=spec, learning_rate=0.05))
     scores = {event.figures["conditions"]["split"]: event.figures for event in events if isinstance(event, Scored)}
     for split, figures in scores.items():
+        RunFiles(project.run(run_id).folder).bare_texts.unlink(missing_ok=True)  # else it is not decoded again
         again = score_run(project, run_id, split, cpu)
         assert (again.cer, again.baseline) == (figures["cer"], (figures["baseline"]["wer"], figures["baseline"]["cer"]))
     assert scores.keys() == {"dev", "test"}
+
+
+def test_what_the_bare_backbone_writes_is_decoded_once(project: Project, backbone: Backbone) -> None:
+    def kept_by(seed: int) -> Path:
+        run_id, events = start(project, backbone, replace(SETTINGS, seed=seed))
+        assert [*events][-1] == Done(run_id)
+        return RunFiles(project.run(run_id).folder).bare_texts
+
+    path = kept_by(0)
+    kept = read_json(path)
+    assert len(kept["texts"]) == len(project.clips("dev") + project.clips("test"))
+    write_json(path, kept | {"texts": dict.fromkeys(kept["texts"], "as it was kept")})
+    second = kept_by(1)
+    rows = read_json(RunFiles(second.parent).base_scores("test"))["rows"]
+    assert {row["hypothesis"] for row in rows} == {"as it was kept"}
+    path.unlink()
+    second.unlink()
+    assert read_json(kept_by(2)) == kept
 
 
 def test_a_method_that_changes_the_network_needs_the_weights_once_more(project: Project, backbone: Backbone) -> None:
