@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--minutes", nargs="+", type=minutes, metavar="M", help="learn from so much of each set")
     what.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="each system once for each (0)")
+    what.add_argument(
+        "--resplit", action="store_true", help="split the sets anew for each seed, whose tests count together"
+    )
     what.add_argument("--options", metavar="OPTIONS", help="of `lect train`, for every system")
     what.add_argument("--layout", help="of the sets, as for `lect import`")
     parser.add_argument("--dry-run", action="store_true", help="only list the trainings, and which are done")
@@ -110,8 +113,8 @@ def _sources(named: list[str], chosen: Table) -> list[tuple[str, Path]]:
     return found
 
 
-def _data(args: argparse.Namespace, chosen: Table, folder: Path, name: str, source: Path) -> "Data":
-    """A set in a project of its own, imported unless it is there."""
+def _data(args: argparse.Namespace, chosen: Table, folder: Path, name: str, source: Path) -> "list[Data]":
+    """A set in a project of its own, imported unless it is there, as each seed has it split."""
     from lect.engine.contract.files import read_json, write_json
     from lect.engine.data.store import DATABASE, Project
     from lect.engine.lab.experiments import Data
@@ -124,7 +127,7 @@ def _data(args: argparse.Namespace, chosen: Table, folder: Path, name: str, sour
         raise UsageError(f"{place} holds another set: give this one another name, or name another --out.")
     if not marker.exists():
         _import(args, project, chosen, source)
-    data = Data.of(name, project)
+    data = [Data.of(name, project, seed if args.resplit else None) for seed in args.seeds]
     write_json(marker, made)
     return data
 
@@ -153,7 +156,7 @@ def _import(args: argparse.Namespace, project: "Project", chosen: Table, source:
         project.set_language(languages.pop())
 
 
-def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list[Cell]":
+def _cells(args: argparse.Namespace, chosen: Table, sets: "list[list[Data]]") -> "list[Cell]":
     """Every training of the table, those of one row together."""
     from lect.engine.lab.experiments import Cell, sized_alike
 
@@ -162,10 +165,10 @@ def _cells(args: argparse.Namespace, chosen: Table, sets: "list[Data]") -> "list
         requests = sized_alike(requests)
     return [
         Cell(data, system, replace(asked, minutes=length, settings=replace(asked.settings, seed=seed)))
-        for data in sets
+        for splits in sets
         for length in chosen.minutes or (0.0,)
         for system, asked in zip(chosen.systems, requests, strict=True)
-        for seed in args.seeds
+        for data, seed in zip(splits, args.seeds, strict=True)
     ]
 
 
@@ -236,10 +239,11 @@ def _write(name: str, chosen: Table, folder: Path, cells: "list[Cell]") -> list[
 
 
 def _conditions(chosen: Table, cells: "list[Cell]", found: "list[Row]") -> str:
-    request = cells[0].request
+    request, resplit = cells[0].request, cells[0].data.resplit is not None
     done = sum(len(row.cells) for row in found)
     return (
         f"{done} of {counted(len(cells), 'training')} done, on the backbone {request.backbone}"
         f"{f', each with {chosen.options}' if chosen.options else ''}. Rates are of the best step by dev CER; brackets "
-        "are 95% bootstrap intervals over utterances, not over trainings."
+        "are 95% bootstrap intervals over "
+        + ("the tests of all trainings, each on a split of its own." if resplit else "utterances, not over trainings.")
     )

@@ -31,7 +31,7 @@ from ..model.backbone import Backbone, open_backbone
 from ..model.network import EncoderDecoder
 from ..runs.preparation import checked, create_run
 from ..scoring.comparison import Comparison, compare
-from ..scoring.scores import Scores, pooled
+from ..scoring.scores import Scores, joined, pooled
 
 NAME_DIGITS = 12
 CELL = "cell"  # the fact of a run that holds its cell's name
@@ -46,10 +46,13 @@ class Data:
     name: str
     project: Project
     sha256: str  # of its sounds, labels, splits and text rules
+    resplit: int | None = None  # the seed by which it is split anew; None: the set's own split
 
     @classmethod
-    def of(cls, name: str, project: Project) -> "Data":
+    def of(cls, name: str, project: Project, resplit: int | None = None) -> "Data":
         """The set that a project holds; what has no split yet gets one. Raises TrainError when a split is empty."""
+        if resplit is not None:
+            project.assign_splits(resplit, reassign=True)
         clips = project.clips(usable_only=True)
         if {clip.split for clip in clips} != {*SPLITS}:
             project.assign_splits()
@@ -57,7 +60,7 @@ class Data:
         if missing := [split for split in SPLITS if not any(clip.split == split for clip in clips)]:
             raise TrainError(f"The set {name} has no {missing[0]} clips: give it some, or no splits at all.")
         facts = [[clip.sha256, clip.text, clip.speaker, clip.split] for clip in clips if clip.split]
-        return cls(name, project, _sha256([project.rules.to_json(), sorted(facts)]))
+        return cls(name, project, _sha256([project.rules.to_json(), sorted(facts)]), resplit)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Cell:
     def run(self) -> Run:
         """Its run, made if there is none. Raises what `create_run` raises."""
         if (found := self.find()) is None:
+            if self.data.resplit is not None:  # another cell may have split it otherwise since
+                self.data.project.assign_splits(self.data.resplit, reassign=True)
             run_id = create_run(self.data.project, self.request)
             self.data.project.update_run(run_id, **{CELL: self.name})
             found = self.data.project.run(run_id)
@@ -101,7 +106,7 @@ class Row:
     data: str
     system: str
     asked_minutes: float  # 0: all
-    minutes: float  # of speech it learnt from
+    minutes: float  # of speech it learnt from, mean over seeds, and how many clips
     clips: int
     trained: int  # trainable parameters
     vocabulary: int  # of them, those of a new vocabulary
@@ -111,7 +116,7 @@ class Row:
     dev: Scores  # of the step that was kept
     test: Scores
     test_cers: tuple[float, ...]  # of each seed
-    against: Comparison | None  # the set's first system before, this one after; none for the first itself
+    against: Comparison | None  # the set's first system before, this one after, once both have the same seeds
     seconds: float  # of training, mean over seeds
 
 
@@ -123,27 +128,33 @@ def rows(cells: Iterable[Cell]) -> list[Row]:
         if done:
             row = _row(*zip(*done, strict=True))
             reference = first.setdefault((row.data, row.asked_minutes), row)
-            found.append(row if row is reference else replace(row, against=compare(reference.test, row.test)))
+            comparable = row is not reference and row.seeds == reference.seeds
+            found.append(replace(row, against=compare(reference.test, row.test)) if comparable else row)
     return found
 
 
 def _row(cells: Sequence[Cell], runs: Sequence[Run]) -> Row:
     files = [RunFiles(run.folder) for run in runs]
-    start = next(event for event, _ in files[0].read_events() if isinstance(event, Started))
-    tests = [Scores.from_json(read_json(each.scores("test"))) for each in files]
+    starts = [next(event for event, _ in each.read_events() if isinstance(event, Started)) for each in files]
+    together = pooled if len({cell.data.sha256 for cell in cells}) == 1 else joined
+
+    def read(paths: Sequence[Path]) -> list[Scores]:
+        return [Scores.from_json(read_json(path)) for path in paths]
+
+    tests = read([each.scores("test") for each in files])
     return Row(
         data=cells[0].data.name,
         system=cells[0].system,
         asked_minutes=cells[0].request.minutes,
-        minutes=start.train_seconds / 60,
-        clips=start.train_clips,
-        trained=start.trained_parameters,
+        minutes=mean(start.train_seconds for start in starts) / 60,
+        clips=round(mean(start.train_clips for start in starts)),
+        trained=starts[0].trained_parameters,
         vocabulary=_vocabulary_parameters(files[0].best),
         seeds=tuple(cell.request.settings.seed for cell in cells),
         cells=tuple(cell.name for cell in cells),
-        base=Scores.from_json(read_json(files[0].base_scores("test"))),
-        dev=pooled([Scores.from_json(read_json(each.scores("dev"))) for each in files]),
-        test=pooled(tests),
+        base=together(read([each.base_scores("test") for each in files])),
+        dev=together(read([each.scores("dev") for each in files])),
+        test=together(tests),
         test_cers=tuple(scores.cer for scores in tests),
         against=None,
         seconds=mean(run.facts["seconds"] for run in runs),

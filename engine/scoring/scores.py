@@ -211,6 +211,22 @@ def pooled(several: Sequence[Scores], seed: int = 0) -> Scores:
     return replace(found, slots=SlotScores(**means, intervals={}) if slots else None)
 
 
+def joined(several: Sequence[Scores], seed: int = 0) -> Scores:
+    """Trainings on splits of their own as one system: every utterance counts as often as it was tested.
+
+    A voice in two tests counts as two, so that the intervals tell of the trainings too.
+    """
+    rows = tuple(
+        replace(row, id=f"{number}/{row.id}", speaker=row.speaker and f"{number}/{row.speaker}")
+        for number, each in enumerate(several)
+        for row in each.rows
+    )
+    first, on = several[0], [each.conditions for each in several]
+    seconds, voices = sum(each.seconds for each in on), len({*speakers(rows)} - {""})
+    found = _scores(rows, first.normalisation, Conditions(on[0].split, len(rows), seconds, voices), seed)
+    return replace(found, slots=_filled(rows, seed))
+
+
 def _scores(rows: tuple[Row, ...], normalisation: str, conditions: Conditions, seed: int) -> Scores:
     resampled, drawn = draws(speakers(rows), totals(rows), seed)
     return Scores(

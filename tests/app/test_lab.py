@@ -63,6 +63,20 @@ def test_a_table_of_two_trainings(lect: Lect, dataset: Path, tmp_path: Path) -> 
     assert more.json["rows"][:2] == done.json["rows"] and len(more.json["rows"]) == len(runs(tmp_path)) == 3
 
 
+def test_each_seed_may_have_its_own_split(lect: Lect, dataset: Path, tmp_path: Path) -> None:
+    lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *SYSTEMS, *OPTIONS, "--resplit")
+    done = lect(*lab, "--seeds", "0", "1", "--json")
+    assert done.code == 0 and not done.json["failed"]
+    files, row = runs(tmp_path), done.json["rows"][0]
+    tested = [{each["id"] for each in read_json(folder / "scores-test.json")["rows"]} for folder in files]
+    assert tested[0] == tested[2] != tested[1] == tested[3]  # systems in turn, each with both seeds
+    assert row["test"]["conditions"]["clips"] == len(tested[0]) + len(tested[1])
+    assert done.json["rows"][1]["against"]["utterances"] == row["test"]["conditions"]["clips"]
+    assert "of its own" in (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert lect(*lab, "--seeds", "0", "1", "--json").json["rows"] == done.json["rows"] and runs(tmp_path) == files
+    assert len(lect(*lab, "--seeds", "1", "--json").json["rows"]) == 2 and runs(tmp_path) == files
+
+
 def test_a_killed_table_goes_on(lect: Lect, dataset: Path, tmp_path: Path) -> None:
     lab = ("lab", "mine", "--data", f"set={dataset}", "--out", tmp_path, *SYSTEMS, *LONG)
     command = [sys.executable, "-m", "lect", *map(str, lab), "--quiet"]
