@@ -34,6 +34,9 @@ NEW_HEAD = TrainSettings(
 )
 # For commands, which are short and soon learnt by heart: more passes over more variants of each.
 COMMANDS = replace(NEW_HEAD, num_train_epochs=32, copies=16)
+# For labels in another order than they are spoken, as slots are: attention alone learns them, so the decoder does. Of
+# 395 spoken orders in whole words, 300 steps of adapters found 98 % of the slots (F1), and of prompts 92 %.
+ATTENTION = replace(NEW_HEAD, spec=AdaptationSpec("adapter", placement="d:all"), copies=2, ctc_weight=0.0)
 # For the tokens that a Whisper has written all along. Smoothed labels would have it doubt all of its 50,000: Dutch of
 # ten minutes, by LoRA in the decoder, had 4.6 to 4.9 % of characters wrong with them, 4.1 to 4.7 % without, and 4.3 %
 # before any training.
@@ -98,6 +101,7 @@ def recommended(request: RunRequest, backbone: Backbone) -> RunRequest:
         usual = replace(OWN_TOKENS, learning_rate=OWN_LORA_RATE if request.settings.spec.method == "lora" else 0.0)
     elif not backbone.config.ctc:
         recipe = COMMANDS if request.vocabulary == "words" else NEW_HEAD
+        recipe = recipe if request.settings.ctc_weight else ATTENTION
         usual = _fitting(_new_head(request.settings.spec, recipe), backbone)
     spec = _asked(request.settings.spec, UNASKED.spec, usual.spec, request.stated)
     settings = _asked(request.settings, UNASKED, usual, request.stated)
@@ -162,7 +166,8 @@ def _new_head(asked: AdaptationSpec, recipe: TrainSettings) -> TrainSettings:
 
 def _fitting(usual: TrainSettings, backbone: Backbone) -> TrainSettings:
     """The same for a backbone that may have fewer layers, or no windows."""
-    small, own = backbone.config.encoder_layers < LAYERS, backbone.config.mel_window_seconds
+    own = backbone.config.mel_window_seconds
+    small = backbone.config.encoder_layers < LAYERS and usual.spec.placement == NEW_HEAD.spec.placement
     spec = replace(usual.spec, placement="e:all") if small else usual.spec
     window = min(usual.window_seconds, own) if usual.window_seconds and own else None
     return replace(usual, spec=spec, window_seconds=window)

@@ -13,6 +13,7 @@ from lect.engine.contract.train_settings import TrainSettings
 from lect.engine.data.store import Project
 from lect.engine.model.backbone import Backbone
 from lect.engine.runs.recipe import (
+    ATTENTION,
     COMMANDS,
     NEW_HEAD,
     OWN_ADAPTERS,
@@ -50,6 +51,16 @@ def test_a_whispers_own_vocabulary_is_for_the_attention_alone() -> None:
     asked = TrainSettings(AdaptationSpec("lora"))
     lora = recommended(RunRequest("any", vocabulary="backbone", settings=asked), backbone()).settings
     assert (lora.peak, lora.spec) == (OWN_LORA_RATE, asked.spec)
+
+
+def test_labels_that_ctc_cannot_learn_are_the_decoders() -> None:
+    settings = TrainSettings(AdaptationSpec(AUTO), ctc_weight=0)
+    for config in (CONFIG, replace(CONFIG, encoder_layers=2)):
+        found = recommended(RunRequest("any", vocabulary="words", settings=settings), backbone(config)).settings
+        assert found == ATTENTION and (found.spec.method, found.spec.placement) == ("adapter", "d:all")
+    prompts = replace(settings, spec=AdaptationSpec("prompt"))
+    found = recommended(RunRequest("any", vocabulary="words", settings=prompts), backbone()).settings
+    assert found == replace(ATTENTION, spec=AdaptationSpec("prompt", placement="d:all"))
 
 
 def test_a_backbone_with_a_head_is_trained_as_ever() -> None:
