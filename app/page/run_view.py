@@ -27,7 +27,8 @@ def live(view: View, say: Say) -> str:
     if view.rates:
         base = view.latest(BaseScored)
         rate = base.dev_cer if base else None
-        parts.append(pictures.chart(view.rates, steps, say("curve_cer"), base=rate, percent=True))
+        title = say("curve_cer_base" if base else "curve_cer")
+        parts.append(pictures.chart(view.rates, steps, title, base=rate, percent=True))
     if view.losses:
         parts.append(pictures.chart(view.losses, steps, say("curve_loss")))
     if (evaluation := view.latest(Evaluated)) and evaluation.texts:
