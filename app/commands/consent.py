@@ -115,12 +115,14 @@ def _cells(stated: Any) -> tuple[str, ...]:
 
 def _forget(args: argparse.Namespace, project: "Project") -> int:
     from lect.engine.data.consent import learnt_from
+    from lect.engine.training.features import FeatureCache
 
     clips = [clip.id for clip in project.clips() if clip.speaker == args.forget]
     runs, packs = learnt_from(project, args.forget)
     if not clips and not runs:
         raise UsageError(f"No clip is by {args.forget!r}: see the names in lect consent.")
-    _clear_cache(project)
+    _check_idle(project)
+    FeatureCache(project.folder / "cache").clear()  # nobody is named in it
     project.delete(clips)
     text = f"{counted(len(clips), 'clip')} by “{args.forget}” moved to the project's trash, the feature cache emptied."
     if runs:
@@ -134,23 +136,21 @@ def _forget(args: argparse.Namespace, project: "Project") -> int:
 
 def _forget_untranscribed(args: argparse.Namespace, project: "Project") -> int:
     from lect.engine.runs.guesses import forget_guesses
+    from lect.engine.training.features import FeatureCache
 
-    _clear_cache(project)
+    _check_idle(project)
     runs = [run.id for run in project.runs() if forget_guesses(RunFiles(run.folder))]
+    if runs:
+        FeatureCache(project.folder / "cache").clear()  # frames of it are there, too
     named = ", ".join(f"run {each}" for each in runs)
     text = f"Deleted with the feature cache: the sound of {named}." if runs else "No run keeps such sound."
     print_result(args, {"runs": runs}, text)
     return 0
 
 
-def _clear_cache(project: "Project") -> None:
-    """The frames of all recordings go, since nobody is named in them.
-
-    Raises UsageError while a run trains, which would compute them again.
-    """
+def _check_idle(project: "Project") -> None:
+    """Raises UsageError while a run trains, which would compute again what is to go."""
     from lect.engine.runs.queue import is_training
-    from lect.engine.training.features import FeatureCache
 
     if busy := [run.id for run in project.runs() if is_training(run)]:
         raise UsageError(f"Run {busy[0]} is training: stop it first.")
-    FeatureCache(project.folder / "cache").clear()

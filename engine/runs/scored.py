@@ -62,7 +62,7 @@ def bare_texts(
     known = {sha256: text for texts in kept for sha256, text in texts.items()}
     missing = {sha256: waveform for sha256, waveform in zip(clips, waveforms, strict=True) if sha256 not in known}
     known |= dict(zip(missing, bare.texts([*missing.values()]), strict=True))
-    used = {clip.sha256 for clips in run.clips.values() for clip in clips} & known.keys()
+    used = {clip.sha256 for part in run.clips.values() for clip in part} & known.keys()
     texts = {sha256: known[sha256] for sha256 in sorted(used)}
     write_json(RunFiles(project.run(run_id).folder).bare_texts, {"conditions": conditions, "texts": texts})
     return [known[sha256] for sha256 in clips]
