@@ -8,7 +8,7 @@ import importlib.metadata
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +27,7 @@ from lect.engine.text.vocabulary import Vocabulary
 from .model_card import PACK, Kind, SplitFacts, model_card
 from .pack_archive import Archive, check_sums, opened, sums, zipped
 from .pack_manifest import Manifest, manifest_of
-from .pack_tensors import Tensor, Tensors, facts, load, misfit, parameters
+from .pack_tensors import Tensor, Tensors, facts, halved, load, misfit, parameters
 
 FORMAT_VERSION = 3  # 1 had no language model, 2 no rights; where none are stated, 2 is written still
 MANIFEST = "manifest.json"
@@ -91,8 +91,11 @@ class VerifyReport:
 
 
 def write_pack(path: Path, contents: PackContents) -> None:
-    """Writes a pack atomically. Raises PackError when it could not be read again or does not fit its backbone."""
-    data = zipped(_files(contents))
+    """Writes a pack atomically, its tensors in half precision.
+
+    Raises PackError when it could not be read again or does not fit its backbone.
+    """
+    data = zipped(_files(replace(contents, tensors=halved(contents.tensors))))
     check_fits(_read(io.BytesIO(data), len(data), path.name), contents.backbone)
     write_bytes(path, data)
 

@@ -67,6 +67,13 @@ def load(data: bytes, pack: str) -> dict[str, Tensor]:
     return dict(tensors)
 
 
+def halved(tensors: Tensors) -> dict[str, Tensor]:
+    """float16 in place of float32; a tensor with a number that float16 does not reach stays as it is."""
+    with np.errstate(over="ignore"):
+        halves = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
+    return {name: half if np.isfinite(half).all() else tensors[name] for name, half in halves.items()}
+
+
 def misfit(tensors: Tensors, config: ModelConfig) -> str | None:
     """The first tensor that a backbone of these sizes cannot take, or None."""
     sizes = {"heads": config.heads, "head_dim": config.head_dim, "dim": config.dim, "ffn_dim": config.ffn_dim}

@@ -90,13 +90,23 @@ def test_a_round_trip(pack: Path, backbone: Backbone) -> None:
     opened = read_pack(pack)
     tensors = adaptation(TINY)
     assert opened.tensors.keys() == tensors.keys()
-    assert all(np.array_equal(opened.tensors[name], tensors[name]) for name in tensors)
+    assert all(np.array_equal(opened.tensors[name], tensors[name].astype(np.float16)) for name in tensors)
     assert (opened.vocabulary, opened.rules) == (LETTERS, TextRules())
     assert opened.manifest.backbone_sha256 == backbone.sha256
     assert opened.manifest.scores == SCORES
     report = verify_pack(pack, backbone)
     assert (report.bytes, report.files, report.fits) == (pack.stat().st_size, len(FILES), True)
     assert report.parameters == sum(tensor.size for tensor in tensors.values())
+
+
+def test_numbers_beyond_half_precision_stay_whole(backbone: Backbone, tmp_path: Path) -> None:
+    tensors = adaptation(TINY)
+    (large, *others) = tensors
+    tensors[large] = np.full_like(tensors[large], 1e6)
+    write_pack(tmp_path / "village.lect", contents(backbone, tensors))
+    read = read_pack(tmp_path / "village.lect").tensors
+    assert read[large].dtype == np.float32 and np.array_equal(read[large], tensors[large])
+    assert all(read[name].dtype == np.float16 for name in others)
 
 
 def test_one_that_is_no_better_than_its_backbone_says_so(backbone: Backbone, tmp_path: Path) -> None:
