@@ -110,7 +110,7 @@ def _add_adaptation(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--full-rank",
         action="store_true",
-        help="with lora, in the encoder: whole matrices learn, cut to --rank in the end",
+        help="with lora: whole matrices learn in the encoder, cut to --rank in the end; adapters in the decoder",
     )
     group.add_argument(
         "--finetune-layers", type=positive, metavar="N", help="with finetune: only the last N decoder layers"

@@ -28,7 +28,8 @@ class AdaptationSpec:
     shared_key_value: bool = False  # one prompt before both projections
     finetune_layers: int = 0  # finetune: last n decoder layers; 0 is the whole network
     on: str = "query,value"  # low-rank updates: of which projections, see parse_projections
-    full_rank: bool = False  # low-rank updates, of the encoder: learnt as whole matrices, cut to `rank` in the end
+    # Low-rank updates: learnt as whole matrices in the encoder, cut to `rank` in the end; adapters in the decoder.
+    full_rank: bool = False
 
     @property
     def trains_backbone(self) -> bool:

@@ -377,7 +377,10 @@ def make_adaptation(
 
 
 def _updates(spec: AdaptationSpec, attentions: Sequence[tuple[Stack, int]], model: EncoderDecoder) -> list[Part]:
-    """Of the projections of these layers; a cross-attention has no feed-forward network of its own."""
+    """Of the projections of these layers; a cross-attention has no feed-forward network of its own.
+
+    A small pack holds no updates of a decoder: beside whole ones, which are of the encoder, it gets adapters.
+    """
     names, (dim, wide) = parse_projections(spec.on), (model.config.dim, model.config.ffn_dim)
     places = [(*place, LORA[name]) for place in attentions for name in names if name in ATTENTION]
     by_size = [(places, dim, dim)]
@@ -386,9 +389,12 @@ def _updates(spec: AdaptationSpec, attentions: Sequence[tuple[Stack, int]], mode
         by_size.append(([(*place, LORA[name]) for place in layers], *sizes))
     if not spec.full_rank:
         return [Bottlenecks(spec, places, *sizes) for places, *sizes in by_size if places]
-    if any(stack != "encoder" for stack, _ in attentions):
-        raise UsageError("Updates of full rank are for the encoder alone: place them there, as in e:last3.")
-    return [FullUpdates(spec, [place for places, *_ in by_size for place in places], model)]
+    whole = [place for places, *_ in by_size for place in places if place[0] == "encoder"]
+    if not whole or any(stack == "cross" for stack, _ in attentions):
+        raise UsageError("Updates of full rank are for the encoder, beside adapters in the decoder: e:last3,d:all.")
+    behind = [(*place, ADAPTER) for place in attentions if place[0] == "decoder"]
+    beside = [Bottlenecks(spec, behind, dim, dim)] if behind else []
+    return [FullUpdates(spec, whole, model), *beside]
 
 
 def _by_place(shared_prompt: Mapping[str, Tensor]) -> dict[tuple[Stack, int], tuple[Tensor, Tensor]]:

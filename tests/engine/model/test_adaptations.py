@@ -1,5 +1,7 @@
 """Adaptations: placements, the folding of prompts, parameter counts, and what starts as nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -172,10 +174,14 @@ def test_whole_updates_leave_as_the_low_rank_ones_that_come_nearest(tiny_backbon
         assert not torch.allclose(one, bare, atol=1e-2)
 
 
-def test_whole_updates_are_for_the_encoder_alone(tiny_backbone: Backbone) -> None:
-    spec = AdaptationSpec(method="lora", full_rank=True, placement="e:1,d:1")
-    with pytest.raises(UsageError, match="e:last3"):
-        make_adaptation(spec, load_model(tiny_backbone), PHONES, NEW, {})
+def test_whole_updates_are_for_the_encoder_with_adapters_in_the_decoder(tiny_backbone: Backbone) -> None:
+    model, spec = load_model(tiny_backbone), AdaptationSpec(method="lora", full_rank=True, rank=4, on="query,up")
+    adaptation = make_adaptation(replace(spec, placement="e:1,d:0"), model, PHONES, NEW, {})
+    kinds = {name.rpartition(".")[0] for name in adaptation.tensors(model) if name[0] in "ed" and "." in name}
+    assert kinds == {"encoder.1.lora.query", "encoder.1.lora.up", "decoder.0.adapter"}
+    for placement in ("d:1", "e:1,c:1"):
+        with pytest.raises(UsageError, match="e:last3"):
+            make_adaptation(replace(spec, placement=placement), model, PHONES, NEW, {})
 
 
 def test_prompts_start_from_the_backbones_shared_prompt_at_any_length(tiny_backbone: Backbone) -> None:
