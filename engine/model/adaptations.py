@@ -393,8 +393,7 @@ def _updates(spec: AdaptationSpec, attentions: Sequence[tuple[Stack, int]], mode
     if not whole or any(stack == "cross" for stack, _ in attentions):
         raise UsageError("Updates of full rank are for the encoder, beside adapters in the decoder: e:last3,d:all.")
     behind = [(*place, ADAPTER) for place in attentions if place[0] == "decoder"]
-    beside = [Bottlenecks(spec, behind, dim, dim)] if behind else []
-    return [FullUpdates(spec, whole, model), *beside]
+    return [FullUpdates(spec, whole, model), *([Bottlenecks(spec, behind, dim, dim)] if behind else [])]
 
 
 def _by_place(shared_prompt: Mapping[str, Tensor]) -> dict[tuple[Stack, int], tuple[Tensor, Tensor]]:
