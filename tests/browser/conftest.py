@@ -29,6 +29,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
+ONLY_HERE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 FAKE_DEVICE, YES_TO_ALL = "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 BUILD = """
 from lect.engine.model.backbone import open_backbone
@@ -106,7 +107,7 @@ def browser(microphone: Path) -> Iterator[Any]:
     if found is None:
         pytest.skip("needs Chromium or Chrome (apt-get install chromium)")
     with playwright.sync_playwright() as driver:
-        arguments = [*ARGUMENTS, FAKE_DEVICE, YES_TO_ALL, f"--use-file-for-fake-audio-capture={microphone}"]
+        arguments = [*ARGUMENTS, ONLY_HERE, FAKE_DEVICE, YES_TO_ALL, f"--use-file-for-fake-audio-capture={microphone}"]
         launched = driver.chromium.launch(executable_path=found, headless=True, args=arguments)
         yield launched
         launched.close()
@@ -118,7 +119,7 @@ def browser_with(browser: Any) -> Iterator[Callable[..., Any]]:
     path, launched = next(filter(None, map(shutil.which, CHROMIUM_NAMES))), []
 
     def launch(*arguments: str) -> Any:
-        launched.append(browser.browser_type.launch(executable_path=path, args=[*ARGUMENTS, *arguments]))
+        launched.append(browser.browser_type.launch(executable_path=path, args=[*ARGUMENTS, ONLY_HERE, *arguments]))
         return launched[-1]
 
     yield launch
@@ -134,12 +135,9 @@ def window(browser: Any, server: Server) -> Iterator[Window]:
     """`window(locale=…, width=…)`: a page in a context of its own; what it asks of another machine fails the test."""
     contexts, outside, errors = [], list[str](), list[str]()
 
-    def refuse(route: Any) -> None:
-        if urlsplit(route.request.url).hostname in ("127.0.0.1", None):
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort()
+    def note(request: Any) -> None:
+        if urlsplit(request.url).hostname not in ("127.0.0.1", None):
+            outside.append(request.url)
 
     def opened(url: str = server.url, width: int = 1280, height: int = 900, **options: Any) -> Any:
         context = browser.new_context(
@@ -147,7 +145,7 @@ def window(browser: Any, server: Server) -> Iterator[Window]:
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        context.route("**/*", refuse)
+        context.on("request", note)  # none is held up: `ONLY_HERE` refuses what would leave
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text) if BLOCKED in message.text else None)
