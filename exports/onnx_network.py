@@ -54,9 +54,8 @@ class Adapted:
     past: dict[str, Array]  # first rows of the cache: (1, heads, length, head_dim)
     session: Session  # the decoder's
     window_samples: int = 0  # what shorter clips are filled up to
-    # False where there is none, or its training left it as it was: its scores then mean nothing.
-    uses_ctc: bool = True  # the CTC head
-    uses_attention: bool = True  # the decoder
+    uses_ctc: bool = True  # False without a CTC head, or where the training left it as it was: its scores mean nothing
+    ctc_weight: float | None = None  # in the search; None where a pack does not say
 
     @property
     def has_alignment(self) -> bool:

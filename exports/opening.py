@@ -224,14 +224,15 @@ def _portable_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _with_method(adapted: Adapted, method: Any) -> Adapted:
-    """In the window that it was trained in, and without the CTC head or the decoder where the training let it be."""
+    """In the window that it was trained in, searched with the pack's weight of CTC: at 0 and at 1 one part is mute."""
     if not isinstance(method, dict):
         return adapted
     weight, window = method.get("ctc_weight"), method.get("window_seconds")
+    share = weight if isinstance(weight, int | float) and 0 <= weight <= 1 else None
     seconds = window if isinstance(window, int | float) and 0 <= window <= MAX_WINDOW_SECONDS else None
     return replace(
         adapted,
-        uses_ctc=adapted.uses_ctc and weight != 0,
-        uses_attention=weight != 1 or not adapted.uses_ctc,
+        uses_ctc=adapted.uses_ctc and share != 0,
+        ctc_weight=share,
         window_samples=adapted.window_samples if seconds is None else round(seconds * SAMPLE_RATE),
     )

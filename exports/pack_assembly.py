@@ -65,7 +65,8 @@ def pack_contents(
         name=name or project.name,
         language=project.language,
         backbone=open_backbone(request.backbone),
-        method=asdict(settings.spec) | {"ctc_weight": settings.ctc_weight, "window_seconds": settings.window_seconds},
+        method=asdict(settings.spec)
+        | {"ctc_weight": settings.search_ctc_weight, "window_seconds": settings.window_seconds},
         tensors=tensors,
         vocabulary=vocabulary,
         rules=project.rules,

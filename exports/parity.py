@@ -52,7 +52,7 @@ class System:
     model: EncoderDecoder  # in the window that it was trained in
     tensors: Mapping[str, Tensor]  # float32, by graph input name; empty for a bare backbone
     vocabulary: Vocabulary
-    ctc_weight: float | None = None  # of its training
+    ctc_weight: float | None = None  # in the search
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def check_parity(
     learnt; tokens on all clips. tolerance: the largest relative error that passes.
     """
     options = options or DecodeOptions()
-    options = options if system.ctc_weight is None else options.after_training(system.ctc_weight)
+    options = options if system.ctc_weight is None else replace(options, ctc_weight=system.ctc_weight)
     network = Network.open(float32, "cpu")
     encoder, decoder = _checked_values(system, network, clips.waveforms, tolerance)
     tokens = _checked_tokens(system, network, clips, options)

@@ -107,7 +107,8 @@ class OnnxRecogniser:
         if self.whisper is not None:
             return self.whisper.decode(make_decoder, encoded.lengths, self.vocabulary, self.options, positions)
         ctc, all_clips = encoded.ctc_log_probs, partial(make_decoder, np.arange(len(encoded.mask)))
-        options = self.options if self.adapted.uses_attention else self.options.after_training(1)
+        weight = self.adapted.ctc_weight
+        options = self.options if weight is None else replace(self.options, ctc_weight=weight)
         lengths = encoded.ctc_lengths if ctc is not None and options.ctc_weight else encoded.lengths
         found = decode(all_clips, ctc, lengths, self.vocabulary, options, positions)
         return [Decoded(hypothesis, start=self.vocabulary.start) for hypothesis in found]

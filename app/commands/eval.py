@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="which clips (test)")
     parser.add_argument("--beam-size", type=positive, metavar="N", help="hypotheses kept; 1 is greedy")
-    parser.add_argument("--ctc-weight", type=fraction, metavar="SHARE", help="of CTC in the joint score (0.6)")
+    parser.add_argument(
+        "--ctc-weight", type=fraction, metavar="SHARE", help="of CTC in the joint score (as the run has it)"
+    )
     parser.add_argument(
         "--language-model-weight", type=fraction, metavar="SHARE", help="of the run's language model; 0: without it"
     )

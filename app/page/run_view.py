@@ -109,7 +109,7 @@ def listed(views: Sequence[View], shown: str, say: Say) -> str:
 
 def _row(view: View, shown: str, say: Say) -> tuple[str, ...]:
     run = view.run
-    rate = min((rate for _, rate in view.rates), default=None)
+    rate = min((rate for _, rate in view.rates), default=None) if view.dev is None else view.dev
     mark = ' aria-current="true"' if run.id == shown else ""
     name = f'<button class="link" data-pick="{run.id}"{mark}>{run.id}</button>'
     state = say(f"state_{view.phase}")

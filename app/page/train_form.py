@@ -135,12 +135,14 @@ def plan(
     opened = open_backbone(asked.backbone)
     asked = for_labels(project, for_project(asked, project))
     spec = recommended(asked, opened).settings.spec
+    where = adaptation_spec.parse_placement(spec.placement, opened.config)
+    whole = "plan_joint" if where.decoder else "plan_full_rank"
     clips = [clip for clip in project.clips(usable_only=True) if clip.split in ("", "train")]
     planned = say(
-        "plan_full_rank" if spec.full_rank else "plan_method",
+        whole if spec.full_rank else "plan_method",
         length=duration(sum(clip.seconds for clip in clips)),
         speakers=say("count_speakers", count=len({clip.speaker for clip in clips})),
-        layers=len(adaptation_spec.parse_placement(spec.placement, opened.config).encoder),
+        layers=len(where.encoder),
         backbone=titled(asked.backbone),
         method=say("method_" + spec.method),
     )

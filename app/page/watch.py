@@ -27,6 +27,7 @@ class View:
     message: str = ""  # why it failed
     last: dict[type[Event], Event] = field(default_factory=dict)  # the last event of each kind
     tested: tuple[float, float] | None = None  # CER on test, before and after
+    dev: float | None = None  # CER on dev by the search itself; `rates` are of quick texts
     losses: list[tuple[float, float]] = field(default_factory=list)  # (step, loss)
     rates: list[tuple[float, float]] = field(default_factory=list)  # (step, CER on dev)
 
@@ -66,20 +67,22 @@ def look(run: Run) -> View:
         _enter(view, event)
     view.phase = _phase(view)
     if view.phase == "done":
-        view.tested = _tested(RunFiles(run.folder))
+        files = RunFiles(run.folder)
+        view.tested, view.dev = _tested(files), _cer(files.scores("dev"))
     return view
 
 
 def _tested(files: RunFiles) -> tuple[float, float] | None:
-    paths = files.base_scores("test"), files.scores("test")
-    if not all(path.exists() for path in paths):
-        return None
-    before, after = (_cer(path, path.stat().st_mtime_ns) for path in paths)
-    return before, after
+    before, after = _cer(files.base_scores("test")), _cer(files.scores("test"))
+    return None if before is None or after is None else (before, after)
+
+
+def _cer(path: Path) -> float | None:
+    return _read_cer(path, path.stat().st_mtime_ns) if path.exists() else None
 
 
 @lru_cache(KEPT)
-def _cer(path: Path, modified: int) -> float:
+def _read_cer(path: Path, modified: int) -> float:
     return Scores.from_json(read_json(path)).cer
 
 

@@ -24,7 +24,7 @@ export class Network {
   }
 
   // The feeds of an adaptation: tensors by name as a pack has them; a layer without any gets length and rank 0.
-  // method: the pack's, which may say that the CTC head or the decoder was left as it was.
+  // method: the pack's, which has the weight of CTC in the search: at 0 and 1 the head or the decoder was left as it was.
   async adapt(tensors, method = {}) {
     const isOwn = !(EMBEDDING in tensors) && Boolean(this.facts.files.own_decoder);
     const encoder = await this.session(this.facts.files.encoder);
@@ -42,8 +42,8 @@ export class Network {
     const stray = Object.keys(tensors).find((name) => !placed.has(name));
     if (stray) throw new Error(`This page's backbone has no place for the pack's tensor ${stray.slice(0, 80)}.`);
     const hasHead = encoder.outputNames.includes("ctc_log_probs") && adapted.encoderFeeds[CTC_WEIGHT]?.dims[0] !== 0;
-    adapted.usesCtc = hasHead && method.ctc_weight !== 0;
-    adapted.usesAttention = method.ctc_weight !== 1 || !adapted.usesCtc;
+    adapted.ctcWeight = method.ctc_weight >= 0 && method.ctc_weight <= 1 ? method.ctc_weight : null; // in the search
+    adapted.usesCtc = hasHead && adapted.ctcWeight !== 0;
     adapted.hasAlignment = decoder.outputNames.includes("alignment");
     const seconds = method.window_seconds;
     adapted.windowSamples = Math.round(16000 * (seconds >= 0 && seconds <= 60 ? seconds : this.facts.window_seconds));

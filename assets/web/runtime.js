@@ -136,7 +136,7 @@ export class Runtime {
     if (this.isWhisper) {
       found = await decodeWhisper({ ...shared, frames: encoded.frames, options: this.options, language });
     } else {
-      const options = adapted.usesAttention ? this.options : { ...this.options, ctcWeight: 1 };
+      const options = { ...this.options, ctcWeight: adapted.ctcWeight ?? this.options.ctcWeight };
       const frames = encoded.ctc && options.ctcWeight ? encoded.ctcFrames : encoded.frames;
       found = { hypothesis: await decode({ ...shared, ctc: encoded.ctc, frames, options }), doubt: "", start: vocabulary.start };
     }

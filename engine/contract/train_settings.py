@@ -41,6 +41,7 @@ class TrainSettings:
     # 0 for labels in another order than they are spoken, which CTC cannot learn; 1 for CTC alone, also in decoding. In
     # the vocabulary of a backbone that has no CTC head there is no such loss, at any weight.
     ctc_weight: float = 0.5
+    joint_search_weight: float = 0.6  # of CTC in decoding, where CTC and attention both learnt
     head_steps: int = 60  # that a CTC head which starts from nothing learns alone, before all else does
     head_learning_rate: float = 5e-3  # in these steps
     label_smoothing_factor: float = 0.1
@@ -56,6 +57,11 @@ class TrainSettings:
     def peak(self) -> float:
         """The learning rate at its highest, of all but the vocabulary."""
         return self.learning_rate or (FULL_RANK_RATE if self.spec.full_rank else LEARNING_RATES[self.spec.method])
+
+    @property
+    def search_ctc_weight(self) -> float:
+        """The weight of CTC in decoding: a part that learnt nothing has no say."""
+        return self.joint_search_weight if 0 < self.ctc_weight < 1 else self.ctc_weight
 
     def steps(self, clips: int) -> int:
         """Optimiser steps for a set of this size."""

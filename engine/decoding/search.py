@@ -77,10 +77,6 @@ class DecodeOptions:
     hotwords: Hotwords | None = None  # words to prefer; of the vocabulary that is searched
     language_model: LanguageModel | None = None  # of the same vocabulary
 
-    def after_training(self, ctc_weight: float) -> "DecodeOptions":
-        """For a network that was trained with this weight of the CTC loss: without the part that learnt nothing."""
-        return replace(self, ctc_weight=ctc_weight) if ctc_weight in (0, 1) else self
-
     @property
     def scorers(self) -> tuple[Scorer, ...]:
         """What adds to scores beside the model."""

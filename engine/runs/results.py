@@ -56,11 +56,10 @@ def applied(model: EncoderDecoder, tensors: Mapping[str, Tensor]) -> Handles:
 def decoding(folder: Path) -> DecodeOptions:
     """How the result of the run in `folder` is decoded.
 
-    Without the CTC head, or the decoder, where the training let it be, and with the run's language model where it has
-    one.
+    With the weight of CTC that belongs to its training, and the run's language model where there is one.
     """
     files = RunFiles(folder)
-    options = DecodeOptions().after_training(files.request().settings.ctc_weight)
+    options = DecodeOptions(ctc_weight=files.request().settings.search_ctc_weight)
     if not files.language_model.exists():
         return options
     size = len(Vocabulary.from_json(read_json(files.vocabulary)))

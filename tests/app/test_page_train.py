@@ -88,6 +88,7 @@ def test_what_will_be_trained_is_said_before(tmp_path: Path) -> None:
     seconds = sum(clip.seconds for clip in project.clips() if clip.speaker != "three")
     words = plan(project, AUTO, None, "auto", words_in("en"))
     assert words.startswith(f"With {duration(seconds)} of 2 speakers Lect will train the last 3 encoder layers")
-    assert "of Whisper base and your letters" in words
+    assert "and the decoder of Whisper base, and your letters" in words
+    assert "encoder layers of Whisper base and your letters" in plan(project, AUTO, None, "words", words_in("en"))
     assert plan(project, AUTO, STARTER, "auto", words_in("en")).endswith("on Starter: Prompt (small, safe).")
     assert "Adapter" in plan(project, "adapter", None, "auto", words_in("en"))

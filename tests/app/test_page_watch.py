@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lect.app.page.run_view import listed
+from lect.app.page.texts import words_in
 from lect.app.page.watch import STARTING_S, View, look
 from lect.engine.contract.adaptation_spec import AdaptationSpec
 from lect.engine.contract.events import (
@@ -28,9 +30,11 @@ from lect.engine.contract.events import (
     Started,
     Stepped,
 )
+from lect.engine.contract.files import write_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.store import Project
 from lect.engine.runs.process import WORKER
+from lect.engine.scoring.scores import score
 
 RUN = "001"
 START = Started({"spec": asdict(AdaptationSpec())}, "CPU", "float32", 40, 8, 20.0, 2, 1234, 1)
@@ -167,3 +171,13 @@ def test_event_files_of_older_versions_open(project: Project) -> None:
     scores = view(project).latest(Scored)
     assert scores is not None and scores.summary == "CER 50.0 %"
     assert scores.figures == {"wer": 1.0, "cer": 0.5, "conditions": {"clips": 2}} and scores.to_line() == OLD_SCORES
+
+
+def test_the_list_has_the_rate_of_the_search_once_dev_is_scored(project: Project) -> None:
+    write(project, START, *STEPS, EVALUATION, END)
+    project.update_run(RUN, status="done")
+    say, files = words_in("en"), RunFiles(project.run(RUN).folder)
+    assert "50.0 %" in listed([view(project)], RUN, say)
+    scores = score(["bada"], ["bado"], ["one"], normalise=str, normalisation="none", split="dev")
+    write_json(files.scores("dev"), scores.to_json())
+    assert "25.0 %" in listed([view(project)], RUN, say) and "50.0 %" not in listed([view(project)], RUN, say)

@@ -29,7 +29,7 @@ from lect.engine.model.backbone import Backbone, open_backbone
 from lect.engine.model.device import Device, choose_device
 from lect.engine.model.foreign import read_foreign
 from lect.engine.model.weights import save_backbone
-from lect.engine.runs.recipe import NEW_HEAD
+from lect.engine.runs.recipe import JOINT, NEW_HEAD
 from lect.engine.text.vocabulary import Vocabulary
 from lect.engine.training.features import Example, FeatureCache
 from lect.engine.training.state import make_state
@@ -41,7 +41,8 @@ from tests.benchmarks.whisper_shapes import END, SIZES, START, TOKENS, tokens, w
 RANK, RATE = 16, 1e-3
 EVERYWHERE, UPPER = "e:all,d:all", "e:last3,d:all"
 PEFT_LORA, PEFT_FULL = "PEFT LoRA, everywhere", "transformers, full fine-tuning"
-BY_DEFAULT = "Lect by default, cached: the last encoder layers whole, CTC over letters, no window"
+BY_DEFAULT = "Lect by default, cached: the last encoder layers whole, adapters in the decoder, letters, no window"
+CTC_ALONE = "Lect for commands, cached: the last encoder layers whole, CTC alone, no window"
 LETTERS = Vocabulary("grapheme", tuple(" abcdefghijklmnopqrstuvwxyz"))
 LETTERS_SAID = 140  # in ten seconds
 OURS = {
@@ -61,7 +62,8 @@ def measure(folder: Path, size: str, batch: int, steps: int) -> dict[str, Any]:
     backbone = _backbone(folder / f"{size}-lect", checkpoint)
     data = _data(folder / "clips", backbone, batch)
     systems = {name: _ours(spec, backbone, data, device, folder / "cache") for name, spec in OURS.items()}
-    systems[BY_DEFAULT] = _by_default(backbone, data, device, folder / "cache")
+    for name, recipe in ((BY_DEFAULT, JOINT), (CTC_ALONE, NEW_HEAD)):
+        systems[name] = _of_letters(recipe, backbone, data, device, folder / "cache")
     systems |= _theirs(checkpoint, data, device)
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in systems}
     for step in range(WARM_UP_STEPS + steps):
@@ -107,9 +109,9 @@ def _ours(spec: AdaptationSpec, backbone: Backbone, data: TrainData, device: Dev
     return _stepping(settings, backbone, data, device, cache)
 
 
-def _by_default(backbone: Backbone, data: TrainData, device: Device, cache: Path) -> Step:
-    """What `lect train` does on a Whisper: its recipe, on the letters of the labels."""
-    settings = replace(NEW_HEAD, per_device_train_batch_size=len(data.train), copies=1)
+def _of_letters(recipe: TrainSettings, backbone: Backbone, data: TrainData, device: Device, cache: Path) -> Step:
+    """What `lect train` does on a Whisper: a recipe of its, on the letters of the labels."""
+    settings = replace(recipe, per_device_train_batch_size=len(data.train), copies=1)
     said = tuple(4 + letter % len(LETTERS.symbols) for letter in range(LETTERS_SAID))
     spelled = [replace(example, tokens=said) for example in data.train]
     return _stepping(settings, backbone, TrainData(LETTERS, spelled, [], []), device, cache)

@@ -122,7 +122,7 @@ def test_a_new_vocabulary_brings_a_ctc_head_and_a_window(anew: Family, clips: li
         write_pack(tmp_path / f"{name}.lect", pack)
         runtime = Runtime.open(tmp_path / f"{name}.lect", anew.backbone.folder, device="cpu")
         found = runtime.transcribe_batch(clips)
-        options = DecodeOptions().after_training(weight)
+        options = DecodeOptions(ctc_weight=weight)
         assert [one.text for one in found] == texts(anew.model, anew.tensors, anew.vocabulary, clips, options), name
         assert any(one.text for one in found)
         assert {one.word_times for one in found} == {"ctc" if weight else "attention"}

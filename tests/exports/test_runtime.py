@@ -124,6 +124,19 @@ def test_a_pack_trained_without_ctc_is_written_by_the_attention_alone(
     assert {each.word_times for each in transcripts} == {"ctc"}
 
 
+def test_the_search_weighs_ctc_as_the_pack_says(
+    backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray], tmp_path: Path
+) -> None:
+    written = set()
+    for weight in (0.05, 0.95):
+        method = {"method": "prompt", "ctc_weight": weight}
+        write_pack(tmp_path / "joint.lect", contents(backbone, adaptation(TINY), method=method))
+        found = [each.text for each in Runtime.open(tmp_path / "joint.lect", backbone.folder).transcribe_batch(clips)]
+        assert found == texts(model, adaptation(TINY), LETTERS, clips, DecodeOptions(ctc_weight=weight))
+        written.add(tuple(found))
+    assert len(written) == 2
+
+
 def test_a_pack_with_a_language_model_uses_it_until_another_takes_its_place(
     backbone: Backbone, packs: tuple[Path, Path], model: EncoderDecoder, clips: list[np.ndarray], tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from lect.engine.model.backbone import Backbone
 from lect.engine.runs.recipe import (
     ATTENTION,
     COMMANDS,
+    JOINT,
     NEW_HEAD,
     OWN_ADAPTERS,
     OWN_LORA_RATE,
@@ -36,8 +37,9 @@ def backbone(config: ModelConfig = CONFIG) -> Backbone:
 
 def test_a_whisper_learns_a_new_vocabulary_by_a_new_head() -> None:
     found = recommended(RunRequest("any"), backbone())
-    assert (found.vocabulary, found.settings) == ("new", NEW_HEAD)
-    assert found.settings.spec.full_rank and found.settings.ctc_weight == 1
+    assert (found.vocabulary, found.settings) == ("new", JOINT)
+    assert (found.settings.spec.placement, found.settings.ctc_weight) == ("e:last3,d:all", 0.5)
+    assert "e:last3,d:all" in reason(found, 8.9, 2) and "updates and adapters" in reason(found, 8.9, 2)
     assert "--method" in reason(found, 8.9, 2) and "8.9 minutes of 2 voices" in reason(found, 8.9, 2)
 
 
@@ -69,6 +71,16 @@ def test_a_backbone_with_a_head_is_trained_as_ever() -> None:
     assert reason(found, 2.0, 1) == (
         "With 2.0 minutes of 1 voice Lect trains by the method `prompt` on any. --method names another."
     )
+
+
+def test_the_decoder_learns_where_its_attention_is_used() -> None:
+    for settings in (
+        TrainSettings(AdaptationSpec(AUTO), ctc_weight=1),
+        TrainSettings(AdaptationSpec(AUTO, placement="e:last3")),
+    ):
+        assert recommended(RunRequest("any", settings=settings), backbone()).settings == NEW_HEAD
+    found = recommended(RunRequest("any", settings=TrainSettings(AdaptationSpec(AUTO), ctc_weight=0.2)), backbone())
+    assert found.settings == replace(JOINT, ctc_weight=0.2)
 
 
 def test_what_is_asked_for_stays() -> None:
@@ -103,7 +115,9 @@ def test_what_learns_in_the_decoder_keeps_the_attentions_loss(spec: AdaptationSp
 def test_a_small_backbone_without_windows_takes_what_it_has() -> None:
     small = replace(CONFIG, encoder_layers=2, mel_window_seconds=0.0)
     found = recommended(RunRequest("any"), backbone(small)).settings
-    assert (found.spec.placement, found.window_seconds) == ("e:all", None)
+    assert (found.spec.placement, found.window_seconds) == ("e:all,d:all", None)
+    alone = TrainSettings(AdaptationSpec(AUTO), ctc_weight=1)
+    assert recommended(RunRequest("any", settings=alone), backbone(small)).settings.spec.placement == "e:all"
 
 
 def test_commands_are_learnt_whole_where_all_of_them_are_learnt(project: Project, tmp_path: Path) -> None:
