@@ -11,7 +11,6 @@ from lect.engine.contract.files import read_json
 from lect.engine.contract.run_files import RunFiles
 from lect.engine.data.clips import Run
 from lect.engine.runs.queue import is_training
-from lect.engine.scoring.scores import Scores
 
 E = TypeVar("E", bound=Event)
 KEPT = 32  # runs whose events are kept read
@@ -83,7 +82,7 @@ def _cer(path: Path) -> float | None:
 
 @lru_cache(KEPT)
 def _read_cer(path: Path, modified: int) -> float:
-    return Scores.from_json(read_json(path)).cer
+    return float(read_json(path)["cer"])
 
 
 @lru_cache(KEPT)
